@@ -1,0 +1,84 @@
+"""What each departure from the published recipe is worth: ours, with one published value at a time put back.
+
+    .venv/bin/python benchmarks/departures.py configs/boyu.toml --fold 0 --fold 1
+
+Every variant is a run of its own, <name>-<variant>, on the same folds; cells that are done are not trained again.
+Prints a Markdown table: AUC by fold, mean, and the paired difference to ours over the folds' rows with its
+95 % interval (DeLong). Stage 1, except where the variant is about stage 2.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import config, metrics, storage
+from pipeline.storage import Paths
+
+CONSTANT_RATE = ["stage1.warmup=0", "stage1.decay='none'"]
+VARIANTS: dict[str, tuple[str, list[str]]] = {
+    "ours": ("stage1", []),
+    "padding-read": ("stage1", ["head.masked=false", "stage2.batch_size=32"]),
+    "inner-softmax": ("stage1", ["head.attention_activation='softmax'"]),
+    "random-batches": ("stage1", ["tokens.batches='random'"]),
+    "no-lower-case": ("stage1", ["tokens.lowercase=false"]),
+    "batch-16": ("stage1", ["stage1.batch_size=16"]),
+    "adam-no-decay": ("stage1", ["stage1.optimizer='adam'", "stage1.weight_decay=0"]),
+    "no-clipping": ("stage1", ["stage1.clip_norm=0"]),
+    "constant-rate": ("stage1", CONSTANT_RATE),
+    "epochs-by-accuracy": ("stage1", [*CONSTANT_RATE, "stage1.epochs=8", "stage1.early_stopping=3",
+                                      "stage1.plateau=2", "stage1.monitor='accuracy'"]),
+    "stage2-ours": ("stage2", []),
+    "stage2-published": ("stage2", ["stage2.learning_rate=1e-7", "stage2.batch_size=16",
+                                    "stage2.encoder_dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
+                                    "stage2.monitor='accuracy'"]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--fold", type=int, action="append", required=True)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--set", action="append", default=[], help="an override for every variant")
+    options = parser.parse_args()
+    name = config.load(Path(options.config)).name
+    tables = {variant: _run(options, name, variant) for variant in options.only}
+    print(_table(tables, options.fold))
+
+
+def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
+    stage, overrides = VARIANTS[variant]
+    run = f"{name}-{variant}"
+    folds = [part for fold in options.fold for part in ("--fold", str(fold))]
+    sets = [part for override in [*options.set, *overrides] for part in ("--set", override)]
+    source = ["--from", f"{name}-ours"] if stage == "stage2" else []
+    for one in ("stage1", "stage2") if stage == "stage2" else ("stage1",):
+        subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *folds, *sets],
+                       check=True, stdout=sys.stderr)
+    return pd.concat([storage.read_csv(Paths(run).cell(stage, fold) / "oof.csv") for fold in options.fold],
+                     ignore_index=True)
+
+
+def _table(tables: dict[str, pd.DataFrame], folds: list[int]) -> str:
+    lines = ["| variant | " + " | ".join(f"fold {fold}" for fold in folds) + " | mean | AUC against ours (95 %) |",
+             "|---" * (len(folds) + 3) + "|"]
+    for variant, table in tables.items():
+        areas = [metrics.auc(part.label.to_numpy(), part.logit.to_numpy()) or np.nan for _, part in
+                 table.groupby("fold")]
+        against = ""
+        if "ours" in tables and variant != "ours":
+            both = tables["ours"].merge(table, on="id", suffixes=("_ours", ""))
+            found = metrics.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy())
+            if found:
+                against = f"{found[0]:+.4f} ({found[1].low:+.4f} to {found[1].high:+.4f})"
+        lines.append(f"| {variant} | " + " | ".join(f"{area:.4f}" for area in areas)
+                     + f" | {np.mean(areas):.4f} | {against} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

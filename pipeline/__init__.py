@@ -1,0 +1,1 @@
+"""The library: competition tables in; out-of-fold predictions, reports and submissions out."""

@@ -1,0 +1,123 @@
+"""Cells: one stage on one fold. What a cell's numbers mean, whether it is done, and how it is published.
+
+A cell is a folder models/<run>/<stage>/fold_<k>/ whose DONE.json, written last, names the cell's identity and the
+hash of every file. Without a valid one there is no cell.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline import storage
+from pipeline.errors import MismatchError
+from pipeline.storage import Paths
+
+Identity = dict[str, Any]
+Files = dict[str, Any]  # file name -> table, tensors or JSON value
+
+PACKAGES = ("tensorflow", "tf-keras", "keras-bert", "keras-self-attention", "numpy", "scikit-learn", "tokenizers")
+
+
+def read_done(folder: Path) -> dict[str, Any] | None:
+    """The cell's DONE.json where every file it names has its hash, else None."""
+    try:
+        done = storage.read_json(folder / "DONE.json")
+        intact = all(storage.sha256(folder / name) == digest for name, digest in done["files"].items())
+        return done if intact and isinstance(done["identity"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def fitting(paths: Paths, stage: str, folds: Iterable[int], identity_of: Callable[[int], Identity]
+            ) -> tuple[list[int], list[int]]:
+    """The folds whose cells are done and mean what this run means, and the folds whose cells are there but damaged.
+
+    Raises MismatchError where a cell was made from other data, folds or settings.
+    """
+    done_folds, damaged, changes = [], [], {}
+    for fold in folds:
+        folder = paths.cell(stage, fold)
+        if not folder.exists():
+            continue
+        done = read_done(folder)
+        if done is None:
+            damaged.append(fold)
+        elif changed := differences(done["identity"], identity_of(fold)):
+            changes[fold] = changed
+        else:
+            done_folds.append(fold)
+    if changes:
+        lines = dict.fromkeys(line for changed in changes.values() for line in changed)
+        raise MismatchError(
+            f"{paths.models / stage}: {_folds(changes)} was made with other settings or data than this run's:",
+            *(f"  {line}" for line in lines),
+            f"  either keep it and go on under a new name: --run NEW --from {paths.run}   "
+            f"(reuses every cell that still fits)",
+            f"  or make it again: --redo {stage}   (discards {stage}'s cells and what was built on them)")
+    return done_folds, damaged
+
+
+def differences(old: Identity, new: Identity) -> list[str]:
+    """One line "key: old -> new" for each key that differs."""
+    def shown(value: Any) -> str:
+        text = json.dumps(value, ensure_ascii=False)
+        return f"{text[1:9]}…" if isinstance(value, str) and len(value) == 64 else text
+
+    return [f"{key}: {shown(old.get(key))} -> {shown(new.get(key))}"
+            for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+
+
+def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str, Any]) -> None:
+    """Writes a finished cell: all files, then DONE.json, then the folder under its own name."""
+    with storage.publishing(folder) as building:
+        for name, content in files.items():
+            storage.write(building / name, content)
+        storage.write(building / "DONE.json", {
+            "identity": identity,
+            "files": {name: storage.sha256(building / name) for name in files},
+            "provenance": provenance,
+        })
+
+
+def reuse(old: Paths, new: Paths, stage: str, fold: int, identity: Identity) -> bool:
+    """Copies another run's cell where it fits this run's identity; True where it did."""
+    done = read_done(old.cell(stage, fold))
+    if done is None or differences(done["identity"], identity) or new.cell(stage, fold).exists():
+        return False
+    with storage.publishing(new.cell(stage, fold)) as building:
+        for name in [*done["files"], "DONE.json"]:
+            shutil.copyfile(old.cell(stage, fold) / name, building / name)
+    return True
+
+
+def fingerprint(folder: Path) -> str:
+    """What a child cell names its parent by: the parent's identity and the bytes of its files."""
+    done = read_done(folder) or {}
+    meaning = json.dumps([done.get("identity"), done.get("files")], sort_keys=True)
+    return hashlib.sha256(meaning.encode()).hexdigest()
+
+
+@functools.cache
+def code_version() -> str:
+    """A hash of the library's sources, so that two results of different code can be told apart."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def provenance(threads: int) -> dict[str, Any]:
+    """Where a cell's numbers come from, beside what they mean: code, packages, machine, threads."""
+    return {"code": code_version(), "python": platform.python_version(), "machine": platform.machine(),
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES}, "threads": threads}
+
+
+def _folds(folds: Iterable[int]) -> str:
+    numbers = list(folds)
+    return f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

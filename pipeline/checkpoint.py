@@ -1,0 +1,368 @@
+"""BERT checkpoints: read in Google's or Hugging Face's format, verified before use, or drawn at random.
+
+Tensors go by the names of Google's TF1 checkpoints, kernels as [in, out], whatever format they come from.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from pipeline import tokens
+from pipeline.config import Bert, RandomBert, Tokens
+from pipeline.errors import UserError
+
+Tensors = dict[str, npt.NDArray[np.float32]]
+Shapes = Mapping[str, tuple[int, ...]]
+
+ACTIVATIONS = {
+    # Google's code computes "gelu" by its tanh approximation, Hugging Face's by the error function.
+    "google": {"gelu": "gelu_tanh", "relu": "relu"},
+    "hugging face": {"gelu": "gelu_erf", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"},
+}
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """An encoder's dimensions; activation is gelu_tanh, gelu_erf or relu."""
+
+    vocab_size: int
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    positions: int
+    segments: int
+    activation: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights.
+
+    ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); in Google's format
+    this imports TensorFlow, all else does not.
+    """
+
+    config: BertConfig
+    vocab: list[str]
+    identity: str
+    source: str
+    tensors: Callable[[], Tensors]
+
+
+def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int) -> Checkpoint:
+    """The checkpoint that a run starts from. Raises UserError with all that is wrong with configuration and vocabulary.
+
+    ``texts`` serve to make a vocabulary where [bert.random] names none.
+    """
+    if bert.checkpoint:
+        found = read(Path(bert.checkpoint))
+    else:
+        assert bert.random is not None
+        found = _random(bert.random, token_config, texts, seed)
+    if token_config.max_tokens > found.config.positions:
+        raise UserError(f"tokens.max_tokens = {token_config.max_tokens} cannot be greater than the checkpoint's "
+                        f"position embeddings: {found.config.positions} ({found.source})")
+    return found
+
+
+def read(folder: Path) -> Checkpoint:
+    """Opens a checkpoint folder and verifies its configuration and vocabulary; tensors are verified when read."""
+    kind, config_path, weights = _files(folder)
+    problems: list[str] = []
+    config = _config(config_path, kind, problems)
+    vocab = read_vocabulary(folder / "vocab.txt", problems)
+    if config and vocab and len(vocab) != config.vocab_size:
+        problems.append(f"{folder / 'vocab.txt'}: must have one line a token, {config.vocab_size} as "
+                        f"{config_path.name} says, got {len(vocab)}")
+    if problems or config is None:
+        raise UserError(*problems)
+    reader = _read_google if kind == "google" else _read_hugging_face
+
+    def verified_tensors() -> Tensors:
+        expected = expected_shapes(config)
+        if wrong := _compare(reader(weights, shapes_only=True)[0], expected, str(weights)):
+            raise UserError(*wrong)
+        read = reader(weights)[1]
+        return {name: read[name] for name in expected}
+
+    digest = hashlib.sha256()
+    names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
+    for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", verified_tensors)
+
+
+def expected_shapes(config: BertConfig) -> Shapes:
+    """Name -> shape of every tensor of the encoder; pooler and pre-training heads are not part of it."""
+    hidden, wide = config.hidden, config.intermediate
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
+        "bert/embeddings/position_embeddings": (config.positions, hidden),
+        "bert/embeddings/token_type_embeddings": (config.segments, hidden),
+        "bert/embeddings/LayerNorm/gamma": (hidden,),
+        "bert/embeddings/LayerNorm/beta": (hidden,),
+    }
+    for layer in range(config.layers):
+        prefix = f"bert/encoder/layer_{layer}"
+        for name, rows, columns in [
+            ("attention/self/query", hidden, hidden), ("attention/self/key", hidden, hidden),
+            ("attention/self/value", hidden, hidden), ("attention/output/dense", hidden, hidden),
+            ("intermediate/dense", hidden, wide), ("output/dense", wide, hidden),
+        ]:
+            shapes[f"{prefix}/{name}/kernel"] = (rows, columns)
+            shapes[f"{prefix}/{name}/bias"] = (columns,)
+        for name in ("attention/output", "output"):
+            shapes[f"{prefix}/{name}/LayerNorm/gamma"] = (hidden,)
+            shapes[f"{prefix}/{name}/LayerNorm/beta"] = (hidden,)
+    return shapes
+
+
+def random_tensors(config: BertConfig, seed: int) -> Tensors:
+    """Tensors as BERT initialises them: normal with sd 0.02 cut off at two sd, biases 0, LayerNorm 1 and 0."""
+    drawn: Tensors = {}
+    for number, (name, shape) in enumerate(expected_shapes(config).items()):
+        if name.endswith("gamma"):
+            drawn[name] = np.ones(shape, np.float32)
+        elif name.endswith(("beta", "bias")):
+            drawn[name] = np.zeros(shape, np.float32)
+        else:
+            values = np.random.default_rng([seed, number]).standard_normal(shape)
+            while (far := np.abs(values) > 2).any():
+                values[far] = np.random.default_rng([seed, number, int(far.sum())]).standard_normal(int(far.sum()))
+            drawn[name] = (0.02 * values).astype(np.float32)
+    return drawn
+
+
+def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Tensors) -> None:
+    """Writes bert_config.json, vocab.txt and bert_model.ckpt.* that Google's, keras-bert's and our loader read."""
+    from pipeline import tf_checkpoint  # imports TensorFlow
+
+    if config.activation != "gelu_tanh":
+        raise UserError(f"{folder}: Google's format means the tanh GELU, this encoder has {config.activation}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bert_config.json").write_text(json.dumps({
+        "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+        "hidden_size": config.hidden, "initializer_range": 0.02, "intermediate_size": config.intermediate,
+        "max_position_embeddings": config.positions, "num_attention_heads": config.heads,
+        "num_hidden_layers": config.layers, "type_vocab_size": config.segments, "vocab_size": config.vocab_size,
+    }, indent=2) + "\n")
+    (folder / "vocab.txt").write_bytes("".join(f"{token}\n" for token in vocab).encode())
+    tf_checkpoint.write(folder / "bert_model.ckpt", weights)
+
+
+def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
+    """The tokens of a vocab.txt in order of their ids; what would shift or hide an id goes to ``problems``.
+
+    Lines end at \\n only: Google's Chinese vocabulary holds tokens that other line splitters break.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+        return []
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
+        return []
+    if text.startswith("\ufeff"):
+        problems.append(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
+    vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    first_at: dict[str, int] = {}
+    for number, token in enumerate(vocab, 1):
+        if token == "":
+            problems.append(f"{path}, line {number}: a token cannot be empty")
+        elif token in first_at:
+            problems.append(f"{path}, line {number}: token {token!r} stands on line {first_at[token]} already")
+        first_at.setdefault(token, number)
+    problems += [f"{path}: the token {token} is missing"
+                 for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if token not in first_at]
+    if vocab[0] != "[PAD]" and "[PAD]" in first_at:
+        problems.append(f"{path}, line 1: must be [PAD], because padding has token id 0; got {vocab[0]!r}")
+    if len(problems) > 10:
+        problems[10:] = [f"{path}: {len(problems) - 10} more problems"]
+    return vocab
+
+
+def _files(folder: Path) -> tuple[str, Path, Path]:
+    """The format, the configuration file and the weights of a folder: for Google's format the common prefix."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
+                        f"bert.checkpoint")
+    indices = sorted(folder.glob("bert_model.ckpt*.index"))
+    google = bool(indices) and (folder / "bert_config.json").is_file()
+    hugging_face = (folder / "model.safetensors").is_file() and (folder / "config.json").is_file()
+    if google and hugging_face:
+        raise UserError(f"{folder}: holds a checkpoint in Google's and one in Hugging Face's format; keep one")
+    if google and len(indices) > 1:
+        raise UserError(f"{folder}: holds {len(indices)} checkpoints ({', '.join(p.name for p in indices)}); keep one")
+    if google:
+        return "google", folder / "bert_config.json", indices[0].with_suffix("")
+    if hugging_face:
+        return "hugging face", folder / "config.json", folder / "model.safetensors"
+    if (folder / "pytorch_model.bin").exists():
+        raise UserError(f"{folder}: has only pytorch_model.bin, a pickle that may run code when read; "
+                        f"save it as model.safetensors")
+    raise UserError(f"{folder}: must hold bert_config.json and bert_model.ckpt.* (Google) or config.json and "
+                    f"model.safetensors (Hugging Face), with vocab.txt")
+
+
+def _config(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path}: not readable JSON: {error}")
+        return None
+    if not isinstance(raw, dict):
+        problems.append(f"{path}: must be a JSON object")
+        return None
+    before = len(problems)
+    numbers: dict[str, int] = {}
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+                 "max_position_embeddings", "type_vocab_size"):
+        value = raw.get(name)
+        if type(value) is not int or value < 1:
+            problems.append(f"{path}: {name} must be a whole number above 0, got {value!r}")
+        else:
+            numbers[name] = value
+    known = ACTIVATIONS[kind]
+    if raw.get("hidden_act") not in known:
+        problems.append(f"{path}: hidden_act must be one of {', '.join(known)}, got {raw.get('hidden_act')!r}")
+    if kind == "hugging face" and raw.get("model_type", "bert") != "bert":
+        problems.append(f"{path}: model_type must be bert, got {raw['model_type']!r}")
+    if kind == "hugging face" and raw.get("position_embedding_type", "absolute") != "absolute":
+        problems.append(f"{path}: position_embedding_type must be absolute, got {raw['position_embedding_type']!r}")
+    if len(problems) == before and numbers["hidden_size"] % numbers["num_attention_heads"]:
+        problems.append(f"{path}: num_attention_heads must divide hidden_size, got {numbers['num_attention_heads']} "
+                        f"and {numbers['hidden_size']}")
+    if len(problems) > before:
+        return None
+    return BertConfig(
+        vocab_size=numbers["vocab_size"], hidden=numbers["hidden_size"], layers=numbers["num_hidden_layers"],
+        heads=numbers["num_attention_heads"], intermediate=numbers["intermediate_size"],
+        positions=numbers["max_position_embeddings"], segments=numbers["type_vocab_size"],
+        activation=known[raw["hidden_act"]])
+
+
+def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
+    """What the checkpoint lacks, has in another shape, or has beyond the configured layers."""
+    missing = [name for name in expected if name not in found]
+    problems = [f"{where}: tensor {name} is missing" for name in missing[:5]]
+    if len(missing) > 5:
+        problems.append(f"{where}: {len(missing) - 5} more tensors are missing")
+    problems += [f"{where}: {name} must have shape {list(expected[name])} as the configuration says, "
+                 f"on disk {list(found[name])}" for name in expected
+                 if name in found and tuple(found[name]) != tuple(expected[name])]
+    layers = {int(match[1]) for name in found if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
+    expected_layers = {int(match[1]) for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
+    if beyond := layers - expected_layers:
+        problems.append(f"{where}: has {len(layers)} layers, num_hidden_layers leaves out {len(beyond)} of them")
+    return problems
+
+
+def _read_hugging_face(path: Path, shapes_only: bool = False) -> tuple[Shapes, Tensors]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    read: Tensors = {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118, it is no dict
+                ours, transpose = _from_hugging_face(name)
+                stored = tuple(file.get_slice(name).get_shape())
+                shapes[ours] = stored[::-1] if transpose else stored
+                if not shapes_only and ours.startswith("bert/"):
+                    values = file.get_tensor(name).astype(np.float32)
+                    read[ours] = np.ascontiguousarray(values.T) if transpose else values
+    except (SafetensorError, OSError, TypeError) as error:
+        raise UserError(f"{path}: not a readable safetensors file: {error}") from None
+    return shapes, read
+
+
+def _from_hugging_face(name: str) -> tuple[str, bool]:
+    """Google's name of a Hugging Face tensor, and whether it must be transposed."""
+    name = name.removeprefix("bert.")
+    kernel = name.endswith(".weight") and "LayerNorm" not in name and "embeddings" not in name
+    name = re.sub(r"^encoder\.layer\.(\d+)\.", r"encoder.layer_\1.", name)
+    name = re.sub(r"LayerNorm\.(weight|gamma)$", "LayerNorm.gamma", name)
+    name = re.sub(r"LayerNorm\.(bias|beta)$", "LayerNorm.beta", name)
+    name = re.sub(r"_embeddings\.weight$", "_embeddings", name)
+    name = re.sub(r"\.weight$", ".kernel", name)
+    own = name.startswith(("embeddings.", "encoder."))
+    return ("bert/" if own else "") + name.replace(".", "/"), kernel
+
+
+def _read_google(prefix: Path, shapes_only: bool = False) -> tuple[Shapes, Tensors]:
+    from pipeline import tf_checkpoint  # imports TensorFlow
+
+    stored = tf_checkpoint.shapes(prefix)
+    ours = {name: _from_tf2(name) for name in stored}
+    shapes = {ours[name]: _flat(ours[name], shape) for name, shape in stored.items()}
+    wanted = {} if shapes_only else {name: new for name, new in ours.items() if new.startswith("bert/")
+                                     and not re.search(r"/(adam_[mv]|pooler)\b", new)}
+    read = tf_checkpoint.read(prefix, wanted)
+    return shapes, {name: values.reshape(shapes[name]) for name, values in read.items()}
+
+
+def _from_tf2(name: str) -> str:
+    """Google's TF1 name of a tensor of a TF2 (object-based) checkpoint; other names come back as they are.
+
+    The TF2 model garden numbers layers in order of creation: word, position and type embeddings, LayerNorm, then
+    the encoder's layers. Names as in keras-hub's tools/checkpoint_conversion/convert_bert.py.
+    """
+    match = re.fullmatch(r"(?:model|encoder)/layer_with_weights-(\d+)/(.+)/\.ATTRIBUTES/VARIABLE_VALUE", name)
+    if not match or "OPTIMIZER_SLOT" in name:
+        return name
+    number, rest = int(match[1]), match[2]
+    embeddings = {(0, "embeddings"): "word_embeddings", (1, "embeddings"): "position_embeddings",
+                  (2, "embeddings"): "token_type_embeddings",
+                  (3, "gamma"): "LayerNorm/gamma", (3, "beta"): "LayerNorm/beta"}
+    if (number, rest) in embeddings:
+        return f"bert/embeddings/{embeddings[number, rest]}"
+    parts = {
+        "_attention_layer/_query_dense": "attention/self/query", "_attention_layer/_key_dense": "attention/self/key",
+        "_attention_layer/_value_dense": "attention/self/value",
+        "_attention_layer/_output_dense": "attention/output/dense", "_attention_output_dense": "attention/output/dense",
+        "_attention_layer_norm": "attention/output/LayerNorm", "_intermediate_dense": "intermediate/dense",
+        "_output_dense": "output/dense", "_output_layer_norm": "output/LayerNorm",
+    }
+    part, _, leaf = rest.rpartition("/")
+    return f"bert/encoder/layer_{number - 4}/{parts[part]}/{leaf}" if number >= 4 and part in parts else name
+
+
+def _flat(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """TF2 checkpoints keep heads apart, [hidden, heads, size] and [heads, size, hidden]; here they are one axis."""
+    if "/attention/" not in name:
+        return shape
+    if name.endswith("kernel") and len(shape) == 3:
+        if "/output/" in name:
+            return (shape[0] * shape[1], shape[2])
+        return (shape[0], shape[1] * shape[2])
+    if name.endswith("bias") and len(shape) == 2:
+        return (shape[0] * shape[1],)
+    return shape
+
+
+def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: int) -> Checkpoint:
+    problems: list[str] = []
+    if spec.vocab:
+        vocab = read_vocabulary(Path(spec.vocab), problems)
+    elif token_config.tokenizer == "characters":
+        vocab = tokens.character_vocabulary(texts, token_config.lowercase)
+    else:
+        vocab = tokens.wordpiece_vocabulary(texts, spec.vocab_size, token_config.lowercase)
+    if problems:
+        raise UserError(*problems)
+    config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, token_config.max_tokens,
+                        segments=2, activation="gelu_tanh")
+    meaning: Any = [config.__dict__, vocab, seed]
+    identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+    source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
+    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed))

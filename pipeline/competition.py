@@ -1,0 +1,222 @@
+"""The competition's tables, read strictly: text is text, ids are exact, and every problem of a file is told at once."""
+
+import csv
+import hashlib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.config import Config, Data
+from pipeline.errors import UserError
+from pipeline.tasks import Binary
+
+SHOWN = 5  # problems of one kind that are told one by one; the rest are counted
+
+
+@dataclass(frozen=True)
+class Competition:
+    """The tables after validation.
+
+    train: id, text, label (int8 0/1), and text_pair, group, fold where the config names such columns; rows of a
+        dev file follow those of train, told apart by the boolean column dev.
+    test: id, text (, text_pair).
+    sample: the sample submission as it stands, all text, or None.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    sample: pd.DataFrame | None
+    task: Binary
+
+
+def read(config: Config) -> Competition:
+    """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
+    data = config.data
+    task = Binary(*data.labels)
+    problems: list[str] = []
+
+    def labelled(path: str) -> pd.DataFrame:
+        extra = {"group": config.folds.group_column, "fold": config.folds.column}
+        return _labelled(path, data, task, {key: column for key, column in extra.items() if column}, problems)
+
+    train = labelled(data.train).assign(dev=False)
+    if config.folds.dev:
+        train = pd.concat([train, labelled(config.folds.dev).assign(dev=True)], ignore_index=True)
+        if data.id_column is None:
+            train["id"] = [f"{'dev' if dev else 'train'}-{row}" for dev, row in zip(train.dev, train.id, strict=True)]
+        _check_ids(train, f"{data.train} with {config.folds.dev}", problems)
+    test = _standard(data.test, data, {}, problems)
+    sample = _sample(data, test, problems) if data.sample_submission else None
+    if problems:
+        raise UserError(*problems)
+    return Competition(train, test, sample, task)
+
+
+def row_hash(table: pd.DataFrame, columns: Iterable[str]) -> str:
+    """SHA-256 of the named columns, row by row; each field goes in with its length, so none runs into the next."""
+    digest = hashlib.sha256()
+    for row in table[list(columns)].itertuples(index=False):
+        for value in row:
+            field = str(value).encode()
+            digest.update(b"%d:" % len(field) + field)
+    return digest.hexdigest()
+
+
+def text_columns(table: pd.DataFrame) -> list[str]:
+    """The standard names of the table's text columns: text, or text and text_pair."""
+    return [column for column in ("text", "text_pair") if column in table]
+
+
+def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.DataFrame:
+    """A CSV or TSV as a table of str, with a column ``line`` (the file's line on which each row ends) at its end.
+
+    Nothing is guessed: "NA", "007" and "" stay what they are. Raises UserError with every malformed row.
+    """
+    raw = _bytes(path)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
+            f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8"
+        ) from None
+    if "\0" in text:
+        raise UserError(f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: holds a NUL character; "
+                        f"the file is damaged or not text (UTF-16?)")
+    delimiter = "\t" if separator == "tab" or (separator == "auto" and path.suffix in (".tsv", ".txt")) else ","
+    csv.field_size_limit(sys.maxsize)
+    rows, lines = [], []
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True,
+                        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    try:
+        for row in reader:
+            rows.append(row)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}; "
+                        f"a quote inside a quoted field is written twice (data.quoting = false reads quotes as text)"
+                        ) from None
+    while rows and not rows[-1]:
+        rows.pop()
+        lines.pop()
+    if not rows:
+        raise UserError(f"{path}: is empty; it must have a header line")
+    header, body = rows[0], rows[1:]
+    problems = []
+    if len(header) == 1:
+        body = [row or [""] for row in body]  # an empty line of a one-column file is an empty text: ids must not shift
+        if (other := "\t" if delimiter == "," else ",") in header[0]:
+            problems.append(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
+                            f"but {_named(other)}; set data.separator")
+    problems += [f"{path}: column {name!r} stands twice in the header"
+                 for name in dict.fromkeys(header) if header.count(name) > 1]
+    ragged = [(line, len(row)) for line, row in zip(lines[1:], body, strict=True) if len(row) != len(header)]
+    problems += _shortened([f"{path}, line {line}: must have {len(header)} fields as the header has, got {count}"
+                            for line, count in ragged])
+    if not body:
+        problems.append(f"{path}: has a header and no rows")
+    if problems:
+        raise UserError(*problems)
+    table = pd.DataFrame(body, columns=header, dtype=str)
+    table.insert(len(header), "line", lines[1:], allow_duplicates=True)
+    return table
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; put it there, or link the folder that holds it")
+    if not path.is_file():
+        raise UserError(f"{path}: must be a file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str]) -> pd.DataFrame:
+    """The table under standard column names (id, text, ... and line); problems are added to the list."""
+    names = {f"text{'_pair' * place}": column for place, column in enumerate(data.text_columns)} | extra
+    if data.id_column:
+        names = {"id": data.id_column} | names
+    empty = pd.DataFrame({name: pd.Series(dtype=str) for name in ["id", *names, "line"]})
+    try:
+        raw = read_table(Path(path), data.separator, data.quoting)
+    except UserError as error:
+        problems += error.problems
+        return empty
+    present = list(raw.columns[:-1])
+    missing = [column for column in names.values() if column not in present]
+    if missing:
+        problems += [f"{path}: no column {column!r}; it has {', '.join(map(repr, present))}" for column in missing]
+        return empty
+    positions = {name: present.index(column) for name, column in names.items()}
+    table = pd.DataFrame({name: raw.iloc[:, at] for name, at in positions.items()})
+    table["line"] = raw.iloc[:, -1]
+    if not data.id_column:
+        table.insert(0, "id", [str(row) for row in range(len(table))])
+    else:
+        _check_ids(table, path, problems)
+    if data.empty_text == "refuse":
+        texts = table[text_columns(table)]
+        blank = texts.apply(lambda column: column.str.strip() == "").all(axis=1)
+        problems += _shortened([f"{path}, line {line}: the text is empty (data.empty_text = 'keep' allows it)"
+                                for line in table.line[blank]])
+    return table
+
+
+def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], problems: list[str]) -> pd.DataFrame:
+    before = len(problems)
+    table = _standard(path, data, {"label": data.label_column} | extra, problems)
+    if len(table):
+        wrong = task.problems(table.label.tolist(), table.line.tolist(), f"{path}, column {data.label_column}")
+        problems += wrong
+    if len(problems) == before:
+        table["label"] = task.encode(table.label.tolist())
+    return table
+
+
+def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
+    again = table[table.id.duplicated()]
+    problems += _shortened([f"{where}, line {row.line}: id {row.id!r} stands twice; ids must be unique"
+                            for row in again.itertuples()])
+    problems += _shortened([f"{where}, line {line}: the id is empty" for line in table.line[table.id == ""]])
+
+
+def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame | None:
+    path = Path(str(data.sample_submission))
+    try:
+        sample = read_table(path, data.separator, data.quoting)
+    except UserError as error:
+        problems += error.problems
+        return None
+    sample = sample.iloc[:, :-1]
+    if sample.shape[1] != 2:
+        problems.append(f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, sample.columns))}")
+        return None
+    ids = sample.iloc[:, 0]
+    problems += _shortened([f"{path}: id {one!r} stands twice" for one in ids[ids.duplicated()]])
+    if len(test):
+        unknown, absent = set(ids) - set(test.id), set(test.id) - set(ids)
+        if unknown:
+            problems.append(f"{path}: {len(unknown)} ids are not in {data.test}, for example {min(unknown)!r}")
+        if absent:
+            problems.append(f"{path}: {len(absent)} ids of {data.test} are missing, for example {min(absent)!r}")
+        if (unknown or absent) and not data.id_column:
+            problems.append(f"{path}: without data.id_column a test id is its row number from 0")
+    return sample
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first few lines, and how many more there are."""
+    if len(lines) <= SHOWN:
+        return lines
+    return [*lines[:SHOWN], f"{lines[0].partition(':')[0].partition(',')[0]}: {len(lines) - SHOWN} more rows like that"]
+
+
+def _named(delimiter: str) -> str:
+    return "a tab" if delimiter == "\t" else "a comma"

@@ -1,0 +1,389 @@
+"""A run's configuration: every key, its unit, its default and why. Read from TOML, strictly.
+
+All wrong keys and values of a file are reported at once. Paths are relative to the project's root.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import UserError
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+STAGES = ("baseline", "stage1", "stage2")
+
+
+class Section(BaseModel):
+    """A table of the file. An unknown key is an error, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _safe_path(value: object) -> object:
+    if isinstance(value, str) and (not value or "\0" in value or "\n" in value):
+        raise ValueError("must be a path")
+    return value
+
+
+FilePath = Annotated[str, BeforeValidator(_safe_path)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Metric = Literal["auc", "accuracy", "f1", "loss"]
+
+
+class Data(Section):
+    """Where the competition's tables are and what their columns mean."""
+
+    train: FilePath
+    """CSV or TSV with texts and labels."""
+    test: FilePath
+    """CSV or TSV with the texts to predict."""
+    sample_submission: FilePath | None = None
+    """The organiser's example; its header and row order are what the submission gets."""
+    id_column: str | None = None
+    """Column of exact-text ids in train and test; without one the id is the row number from 0."""
+    text_columns: Annotated[list[str], Field(min_length=1, max_length=2)] = ["text"]
+    """One column, or two for sentence pairs."""
+    label_column: str = "label"
+    """Column of the label in train."""
+    labels: Annotated[list[str], Field(min_length=2, max_length=2)] = ["0", "1"]
+    """The negative and the positive label, as written in the file; any other text is an error."""
+    separator: Literal["auto", "comma", "tab"] = "auto"
+    """auto: tab for .tsv and .txt, else comma."""
+    quoting: bool = True
+    """Whether " encloses a field. Competition CSVs: yes. run_classifier's TSVs: no."""
+    empty_text: Literal["refuse", "keep"] = "refuse"
+    """Whether a row without any text is an error or is predicted from [CLS] [SEP] alone."""
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "Data":
+        if self.labels[0] == self.labels[1]:
+            raise ValueError(f"labels must be two different texts, got {self.labels[0]!r} twice")
+        return self
+
+
+class Folds(Section):
+    """How rows are dealt to folds. Made once per run and kept in models/<run>/folds.csv."""
+
+    method: Literal["plain", "stratified", "grouped", "stratified_grouped", "given"] = "stratified_grouped"
+    """Grouped by identical text by default: a repeated text on both sides flatters the score."""
+    n: Annotated[int, Field(ge=2, le=100)] = 5
+    """Number of folds (not for given)."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
+    """The published seed."""
+    group_column: str | None = None
+    """Column whose equal values stay together, instead of identical text."""
+    column: str | None = None
+    """given: column of train that holds the fold number, 0 to n-1."""
+    file: FilePath | None = None
+    """given: a folds.csv with columns id,fold."""
+    dev: FilePath | None = None
+    """given: a labelled table that is the one validation fold; every row of train is trained on."""
+
+    @model_validator(mode="after")
+    def _given_names_its_source(self) -> "Folds":
+        sources = [name for name in ("column", "file", "dev") if getattr(self, name)]
+        if self.method == "given" and len(sources) != 1:
+            raise ValueError(f"method = 'given' needs exactly one of column, file, dev; got {sources or 'none'}")
+        if self.method != "given" and sources:
+            raise ValueError(f"{', '.join(sources)} needs method = 'given'; got {self.method!r}")
+        if self.group_column and "grouped" not in self.method:
+            raise ValueError(f"group_column needs a grouped method; got {self.method!r}")
+        return self
+
+
+class RandomBert(Section):
+    """A randomly initialised encoder, for when no pretrained weights are at hand."""
+
+    layers: Annotated[int, Field(ge=1, le=48)] = 4
+    hidden: Annotated[int, Field(ge=2, le=4096)] = 256
+    heads: Annotated[int, Field(ge=1, le=64)] = 4
+    intermediate: Annotated[int, Field(ge=2)] = 1024
+    vocab: FilePath | None = None
+    """A vocab.txt; without one the vocabulary is made from the train and test texts."""
+    vocab_size: Annotated[int, Field(ge=16)] = 8000
+    """Upper bound for a made WordPiece vocabulary; a character vocabulary takes every character."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "RandomBert":
+        if self.hidden % self.heads:
+            raise ValueError(f"heads must divide hidden, got {self.heads} and {self.hidden}")
+        return self
+
+
+class Bert(Section):
+    """The encoder that stage 1 starts from: a checkpoint folder, or random weights."""
+
+    checkpoint: FilePath | None = None
+    """Folder in Google's format (bert_config.json, vocab.txt, bert_model.ckpt.*) or Hugging Face's
+    (config.json, vocab.txt, model.safetensors)."""
+    random: RandomBert | None = None
+    """Used instead of a checkpoint."""
+    dropout: Share = 0.1
+    """On the embeddings and on each sub-layer's output, as BERT was trained; keras-bert has none on attention."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Bert":
+        if (self.checkpoint is None) == (self.random is None):
+            raise ValueError("give exactly one of bert.checkpoint and [bert.random]")
+        return self
+
+
+class Tokens(Section):
+    """How a text becomes token ids, and rows become batches."""
+
+    tokenizer: Literal["characters", "wordpiece"] = "characters"
+    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own."""
+    lowercase: bool = True
+    """Google's Chinese and uncased vocabularies hold no capitals: without this each is [UNK]."""
+    max_tokens: Annotated[int, Field(ge=3, le=512)] = 22
+    """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first."""
+    batches: Literal["bucketed", "random"] = "bucketed"
+    """bucketed: rows of similar length together, at few fixed widths. random: as published, padded to the longest."""
+    buckets: Annotated[int, Field(ge=1, le=32)] = 4
+    """Number of widths; each is compiled once, so more of them save padding and cost compile time."""
+
+
+class Head(Section):
+    """What stands between the encoder's token vectors and the logit."""
+
+    parts: Annotated[list[Literal["average", "max", "attention"]], Field(min_length=1)] = [
+        "average", "max", "attention"]
+    """Concatenated in this order; attention is the [CLS] row of additive self-attention."""
+    masked: bool = True
+    """Whether padding is left out. The published head reads it, so a score depends on the batch."""
+    attention_activation: Literal["none", "softmax"] = "none"
+    """softmax, as published, is a second softmax inside the layer's own: weights differ by at most a factor e."""
+    attention_units: Annotated[int, Field(ge=1)] = 32
+    """Width of the additive attention; keras-self-attention's default."""
+
+
+class Training(Section):
+    """One stage's training recipe."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1)] | Literal["fold"]
+    """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
+    loss: Literal["bce", "smooth_f1"]
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0, lt=10)]
+    """Peak rate."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """adamw only; never on biases, LayerNorm and embedding tables."""
+    warmup: Share = 0.1
+    """Share of all steps over which the rate rises from 0."""
+    decay: Literal["linear", "none"] = "linear"
+    """linear: to 0 at the last step."""
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Largest global norm of the gradients; 0: no clipping."""
+    encoder_dropout: bool = True
+    """Whether the encoder's dropout is active while this stage trains."""
+    monitor: Metric = "auc"
+    """What epochs are compared by; always exact, never from batches."""
+    monitor_on: Literal["fold", "inner"] = "fold"
+    """fold: the fold that is reported (makes the OOF score optimistic where an epoch is chosen by it).
+    inner: a tenth of the training rows, held out by the same rule as the folds."""
+    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without improvement after which training stops."""
+    plateau: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without improvement after which the rate is halved; excludes warmup and decay."""
+    predict_with: Literal["last", "best"] = "last"
+    """Which epoch predicts the fold and the test rows."""
+
+    @model_validator(mode="after")
+    def _recipe_is_consistent(self) -> "Training":
+        if self.plateau and (self.warmup or self.decay != "none"):
+            raise ValueError("plateau sets the rate itself: it needs warmup = 0 and decay = 'none'")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError(f"adam takes no weight decay: set weight_decay = 0, got {self.weight_decay}")
+        return self
+
+
+class Stage1(Training):
+    """Fine-tuning of encoder and head."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    loss: Literal["bce", "smooth_f1"] = "bce"
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 3e-5
+    """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
+    hand_on: Literal["last", "best"] = "last"
+    """Which epoch stage 2 starts from."""
+
+
+class Stage2(Training):
+    """Training of the head alone on the frozen encoder of the same fold's stage 1."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    batch_size: Annotated[int, Field(ge=1)] | Literal["fold"] = "fold"
+    loss: Literal["bce", "smooth_f1"] = "smooth_f1"
+    optimizer: Literal["adamw", "adam"] = "adam"
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
+    """The published 1e-7 changes 0-1 of 4,000 decisions."""
+    warmup: Share = 0.0
+    decay: Literal["linear", "none"] = "none"
+    encoder_dropout: bool = False
+    """Off: the encoder's outputs are computed once, not once an epoch. The published stage trains with it on."""
+
+
+class Baseline(Section):
+    """Character or word n-gram tf-idf with logistic regression: the number to beat, in seconds."""
+
+    analyzer: Literal["char", "char_wb", "word"] = "char"
+    ngrams: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=2, max_length=2)] = [1, 3]
+    """Shortest and longest n-gram."""
+    min_rows: Annotated[int, Field(ge=1)] = 1
+    """Rows an n-gram must occur in."""
+    strength: Annotated[float, Field(gt=0)] = 3.0
+    """Inverse of the L2 penalty (scikit-learn's C)."""
+
+
+class Submit(Section):
+    """What the competition wants to receive."""
+
+    stage: Literal["baseline", "stage1", "stage2"] = "stage2"
+    """Whose predictions become submissions/<run>.csv."""
+    metric: Literal["auc", "f1", "accuracy"] = "auc"
+    """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""
+    id_header: str = "ID"
+    """Header without a sample submission."""
+    prediction_header: str = "Prediction"
+    """Header without a sample submission."""
+
+
+class Hardware(Section):
+    """How a cell uses the machine. Recorded, not part of what a number means."""
+
+    threads_per_cell: Annotated[int, Field(ge=0, le=1024)] = 0
+    """0: all cores. Resolved at a run's first cell and kept, because it changes last bits."""
+    xla: bool = True
+    """Compile each batch shape with XLA."""
+    predict_batch: Annotated[int, Field(ge=1)] = 64
+    """Rows a prediction step; random batches predict with the stage's batch size instead."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str
+    """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
+    """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
+    data: Data
+    folds: Folds = Folds()
+    bert: Bert
+    tokens: Tokens = Tokens()
+    head: Head = Head()
+    stage1: Stage1 = Stage1()
+    stage2: Stage2 = Stage2()
+    baseline: Baseline = Baseline()
+    submit: Submit = Submit()
+    hardware: Hardware = Hardware()
+
+    @model_validator(mode="after")
+    def _whole_is_consistent(self) -> "Config":
+        if not RUN_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit; got {self.name!r}"
+            )
+        if self.stage2.batch_size == "fold" and not caches_features(self):
+            raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false")
+        return self
+
+
+def caches_features(config: Config) -> bool:
+    """Whether stage 2 may compute the encoder's outputs once: they must not change with dropout or padding."""
+    return config.head.masked and not config.stage2.encoder_dropout
+
+
+def load(path: Path, overrides: list[str] | None = None, run: str | None = None) -> Config:
+    """Reads a TOML file, applies "section.key=value" overrides, and validates the whole.
+
+    Raises UserError with one line a problem.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        known = sorted(str(found) for found in Path("configs").glob("*.toml"))
+        raise UserError(f"{path}: no such config. There is: {', '.join(known) or 'none under configs/'}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable TOML file: {error}") from None
+    for override in overrides or []:
+        _apply(tree, override)
+    tree.setdefault("name", path.stem)
+    if run is not None:
+        tree["name"] = run
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(*(f"{path}: {_explain(problem)}" for problem in error.errors())) from None
+
+
+def dump(config: Config) -> str:
+    """The resolved configuration as TOML; keys that are unset are left out."""
+    return tomli_w.dumps(config.model_dump(exclude_none=True))
+
+
+def flatten(section: Section, prefix: str) -> dict[str, Any]:
+    """Dotted key -> plain value, for comparing two configurations key by key."""
+    flat: dict[str, Any] = {}
+    for key, value in section:
+        if isinstance(value, Section):
+            flat |= flatten(value, f"{prefix}.{key}")
+        else:
+            flat[f"{prefix}.{key}"] = value
+    return flat
+
+
+def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[str, Any, str]]:
+    """Every key as (dotted name, default, meaning), in the order of definition."""
+    rows: list[tuple[str, Any, str]] = []
+    for name, field in section.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+        if inner:
+            rows += describe(inner, f"{prefix}{name}.")
+        else:
+            default = "required" if field.is_required() else field.default
+            rows.append((prefix + name, default, " ".join((field.description or "").split())))
+    return rows
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: must be section.key=value, for example stage1.learning_rate=3e-4")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # an unquoted word is a string
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"--set {override}: {section} is a value, not a section")
+    tree[last] = value
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [key for key, _, _ in describe()]
+        known += sorted({key.rpartition(".")[0] for key in known if "." in key})
+        near = difflib.get_close_matches(where, known, n=1, cutoff=0.5)
+        last = where.rpartition(".")[2]
+        same_name = [key for key in known if key.rpartition(".")[2] == last]
+        hint = f"; did you mean {(same_name or near)[0]}?" if same_name or near else ""
+        return f"unknown key {where}{hint}"
+    if problem["type"] == "missing":
+        return f"{where} is missing: it must be given"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{where}: {message}" if where else message
+    return f"{where}: {message[0].lower() + message[1:]}; got {problem['input']!r}"

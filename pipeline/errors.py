@@ -1,0 +1,35 @@
+"""Errors meant for the user: one line a problem, no traceback, an exit code that a script can act on."""
+
+
+class UserError(Exception):
+    """One or several problems that the user can mend; each is one printed line."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str):
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class LockedError(UserError):
+    """Another process is working on the same run."""
+
+    exit_code = 3
+
+
+class MismatchError(UserError):
+    """Artefacts on disk belong to other data, folds or settings than this run's."""
+
+    exit_code = 4
+
+
+class DiskError(UserError):
+    """A file could not be written."""
+
+    exit_code = 5
+
+
+class DivergedError(UserError):
+    """Training produced a loss or weights that no prediction should be made from."""
+
+    exit_code = 8

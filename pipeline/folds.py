@@ -1,0 +1,131 @@
+"""Folds: dealt once, verified to be a partition, kept by id. Fold -1 marks rows that are trained on in every cell."""
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn import model_selection
+
+from pipeline import competition
+from pipeline.config import Folds
+from pipeline.errors import UserError
+
+FoldOfRow = npt.NDArray[np.int64]
+
+
+def normalised(texts: pd.DataFrame) -> pd.Series:
+    """What makes two rows "the same text": NFKC, case-folded, white space collapsed, both texts of a pair."""
+    joined = texts[competition.text_columns(texts)].agg("\x1f".join, axis=1)
+    return joined.map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split(" ")).strip())
+
+
+def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
+    """int64 [rows]: the fold that validates each row, by the configured method.
+
+    Raises UserError where the rows cannot be dealt so, or where given folds are not a partition.
+    """
+    if config.method == "given":
+        fold_of_row = _given(train, config)
+    else:
+        groups = train.group if config.group_column else normalised(train)
+        fold_of_row = split(train.label.to_numpy(), groups.to_numpy(), config.method, config.n, config.seed)
+    verify(fold_of_row, train, config)
+    return fold_of_row
+
+
+def split(label: npt.NDArray[np.integer], groups: npt.NDArray[np.object_], method: str, n: int, seed: int) -> FoldOfRow:
+    """Deals rows to n folds with scikit-learn's splitter of that method, shuffled by the seed."""
+    splitters = {
+        "plain": model_selection.KFold,
+        "stratified": model_selection.StratifiedKFold,
+        "grouped": model_selection.GroupKFold,
+        "stratified_grouped": model_selection.StratifiedGroupKFold,
+    }
+    rarest = int(np.bincount(label, minlength=2).min())
+    if len(label) < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(label)}")
+    if method.startswith("stratified") and rarest < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {rarest}")
+    if method.endswith("grouped") and len(np.unique(groups)) < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
+    fold_of_row = np.full(len(label), -1)
+    parts = splitters[method](n, shuffle=True, random_state=seed).split(label, label, groups)
+    for fold, (_, validated) in enumerate(parts):
+        fold_of_row[validated] = fold
+    return fold_of_row
+
+
+def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
+    """Each row is validated by one fold (rows beside a dev file by none), no fold is empty, each cell trains on both
+    classes. Raises UserError."""
+    n = fold_count(config)
+    problems = []
+    unvalidated = train.id[(fold_of_row < 0) & (~train.dev if config.dev else True)]
+    if not config.dev and len(unvalidated):
+        problems.append(f"folds: {len(unvalidated)} rows are in no fold, for example id {unvalidated.iloc[0]!r}")
+    outside = sorted({int(fold) for fold in fold_of_row if fold >= n})
+    if outside:
+        problems.append(f"folds: fold numbers must be 0 to {n - 1} (folds.n = {n}), got {outside[:5]}")
+    for fold in range(n):
+        if not (fold_of_row == fold).any():
+            problems.append(f"folds: fold {fold} of {n} has no rows")
+        elif train.label[fold_of_row != fold].nunique() < 2:
+            problems.append(f"folds: the training rows of fold {fold} have one class only")
+    if problems:
+        raise UserError(*problems)
+
+
+def fold_count(config: Folds) -> int:
+    """How many cells a stage has."""
+    return 1 if config.dev else config.n
+
+
+def audit(train: pd.DataFrame, test: pd.DataFrame, fold_of_row: FoldOfRow) -> dict[str, int]:
+    """Counts of what changes a score's meaning: repeated and contradicting texts, across folds and into test."""
+    text = normalised(train)
+    by_text = pd.DataFrame({"text": text, "fold": fold_of_row, "label": train.label}).groupby("text")
+    spread = by_text["fold"].nunique()
+    conflicting = by_text["label"].nunique()
+    return {
+        "rows": len(train),
+        "distinct texts": int(text.nunique()),
+        "texts in more than one fold": int((spread > 1).sum()),
+        "rows of texts in more than one fold": int(text.isin(spread.index[spread > 1]).sum()),
+        "texts with both labels": int((conflicting > 1).sum()),
+        "test rows": len(test),
+        "test rows that repeat a training text": int(normalised(test).isin(set(text)).sum()),
+    }
+
+
+def _given(train: pd.DataFrame, config: Folds) -> FoldOfRow:
+    if config.dev:
+        return np.where(train.dev, 0, -1)
+    if config.column:
+        return _numbers(train["fold"], f"column {config.column}")
+    path = Path(str(config.file))
+    table = competition.read_table(path)
+    missing = [column for column in ("id", "fold") if column not in table]
+    if missing:
+        raise UserError(f"{path}: no column {missing[0]!r}; a fold file has id,fold")
+    again = table.id[table.id.duplicated()]
+    unknown = set(table.id) - set(train.id)
+    absent = set(train.id) - set(table.id)
+    problems = []
+    if len(again):
+        problems.append(f"{path}: {len(again)} ids stand twice, for example {again.iloc[0]!r}")
+    if unknown:
+        problems.append(f"{path}: {len(unknown)} ids are not in train, for example {min(unknown)!r}")
+    if absent:
+        problems.append(f"{path}: {len(absent)} ids of train are missing, for example {min(absent)!r}")
+    if problems:
+        raise UserError(*problems)
+    return _numbers(train.id.map(table.set_index("id")["fold"]), str(path))
+
+
+def _numbers(column: pd.Series, where: str) -> FoldOfRow:
+    wrong = column[~column.str.fullmatch(r"\d{1,4}")]
+    if len(wrong):
+        raise UserError(f"{where}: a fold is a whole number from 0, got {wrong.iloc[0]!r} ({len(wrong)} rows)")
+    return np.asarray(column, dtype=np.int64)

@@ -1,0 +1,80 @@
+"""What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
+
+import functools
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline import batches, cells, folds
+from pipeline.config import STAGES
+from pipeline.errors import DiskError, MismatchError
+from pipeline.run import Run
+
+
+def lines(run: Run) -> Iterator[str]:
+    """The check, line by line. Raises UserError for a checkpoint whose tensors are wrong, DiskError for a full disk."""
+    config, train = run.config, run.competition.train
+    for name, count in folds.audit(train, run.competition.test, run.fold_of_row).items():
+        yield f"{name}: {count:,}"
+    yield from _meaning(run)
+    for fold in run.folds:
+        inside = train.label[run.fold_of_row == fold]
+        yield f"fold {fold}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})"
+    found = run.checkpoint
+    dimensions = found.config
+    tensors = found.tensors()
+    size = sum(values.nbytes for values in tensors.values())
+    yield (f"checkpoint: {found.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
+           f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
+    lengths = np.concatenate([run.train_tokens.lengths, run.test_tokens.lengths])
+    quarters = np.percentile(lengths, [0, 25, 50, 75, 95, 100]).astype(int)
+    yield (f"tokens a row with [CLS] and [SEP]: {quarters[0]} least, {quarters[2]} median, {quarters[4]} at 95 %, "
+           f"{quarters[5]} most; {np.mean(lengths == config.tokens.max_tokens):.1%} fill max_tokens = "
+           f"{config.tokens.max_tokens}")
+    if config.tokens.batches == "bucketed":
+        widths = batches.bucket_widths(lengths, config.tokens.buckets)
+        padded = widths[np.searchsorted(widths, lengths)].sum()
+        yield f"batch widths: {', '.join(map(str, widths))} ({1 - lengths.sum() / padded:.1%} padding)"
+    unknown = found.vocab.index("[UNK]")
+    for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
+        yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
+    yield "the first five examples as the model sees them:"
+    for row in range(min(5, len(train))):
+        start, end = run.train_tokens.offsets[row:row + 2]
+        seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
+        yield f"  id {train.id.iloc[row]}, label {config.data.labels[train.label.iloc[row]]}: {seen}"
+    yield from _cells(run)
+    _disk(run, size)
+
+
+def _meaning(run: Run) -> Iterator[str]:
+    counts = folds.audit(run.competition.train, run.competition.test, run.fold_of_row)
+    if counts["texts in more than one fold"]:
+        yield ("  a repeated text on both sides is scored from memory: expect the OOF score to flatter; "
+               "folds.method = 'stratified_grouped' keeps them together")
+    if counts["texts with both labels"]:
+        yield "  a text with both labels cannot be scored right on both rows: the best AUC possible is below 1"
+    if counts["test rows that repeat a training text"]:
+        yield "  test rows that repeat a training text are easier than grouped folds make them look"
+
+
+def _cells(run: Run) -> Iterator[str]:
+    for stage in STAGES:
+        try:
+            done, damaged = cells.fitting(run.paths, stage, run.folds, functools.partial(run.identity, stage))
+        except MismatchError as error:
+            yield from error.problems
+            continue
+        todo = [fold for fold in run.folds if fold not in done]
+        yield (f"{stage}: {len(done)} of {len(run.folds)} cells done" + (f", folds {todo} to do" if todo else "")
+               + (f" ({len(damaged)} damaged)" if damaged else ""))
+
+
+def _disk(run: Run, checkpoint_bytes: int) -> None:
+    recipe = run.config.stage1
+    copies = len({recipe.hand_on, recipe.predict_with})
+    needed = checkpoint_bytes * copies * (len(run.folds) + 1)
+    free = shutil.disk_usage(".").free
+    if free < needed:
+        raise DiskError(f"disk: the run's weights need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free here")

@@ -1,0 +1,68 @@
+"""Out-of-fold and test predictions of a stage, gathered from its cells by id."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import storage
+from pipeline.errors import MismatchError
+from pipeline.run import Run
+
+
+@dataclass(frozen=True)
+class StagePredictions:
+    """What the finished cells of a stage predict.
+
+    oof: id, fold, label, logit, prediction of the validated rows, in the order of train.csv.
+    test: id, then logit_<k> and prediction_<k> of each finished fold, then their means logit and prediction.
+    folds: the finished folds; missing: the others.
+    """
+
+    stage: str
+    oof: pd.DataFrame
+    test: pd.DataFrame
+    folds: list[int]
+    missing: list[int]
+
+
+def gather(run: Run, stage: str) -> StagePredictions | None:
+    """The predictions of a stage's finished cells, or None without any.
+
+    Raises MismatchError where a cell does not hold exactly the rows of its fold and of the test set.
+    """
+    done = run.done(stage)
+    if not done:
+        return None
+    train, test_ids = run.competition.train, run.competition.test.id
+    parts = []
+    table: dict[str, pd.Series] = {"id": test_ids}
+    for fold in done:
+        folder = run.paths.cell(stage, fold)
+        oof = storage.read_csv(folder / "oof.csv")
+        test = storage.read_csv(folder / "test.csv")
+        expected = train.id[run.fold_of_row == fold]
+        for name, found, wanted in (("oof.csv", oof, expected), ("test.csv", test, test_ids)):
+            if found.id.tolist() != wanted.tolist() or not np.isfinite(found.logit).all():
+                raise MismatchError(f"{folder / name}: must hold each row of the fold once, in order, with a finite "
+                                    f"logit; make it again: --redo {stage}")
+        parts.append(oof)
+        table |= {f"logit_{fold}": test.logit, f"prediction_{fold}": test.prediction}
+    position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
+    joined = pd.concat(parts, ignore_index=True)
+    joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
+    frame = pd.DataFrame(table)
+    for name in ("logit", "prediction"):
+        columns = [f"{name}_{fold}" for fold in done]
+        frame[name] = frame[columns].astype(np.float64).mean(axis=1).astype(np.float32)
+    return StagePredictions(stage, joined, frame, done, [fold for fold in run.folds if fold not in done])
+
+
+def write(run: Run, found: StagePredictions) -> list[str]:
+    """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
+    if found.missing:
+        return []
+    paths = [run.paths.oof / f"{found.stage}.csv", run.paths.oof / f"{found.stage}_test.csv"]
+    storage.write(paths[0], found.oof)
+    storage.write(paths[1], found.test)
+    return [str(path) for path in paths]

@@ -1,0 +1,154 @@
+"""Files: where a run keeps them, written whole or not at all, and the lock that keeps two processes apart."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from pipeline.errors import DiskError, LockedError
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the run of that name keeps its files, relative to the project's root."""
+
+    run: str
+
+    @property
+    def models(self) -> Path:
+        return Path("models") / self.run
+
+    @property
+    def oof(self) -> Path:
+        return Path("oof") / self.run
+
+    @property
+    def folds(self) -> Path:
+        return self.models / "folds.csv"
+
+    def cell(self, stage: str, fold: int) -> Path:
+        return self.models / stage / f"fold_{fold}"
+
+    def submission(self, stage: str | None = None) -> Path:
+        return Path("submissions") / (f"{self.run}_{stage}.csv" if stage else f"{self.run}.csv")
+
+
+def write(path: Path, content: Any) -> None:
+    """Writes a table (.csv), tensors (.safetensors), a JSON value (.json), bytes or text, atomically.
+
+    Raises DiskError; the old file, if any, is then untouched.
+    """
+    temporary = path.with_name(f".{path.name}.writing")
+    with _disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            save_file({name: np.ascontiguousarray(values) for name, values in content.items()}, temporary)
+        elif isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            if path.suffix == ".csv":
+                content = content.to_csv(index=False, lineterminator="\n")
+            elif path.suffix == ".json":
+                content = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            temporary.write_text(content, encoding="utf-8", newline="\n")
+        _to_disk(temporary)
+        temporary.replace(path)
+        _to_disk(path.parent)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Reads a table that ``write`` wrote: ids as exact text, numbers as written."""
+    floats = {"logit": np.float32, "prediction": np.float32}
+    header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    kinds = {name: np.float32 if name.startswith(("logit", "prediction")) else {"id": str}.get(name, floats.get(name))
+             for name in header}
+    return pd.read_csv(path, dtype={name: kind for name, kind in kinds.items() if kind is not None},
+                       float_precision="round_trip", keep_default_na=False,
+                       na_values={name: [""] for name in header if name != "id"})
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Name -> array of a .safetensors file."""
+    return load_file(path)
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def publishing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes ``folder``'s place when the block ends without an exception."""
+    building = folder.with_name(f".{folder.name}.building")
+    with _disk(folder):
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+    yield building
+    with _disk(folder):
+        remove(folder)
+        building.replace(folder)
+        _to_disk(folder.parent)
+
+
+def remove(folder: Path) -> None:
+    """Deletes a folder; moved aside first, so that it is never half there under its own name."""
+    if folder.exists():
+        leaving = folder.with_name(f".{folder.name}.removing")
+        shutil.rmtree(leaving, ignore_errors=True)
+        folder.replace(leaving)
+        shutil.rmtree(leaving)
+
+
+@contextlib.contextmanager
+def lock(paths: Paths) -> Iterator[None]:
+    """Holds the run for this process; the lock ends with the process, whatever ends it. Raises LockedError."""
+    path = paths.models / ".lock"
+    with _disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise LockedError(f"{paths.models}: another process works on run {paths.run!r} ({file.read().strip()}); "
+                              f"wait for it, or give this one another --run") from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""The submission: test probabilities averaged over all folds, joined by id, refused where a row is not right."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline import metrics, storage
+from pipeline.errors import UserError
+from pipeline.predictions import StagePredictions
+from pipeline.run import Run
+
+
+def build(run: Run, found: StagePredictions) -> pd.DataFrame:
+    """id and prediction under the sample submission's header and in its order, else in the order of the test table.
+
+    The prediction is the mean of the folds' probabilities; where submit.metric scores decisions, the label at the
+    threshold chosen on OOF. Raises UserError where folds are missing or the guard finds a wrong row.
+    """
+    if found.missing:
+        raise UserError(f"submission of {found.stage}: folds {', '.join(map(str, found.missing))} are not finished; "
+                        f"run them first (the mean must be over all {len(run.folds)} folds)")
+    config, sample = run.config.submit, run.competition.sample
+    probability = found.test.prediction
+    values: pd.Series = probability
+    if config.metric != "auc":
+        values = pd.Series(run.competition.task.decide(
+            probability.to_numpy(), threshold(found, config.metric)), index=probability.index)
+    header = [config.id_header, config.prediction_header] if sample is None else list(sample.columns)
+    by_id = pd.Series(values.to_numpy(), index=found.test.id.to_numpy())
+    order = run.competition.test.id if sample is None else sample.iloc[:, 0]
+    missing = [one for one in order if one not in by_id.index]
+    if missing:
+        raise UserError(f"submission: {len(missing)} ids have no prediction, for example {missing[0]!r}")
+    submission = pd.DataFrame({header[0]: order.to_numpy(), header[1]: by_id[order].to_numpy()})
+    guard(submission, run.competition.test.id)
+    return submission
+
+
+def threshold(found: StagePredictions, metric: str) -> float:
+    """The threshold that is best out of fold."""
+    return metrics.best_threshold(found.oof.label.to_numpy(), found.oof.prediction.to_numpy(), metric)
+
+
+def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
+    """Each test id exactly once and every prediction a number or a label. Raises UserError with all that is wrong."""
+    ids, values = submission.iloc[:, 0], submission.iloc[:, 1]
+    problems = []
+    if len(again := ids[ids.duplicated()]):
+        problems.append(f"submission: {len(again)} ids stand twice, for example {again.iloc[0]!r}")
+    if extra := set(ids) - set(test_ids):
+        problems.append(f"submission: {len(extra)} ids are not in the test table, for example {min(extra)!r}")
+    if absent := set(test_ids) - set(ids):
+        problems.append(f"submission: {len(absent)} test ids are missing, for example {min(absent)!r}")
+    if values.isna().any() or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+        problems.append(f"submission: {int(values.isna().sum())} predictions are not a number")
+    if values.dtype.kind == "f" and not values.dropna().between(0, 1).all():
+        problems.append("submission: probabilities must lie between 0 and 1")
+    if problems:
+        raise UserError(*problems)
+
+
+def write(run: Run, found: dict[str, StagePredictions]) -> list[str]:
+    """Writes submissions/<run>_<stage>.csv for every finished stage and submissions/<run>.csv for submit.stage."""
+    chosen = run.config.submit.stage
+    if chosen not in found:
+        raise UserError(f"submission: stage {chosen} (submit.stage) has no finished fold; run it first, or choose "
+                        f"another: --set submit.stage=stage1")
+    build(run, found[chosen])  # refused before anything is written
+    paths = []
+    for stage, part in found.items():
+        if not part.missing:
+            table = build(run, part)
+            targets = [run.paths.submission(stage)] + [run.paths.submission()] * (stage == chosen)
+            for path in targets:
+                storage.write(path, table)
+                paths.append(str(path))
+    return paths

@@ -1,0 +1,40 @@
+"""TensorFlow's variable files (``prefix.index``, ``prefix.data-*``): list, read, write. Nothing in them is executed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.backend import tf
+from pipeline.errors import UserError
+
+Tensors = dict[str, npt.NDArray[np.float32]]
+
+
+def shapes(prefix: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every stored variable. Raises UserError where the files are not such a checkpoint."""
+    try:
+        return {name: tuple(shape) for name, shape in tf.train.list_variables(str(prefix))}
+    except (tf.errors.OpError, ValueError, OSError) as error:
+        raise UserError(f"{prefix}: not a readable TensorFlow checkpoint: {_first_line(error)}") from None
+
+
+def read(prefix: Path, names: Mapping[str, str]) -> Tensors:
+    """Reads the variables named by the keys, under the new names of the values, as float32."""
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        return {new: reader.get_tensor(name).astype(np.float32) for name, new in names.items()}
+    except (tf.errors.OpError, ValueError, OSError) as error:
+        raise UserError(f"{prefix}: damaged checkpoint: {_first_line(error)}") from None
+
+
+def write(prefix: Path, tensors: Tensors) -> None:
+    """Writes a name-based (TF1-style) checkpoint."""
+    names = sorted(tensors)
+    tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names),
+                      tensors=[tf.constant(tensors[name]) for name in names])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,124 @@
+"""Texts to token ids: one token a character, or WordPiece; and vocabularies made from texts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from pipeline.competition import text_columns
+from pipeline.config import Tokens
+
+SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """The token ids of many rows, end to end, [CLS] and [SEP] included.
+
+    ids: int32 [tokens]; offsets: int64 [rows + 1], where each row begins;
+    second: int32 [rows], the position inside the row from which segment ids are 1 (its length if never).
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int32]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """int64 [rows]: tokens a row."""
+        return np.diff(self.offsets)
+
+    def batch(self, rows: npt.NDArray[np.int64], width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Token ids and segment ids of some rows, int32 [rows, width], padded with 0."""
+        position = np.arange(width)
+        real = position < self.lengths[rows, None]
+        ids = self.ids[np.where(real, self.offsets[rows, None] + position, 0)] * real
+        segments = (real & (position >= self.second[rows, None])).astype(np.int32)
+        return ids, segments
+
+
+def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens) -> TokenTable:
+    """[CLS] text [SEP], or [CLS] text [SEP] pair [SEP], for each row of a table with text (and text_pair)."""
+    id_of = {token: number for number, token in enumerate(vocab)}
+    columns = [_tokenize(texts[name].tolist(), id_of, config) for name in text_columns(texts)]
+    cls, sep = id_of["[CLS]"], id_of["[SEP]"]
+    room = config.max_tokens - 1 - len(columns)
+    rows, second = [], []
+    for parts in zip(*columns, strict=True):
+        kept = _truncate(parts, room)
+        row = [cls]
+        for part in kept:
+            row += [*part, sep]
+        rows.append(row)
+        second.append(len(kept[0]) + 2 if len(kept) == 2 else len(row))
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    flat = np.fromiter((token for row in rows for token in row), np.int32, count=int(offsets[-1]))
+    return TokenTable(flat, offsets, np.array(second, np.int32))
+
+
+def character_vocabulary(texts: Iterable[str], lowercase: bool) -> list[str]:
+    """The special tokens, then every character that occurs, by code point."""
+    seen = {character for text in texts for character in text if not character.isspace()}
+    if lowercase:
+        seen = {_lower(character) for character in seen}
+    return [*SPECIAL, *sorted(seen)]
+
+
+def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
+    """The special tokens, then word pieces learnt from the texts, at most ``size`` in all."""
+    tokenizer = _wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=list(SPECIAL), min_frequency=2, show_progress=False,
+        continuing_subword_prefix="##"))
+    pieces = tokenizer.get_vocab()
+    return sorted(pieces, key=pieces.__getitem__)
+
+
+def _tokenize(texts: list[str], id_of: dict[str, int], config: Tokens) -> list[list[int]]:
+    if config.tokenizer == "wordpiece":
+        encodings = _wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+    unknown = id_of["[UNK]"]
+    space = id_of.get("[unused1]", unknown)
+
+    def number(character: str) -> int:
+        if config.lowercase:
+            character = _lower(character)
+        found = id_of.get(character)
+        if found is None:
+            return space if character.isspace() else unknown
+        return found
+
+    number_of = {character: number(character) for character in set().union(*texts)}
+    return [[number_of[character] for character in text[: config.max_tokens]] for text in texts]
+
+
+def _lower(character: str) -> str:
+    """Lower case where that is one character too, so that a character stays one token."""
+    lower = character.lower()
+    return lower if len(lower) == 1 else character
+
+
+def _wordpiece(id_of: dict[str, int], lowercase: bool) -> Tokenizer:
+    """BERT's tokenizer; "[SEP]" written in a text is punctuation and letters there, not the special token."""
+    tokenizer = Tokenizer(models.WordPiece(id_of, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _truncate(parts: tuple[list[int], ...], room: int) -> list[list[int]]:
+    """Cut from the end; of a pair, the longer loses tokens first, the second where both are equally long."""
+    if len(parts) == 1:
+        return [parts[0][:room]]
+    first, second = len(parts[0]), len(parts[1])
+    excess = max(0, first + second - room)
+    level = min(excess, abs(first - second))
+    rest = excess - level
+    cut_first = (level if first > second else 0) + rest // 2
+    return [parts[0][: first - cut_first], parts[1][: second - (excess - cut_first)]]

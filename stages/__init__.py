@@ -1,0 +1,1 @@
+"""The command: one thin file a stage, ``python -m stages STAGE CONFIG``."""

@@ -1,0 +1,15 @@
+"""Read and validate everything, train nothing, and say what a run will do.
+
+Example: python -m stages check configs/example.toml
+"""
+
+from pipeline import inspection
+from pipeline.log import say
+from stages import options
+
+
+def check(config: options.ConfigPath, overrides: options.Set = None, run: options.RunName = None) -> None:
+    work = options.load(config, overrides, run)
+    for line in inspection.lines(work):
+        say(line)
+    say(f"{config}: everything checked is in order")

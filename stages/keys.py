@@ -1,0 +1,16 @@
+"""List every configuration key with its default and meaning.
+
+Example: python -m stages keys
+"""
+
+from rich.table import Table
+
+from pipeline import config
+from pipeline.log import console
+
+
+def keys() -> None:
+    table = Table("key", "default", "meaning")
+    for name, default, meaning in config.describe():
+        table.add_row(name, "" if default is None else str(default), meaning)
+    console.print(table, markup=False)

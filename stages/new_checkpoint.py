@@ -1,0 +1,43 @@
+"""Make a small randomly initialised BERT in Google's format, from a vocabulary file or from texts.
+
+Example: python -m stages new-checkpoint data/bert/mine --texts data/example/train.csv --column content
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import checkpoint, competition, tokens
+from pipeline.config import RandomBert
+from pipeline.errors import UserError
+from pipeline.log import say
+
+
+def new_checkpoint(
+        folder: Annotated[Path, typer.Argument(help="Where to put it; must not exist.")],
+        vocab: Annotated[Path | None, typer.Option(help="A vocab.txt to use.")] = None,
+        texts: Annotated[list[Path] | None, typer.Option(help="Tables whose characters make the vocabulary.")] = None,
+        column: Annotated[str, typer.Option(help="The text column of those tables.")] = "text",
+        layers: int = 2, hidden: int = 128, heads: int = 2, intermediate: int = 512, positions: int = 64,
+        seed: int = 2020) -> None:
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; choose another folder")
+    if (vocab is None) == (not texts):
+        raise UserError("give exactly one of --vocab and --texts")
+    problems: list[str] = []
+    if vocab:
+        words = checkpoint.read_vocabulary(vocab, problems)
+    else:
+        tables = [competition.read_table(path) for path in texts or []]
+        problems += [f"{path}: no column {column!r}" for path, table in zip(texts or [], tables, strict=True)
+                     if column not in table]
+        words = [] if problems else tokens.character_vocabulary(
+            (text for table in tables for text in table[column]), lowercase=True)
+    if problems:
+        raise UserError(*problems)
+    spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
+    config = checkpoint.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
+                                   segments=2, activation="gelu_tanh")
+    checkpoint.write_google(folder, config, words, checkpoint.random_tensors(config, seed))
+    say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(words):,} tokens, random weights of seed {seed})")

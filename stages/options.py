@@ -1,0 +1,78 @@
+"""The arguments that stages share, and opening a run from them."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import config, log, predictions, run, storage
+from pipeline.config import STAGES
+from pipeline.errors import UserError
+from pipeline.predictions import StagePredictions
+from pipeline.run import Run
+
+ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
+RunName = Annotated[str | None, typer.Option("--run", help="Another run name than the config's.")]
+From = Annotated[str | None, typer.Option("--from", help="Copy every cell of this run that still fits.")]
+Redo = Annotated[str | None, typer.Option("--redo", help="Discard this stage's cells (and what is built on them).")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse cells made with other code or packages.")]
+Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable.")]
+
+
+def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
+    """Reads the config and the tables; writes nothing."""
+    return run.prepare(config.load(path, overrides, name))
+
+
+@contextlib.contextmanager
+def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, other: str | None = None,
+           redo: str | None = None) -> Iterator[Run]:
+    """Locks the run, deals or reads its folds, and keeps both with its configuration."""
+    settings = config.load(path, overrides, name)
+    paths = storage.Paths(settings.name)
+    if redo not in (None, "folds", *STAGES):
+        raise UserError(f"--redo {redo}: must be folds, {', '.join(STAGES)}")
+    with storage.lock(paths):
+        log.keep_log(paths.models / "run.log")
+        if redo == "folds":
+            for stage in STAGES:
+                storage.remove(paths.models / stage)
+            for kept in (paths.folds, paths.folds.with_suffix(".json")):
+                kept.unlink(missing_ok=True)
+        work = run.prepare(settings)
+        if redo in STAGES:
+            work.discard(redo)
+        run.keep(work)
+        if other:
+            work.take_from(other)
+        yield work
+
+
+def chosen_folds(work: Run, folds: list[int] | None) -> list[int]:
+    """The folds named on the command line, or all. Raises UserError for one that the run has not."""
+    wrong = [fold for fold in folds or [] if fold not in work.folds]
+    if wrong:
+        raise UserError(f"--fold {wrong[0]}: this run has folds 0 to {len(work.folds) - 1}")
+    return sorted(set(folds)) if folds else work.folds
+
+
+def finished(work: Run) -> dict[str, StagePredictions]:
+    """The predictions of every stage that has a finished cell. Raises UserError without any."""
+    found = {stage: part for stage in STAGES if (part := predictions.gather(work, stage)) is not None}
+    if not found:
+        raise UserError(f"run {work.config.name!r} has no finished cell; run a stage first: baseline, stage1")
+    return found
+
+
+def tell(work: Run, stage: str) -> None:
+    """After a stage: writes its OOF and test tables where complete, and says where everything is."""
+    found = predictions.gather(work, stage)
+    if found is None:
+        return
+    paths = predictions.write(work, found)
+    if found.missing:
+        log.say(f"{stage}: folds {', '.join(map(str, found.missing))} are not done yet; the OOF table waits for them")
+    log.say(f"{stage}: {', '.join([str(work.paths.models / stage), *paths])}")

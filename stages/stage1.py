@@ -1,0 +1,21 @@
+"""Fine-tune BERT and the head on each fold, under binary cross-entropy.
+
+Example: python -m stages stage1 configs/example.toml --fold 2
+"""
+
+from pipeline.run import FitCell, Run
+from stages import options
+
+
+def stage1(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
+           run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
+           strict: options.Strict = False) -> None:
+    with options.opened(config, overrides, run, other, redo) as work:
+        work.finish("stage1", options.chosen_folds(work, fold), lambda: _start(work), strict)
+        options.tell(work, "stage1")
+
+
+def _start(work: Run) -> FitCell:
+    from pipeline import training  # imports TensorFlow: only where there is a cell to fit
+
+    return training.start_stage1(work)

@@ -1,0 +1,26 @@
+"""Train the head alone on the smooth F1 loss, from each fold's stage 1, with BERT frozen.
+
+Example: python -m stages stage2 configs/example.toml --set stage2.learning_rate=1e-5
+"""
+
+from pipeline.errors import UserError
+from pipeline.run import FitCell, Run
+from stages import options
+
+
+def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
+           run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
+           strict: options.Strict = False) -> None:
+    with options.opened(config, overrides, run, other, redo) as work:
+        wanted = options.chosen_folds(work, fold)
+        if lacking := [one for one in wanted if one not in work.done("stage1")]:
+            raise UserError(f"stage 2 starts from stage 1, which is not done for fold {lacking[0]}: "
+                            f"python -m stages stage1 {config} --fold {lacking[0]}")
+        work.finish("stage2", wanted, lambda: _start(work), strict)
+        options.tell(work, "stage2")
+
+
+def _start(work: Run) -> FitCell:
+    from pipeline import training  # imports TensorFlow: only where there is a cell to fit
+
+    return training.start_stage2(work)
