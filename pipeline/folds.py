@@ -51,7 +51,8 @@ def split(label: npt.NDArray[np.integer], groups: npt.NDArray[np.object_], metho
     if method.endswith("grouped") and len(np.unique(groups)) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
     fold_of_row = np.full(len(label), -1)
-    parts = splitters[method](n, shuffle=True, random_state=seed).split(label, label, groups)
+    grouped = groups if method.endswith("grouped") else None
+    parts = splitters[method](n, shuffle=True, random_state=seed).split(label, label, grouped)
     for fold, (_, validated) in enumerate(parts):
         fold_of_row[validated] = fold
     return fold_of_row

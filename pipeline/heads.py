@@ -13,6 +13,11 @@ class ClsAttention(SeqSelfAttention):
     padding. Weights, names and arithmetic of the row are the package's own.
     """
 
+    def add_weight(self, *args: Any, initializer: Any, **kwargs: Any) -> Any:
+        """Draws each weight from an initializer of its own: one that is used twice gives the same values twice."""
+        fresh = type(initializer).from_config(initializer.get_config())
+        return super().add_weight(*args, initializer=fresh, **kwargs)
+
     def call(self, inputs: Any, mask: Any) -> Any:
         """inputs float32 [rows, tokens, hidden], mask bool [rows, tokens] -> float32 [rows, hidden]."""
         query = tf.matmul(inputs[:, 0], self.Wt)[:, None, :]

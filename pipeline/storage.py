@@ -69,14 +69,11 @@ def write(path: Path, content: Any) -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Reads a table that ``write`` wrote: ids as exact text, numbers as written."""
-    floats = {"logit": np.float32, "prediction": np.float32}
-    header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
-    kinds = {name: np.float32 if name.startswith(("logit", "prediction")) else {"id": str}.get(name, floats.get(name))
-             for name in header}
-    return pd.read_csv(path, dtype={name: kind for name, kind in kinds.items() if kind is not None},
-                       float_precision="round_trip", keep_default_na=False,
-                       na_values={name: [""] for name in header if name != "id"})
+    """Reads a table of predictions that ``write`` wrote: id as exact text, float32 and int64 as they were."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kinds = {name: np.float32 if name.startswith(("logit", "prediction")) else np.int64
+             for name in table if name != "id"}
+    return table.astype(kinds)
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

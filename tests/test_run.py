@@ -1,0 +1,240 @@
+"""The whole run on a tiny competition, by the real command: what it leaves behind and what a rerun does."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pipeline import checkpoint, storage
+from pipeline.tokens import SPECIAL
+from tests.conftest import CHARACTERS, TINY, Command
+
+CONFIG = "configs/toy.toml"
+
+
+def run_everything(stages: Command, *options: str) -> None:
+    for stage in ("folds", "baseline", "stage1", "stage2", "submit", "report"):
+        result = stages(stage, CONFIG, *options)
+        assert result.code == 0, f"{stage}: {result.err}\n{result.out}"
+
+
+@pytest.fixture
+def finished(project: Path, stages: Command) -> Path:
+    run_everything(stages)
+    return project
+
+
+def test_the_whole_run(finished: Path, stages: Command) -> None:
+    train = pd.read_csv("data/train.csv", dtype=str)
+    folds = pd.read_csv("models/toy/folds.csv", dtype={"id": str})
+    report = storage.read_json(Path("oof/toy/auc.json"))
+    for stage in ("baseline", "stage1", "stage2"):
+        # OOF is a partition of the training rows, in their order
+        oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"))
+        assert oof.id.tolist() == train.id.tolist()
+        assert oof.fold.tolist() == folds.fold.tolist()
+        assert oof.label.astype(str).tolist() == train.label.tolist()
+        assert np.isfinite(oof.logit).all()
+        np.testing.assert_allclose(oof.prediction, 1 / (1 + np.exp(-oof.logit.astype(float))), atol=1e-7)
+        # the report says what scikit-learn says
+        part = report["stages"][stage]
+        assert part["pooled"] == roc_auc_score(oof.label, oof.logit)
+        by_fold = [roc_auc_score(rows.label, rows.logit) for _, rows in oof.groupby("fold")]
+        assert [row["auc"] for row in part["folds"]] == by_fold
+        assert part["mean"] == pytest.approx(np.mean(by_fold), abs=1e-12)
+        # test predictions are the mean over folds
+        test = storage.read_csv(Path(f"oof/toy/{stage}_test.csv"))
+        np.testing.assert_allclose(test.prediction, test[[f"prediction_{k}" for k in range(3)]].mean(axis=1), atol=1e-7)
+    # the submission has the sample's header and order, and stage 2's means
+    sample = pd.read_csv("data/sample_submission.csv", dtype={"ID": str})
+    submission = pd.read_csv("submissions/toy.csv", dtype={"ID": str})
+    assert submission.columns.tolist() == ["ID", "Prediction"]
+    assert submission.ID.tolist() == sample.ID.tolist()
+    expected = storage.read_csv(Path("oof/toy/stage2_test.csv")).set_index("id").prediction
+    np.testing.assert_allclose(submission.Prediction, expected[submission.ID], atol=1e-7)
+    assert Path("submissions/toy_stage1.csv").exists()
+    for name in ("roc_pr", "scores", "training_stage1", "training_stage2", "stage2_vs_stage1"):
+        assert Path(f"oof/toy/{name}.png").read_bytes().startswith(b"\x89PNG")
+    comparison = report["comparisons"][0]
+    old, new = (storage.read_csv(Path(f"oof/toy/{stage}.csv")) for stage in ("stage1", "stage2"))
+    assert comparison["decisions_flipped"] == int(((old.prediction >= 0.5) != (new.prediction >= 0.5)).sum())
+    assert comparison["delta_pooled_auc"] == pytest.approx(
+        report["stages"]["stage2"]["pooled"] - report["stages"]["stage1"]["pooled"], abs=1e-12)
+
+    # a second run trains nothing again and leaves the same bytes
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and "run.log" not in path.name}
+    times = {path: path.stat().st_mtime_ns for path in Path("models/toy").rglob("DONE.json")}
+    run_everything(stages)
+    assert {path: path.stat().st_mtime_ns for path in Path("models/toy").rglob("DONE.json")} == times
+    for path, content in before.items():
+        if path.name != ".lock":
+            assert path.read_bytes() == content, path
+
+
+def test_a_fold_alone_equals_the_fold_in_a_whole_run(finished: Path, stages: Command) -> None:
+    for stage in ("stage1", "stage2"):
+        assert stages(stage, CONFIG, "--run", "alone", "--fold", "1").code == 0
+        whole, alone = (Path(f"models/{run}/{stage}/fold_1") for run in ("toy", "alone"))
+        for path in whole.iterdir():
+            if path.name != "DONE.json":
+                assert path.read_bytes() == (alone / path.name).read_bytes(), path
+
+
+def test_some_folds_report_those_and_the_submission_waits(project: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--fold", "2", "--fold", "0").code == 0
+    result = stages("report", CONFIG)
+    assert result.code == 0
+    assert "folds 1 are not finished" in result.out
+    report = storage.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"]
+    assert report["pooled"] is None
+    assert report["pooled_reason"] == "folds 1 are not finished"
+    assert [row["fold"] for row in report["folds"]] == [0, 2]
+    assert not Path("oof/toy/baseline.csv").exists()
+    refused = stages("submit", CONFIG, "--set", "submit.stage=baseline")
+    assert not Path("submissions/toy.csv").exists()
+    assert "waits for folds [1]" in refused.out
+
+
+def test_a_damaged_cell_is_made_again_to_the_same_bytes(project: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG).code == 0
+    path = Path("models/toy/baseline/fold_1/oof.csv")
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"0.", b"1.", 1))
+    result = stages("baseline", CONFIG)
+    assert result.code == 0
+    assert "baseline fold 1: damaged or incomplete, made again" in result.out
+    assert path.read_bytes() == good
+
+
+def test_a_changed_setting_stops_the_run_and_both_ways_on_work(project: Path, stages: Command) -> None:
+    assert stages("stage1", CONFIG, "--fold", "0").code == 0
+    assert stages("stage2", CONFIG, "--fold", "0").code == 0
+    done = Path("models/toy/stage1/fold_0/DONE.json")
+    first = done.stat().st_mtime_ns
+    # a stage 2 key leaves stage 1 valid and stops stage 2
+    stopped = stages("stage2", CONFIG, "--fold", "0", "--set", "stage2.learning_rate=0.02")
+    assert stopped.code == 4
+    assert "  stage2.learning_rate: 0.01 -> 0.02" in stopped.lines
+    assert any("--run NEW --from toy" in line for line in stopped.lines)
+    assert any("--redo stage2" in line for line in stopped.lines)
+    assert stages("stage1", CONFIG, "--fold", "0", "--set", "stage2.learning_rate=0.02").code == 0
+    assert done.stat().st_mtime_ns == first
+    # a new name takes over what still fits
+    taken = stages("stage2", CONFIG, "--fold", "0", "--run", "new", "--from", "toy",
+                   "--set", "stage2.learning_rate=0.02")
+    assert taken.code == 0
+    assert "stage1: folds 0 taken from run toy" in taken.out
+    assert Path("models/new/stage1/fold_0/DONE.json").read_bytes() == done.read_bytes()
+    # --redo discards the stage's cells and those built on them
+    assert stages("stage1", CONFIG, "--fold", "0", "--set", "stage1.epochs=1", "--redo", "stage1").code == 0
+    assert not Path("models/toy/stage2").exists()
+
+
+@pytest.mark.parametrize(("edit", "key"), [
+    (lambda table: table.assign(label=table.label.where(table.index != 3, "0")), "training rows"),
+    (lambda table: table.iloc[::-1], "training rows"),
+])
+def test_edited_data_stop_the_run(project: Path, stages: Command, edit, key: str) -> None:  # type: ignore[no-untyped-def]
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    edit(pd.read_csv("data/train.csv", dtype=str)).to_csv("data/train.csv", index=False)
+    stopped = stages("baseline", CONFIG)
+    assert stopped.code == 4
+    assert any(line.strip().startswith(key) for line in stopped.lines)
+
+
+def test_stage2_needs_its_stage1(project: Path, stages: Command) -> None:
+    result = stages("stage2", CONFIG, "--fold", "1")
+    assert result.code == 2
+    assert "stage1 configs/toy.toml --fold 1" in result.err
+
+
+def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, stages: Command) -> None:
+    assert stages("stage1", CONFIG, "--fold", "0").code == 0
+    folder = Path("models/toy/stage1/fold_0")
+    table = storage.read_csv(folder / "handed_on.csv")
+    table.loc[0, "prediction"] += np.float32(1e-4)
+    storage.write(folder / "handed_on.csv", table)
+    done = storage.read_json(folder / "DONE.json")
+    done["files"]["handed_on.csv"] = storage.sha256(folder / "handed_on.csv")
+    storage.write(folder / "DONE.json", done)
+    result = stages("stage2", CONFIG, "--fold", "0")
+    assert result.code == 4
+    assert "differ by 0.0001" in result.err
+
+
+def test_a_diverging_loss_ends_with_exit_code_8_and_no_cell(project: Path, stages: Command) -> None:
+    tensors = checkpoint.random_tensors(TINY, 1)
+    tensors["bert/encoder/layer_0/output/dense/kernel"][0, 0] = np.inf
+    checkpoint.write_google(Path("data/bert"), TINY, [*SPECIAL, *CHARACTERS], tensors)
+    result = stages("stage1", CONFIG, "--fold", "0")
+    assert result.code == 8, result.out
+    assert "the loss is nan" in result.err
+    assert not Path("models/toy/stage1/fold_0").exists()
+
+
+def test_stage1_that_cannot_move_the_encoder_is_refused(project: Path, stages: Command) -> None:
+    result = stages("stage1", CONFIG, "--fold", "0", "--set", "stage1.learning_rate=1e-30")
+    assert result.code == 8
+    assert "did not move" in result.err
+
+
+def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Command) -> None:
+    published = ["--set", "folds.method=plain", "--set", "tokens.batches=random", "--set", "head.masked=false",
+                 "--set", "head.attention_activation=softmax"]
+    for stage in ("stage1", "stage2"):
+        published += [part for key, value in {
+            "epochs": "5", "batch_size": "8", "optimizer": "adam", "weight_decay": "0", "warmup": "0",
+            "decay": "none", "monitor": "accuracy", "early_stopping": "3", "plateau": "2", "clip_norm": "0",
+        }.items() for part in ("--set", f"{stage}.{key}={value}")]
+    published += ["--set", "stage1.hand_on=best", "--set", "stage2.encoder_dropout=true"]
+    for stage in ("stage1", "stage2", "report"):
+        folds = ["--fold", "0"] if stage != "report" else []
+        result = stages(stage, CONFIG, *folds, *published)
+        assert result.code == 0, result.err + result.out
+    folder = Path("models/toy/stage1/fold_0")
+    history = pd.read_csv(folder / "history.csv")
+    best = int(history.epoch[history.best == 1].iloc[0])
+    assert best == int(history.epoch[history.valid_accuracy == history.valid_accuracy.max()].iloc[0])
+    assert (folder / "weights_last.safetensors").exists()
+    assert (folder / "weights_best.safetensors").exists()
+    same = (folder / "weights_last.safetensors").read_bytes() == (folder / "weights_best.safetensors").read_bytes()
+    assert same == (best == len(history))
+    assert "optimistic" in result.out
+    assert "reads padding" in result.out
+
+
+def test_choosing_an_epoch_on_inner_rows_leaves_the_fold_out(project: Path, stages: Command) -> None:
+    result = stages("stage1", CONFIG, "--fold", "0", "--set", "stage1.monitor_on=inner", "--set",
+                    "stage1.predict_with=best", "--set", "stage1.hand_on=best")
+    assert result.code == 0, result.err
+    assert "inner_auc" in pd.read_csv("models/toy/stage1/fold_0/history.csv")
+    assert "optimistic" not in stages("report", CONFIG, "--set", "stage1.monitor_on=inner", "--set",
+                                      "stage1.predict_with=best", "--set", "stage1.hand_on=best").out
+
+
+def test_cells_made_by_other_code_warn_once_and_strict_refuses(project: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    path = Path("models/toy/baseline/fold_0/DONE.json")
+    done = storage.read_json(path)
+    done["provenance"]["code"] = "0" * 16
+    storage.write(path, done)
+    result = stages("baseline", CONFIG)
+    assert result.code == 0
+    assert result.out.count("warning: baseline: finished cells were made with other code") == 1
+    assert stages("baseline", CONFIG, "--strict").code == 4
+
+
+def test_report_and_submit_import_no_tensorflow(finished: Path) -> None:
+    import sys
+
+    from tests.conftest import shell
+
+    probe = ("import sys; sys.argv = ['stages', {stage!r}, 'configs/toy.toml']\n"
+             "from stages.__main__ import main\n"
+             "try: main()\nexcept SystemExit as stop: assert not stop.code, stop.code\n"
+             "assert 'tensorflow' not in sys.modules, 'tensorflow was imported'")
+    for stage in ("report", "submit"):
+        result = shell(sys.executable, "-c", probe.format(stage=stage), cwd=finished)
+        assert result.code == 0, result.err
