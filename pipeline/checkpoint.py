@@ -136,9 +136,10 @@ def random_tensors(config: BertConfig, seed: int) -> Tensors:
         elif name.endswith(("beta", "bias")):
             drawn[name] = np.zeros(shape, np.float32)
         else:
-            values = np.random.default_rng([seed, number]).standard_normal(shape)
+            rng = np.random.default_rng([seed, number])
+            values = rng.standard_normal(shape)
             while (far := np.abs(values) > 2).any():
-                values[far] = np.random.default_rng([seed, number, int(far.sum())]).standard_normal(int(far.sum()))
+                values[far] = rng.standard_normal(int(far.sum()))
             drawn[name] = (0.02 * values).astype(np.float32)
     return drawn
 

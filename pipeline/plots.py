@@ -86,6 +86,8 @@ def _training(run: Run, part: StagePredictions, axes: Any) -> None:
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
     loss.set(xlabel="epoch", title="training loss")
     loss.legend(fontsize=7)
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
     area.set(xlabel="epoch", title="AUC on the fold")
     rate.set(xlabel="epoch", title="learning rate at the epoch's end")
 

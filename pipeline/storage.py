@@ -71,9 +71,8 @@ def write(path: Path, content: Any) -> None:
 def read_csv(path: Path) -> pd.DataFrame:
     """Reads a table of predictions that ``write`` wrote: id as exact text, float32 and int64 as they were."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    kinds = {name: np.float32 if name.startswith(("logit", "prediction")) else np.int64
-             for name in table if name != "id"}
-    return table.astype(kinds)
+    return table.astype({name: np.float32 if name.startswith(("logit", "prediction")) else np.int64
+                         for name in map(str, table) if name != "id"})
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

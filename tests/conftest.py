@@ -79,9 +79,9 @@ def make_tables(rows: int = 48, test_rows: int = 12, seed: int = 0) -> tuple[pd.
         return "".join(body)
 
     labels = [int(row % 3 == 0) for row in range(rows)]
-    train = pd.DataFrame({"id": [f"r{row:03d}" for row in range(rows)], "text": [text(bool(y)) for y in labels],
-                          "label": labels})
-    train.loc[rows - 1, "text"] = train.loc[1, "text"]
+    texts = [text(bool(label)) for label in labels]
+    texts[-1] = texts[1]
+    train = pd.DataFrame({"id": [f"r{row:03d}" for row in range(rows)], "text": texts, "label": labels})
     test = pd.DataFrame({"id": [f"t{row:03d}" for row in range(test_rows)],
                          "text": [text(row % 3 == 0) for row in range(test_rows)]})
     return train, test
