@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/departures.py configs/boyu.toml --fold 0 --fold 1
 
-Ours is the config's own run, every variant a run <name>-<variant> on the same folds; cells that are done are not
-trained again.
+Ours is the config's own run (with --set: <name>-ours), every variant a run <name>-<variant> on the same folds; cells
+that are done are not trained again.
 Prints a Markdown table: AUC by fold, mean, and the paired difference to ours over the folds' rows with its
 95 % interval (DeLong). Stage 1, except where the variant is about stage 2.
 """
@@ -53,10 +53,11 @@ def main() -> None:
 
 def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
     stage, overrides = VARIANTS[variant]
-    run = f"{name}-{variant}" if overrides else name
+    ours = f"{name}-ours" if options.set else name
+    run = f"{name}-{variant}" if overrides else ours
     folds = [part for fold in options.fold for part in ("--fold", str(fold))]
     sets = [part for override in [*options.set, *overrides] for part in ("--set", override)]
-    source = ["--from", name] if overrides and stage == "stage2" else []
+    source = ["--from", ours] if overrides and stage == "stage2" else []
     for one in ("stage1", "stage2") if stage == "stage2" else ("stage1",):
         subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *folds, *sets],
                        check=True, stdout=sys.stderr)

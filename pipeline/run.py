@@ -153,12 +153,11 @@ class Run:
             say(f"warning: {line}")
 
 
-def prepare(config: Config) -> Run:
-    """Reads and validates the tables, deals the folds or reads those the run has. Writes nothing.
+def prepare(config: Config, tables: Competition) -> Run:
+    """Deals the folds of validated tables, or reads those the run has. Writes nothing.
 
-    Raises UserError for wrong input and MismatchError where kept folds are of other rows or settings.
+    Raises UserError where the rows cannot be dealt and MismatchError where kept folds are of other rows or settings.
     """
-    tables = competition.read(config)
     return Run(config, tables, _folds(config, tables))
 
 

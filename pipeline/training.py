@@ -106,6 +106,34 @@ class Trainer:
         return loss
 
 
+class Watch:
+    """The monitored score over epochs: which was best, when to halve the rate, when to stop. Ties keep the earliest."""
+
+    def __init__(self, recipe: Training):
+        self._recipe = recipe
+        self._best = self._plateau = -math.inf
+        self._since_best = self._since_plateau = 0
+        self.halvings = 0
+
+    def improved(self, scores: dict[str, float]) -> bool:
+        """Takes in an epoch's scores; True where it is the best so far, as the first always is."""
+        score = scores[self._recipe.monitor] * (-1 if self._recipe.monitor == "loss" else 1)
+        self._since_best, self._since_plateau = self._since_best + 1, self._since_plateau + 1
+        if score > self._plateau + 1e-4:  # Keras' min_delta for ReduceLROnPlateau
+            self._plateau, self._since_plateau = score, 0
+        elif self._recipe.plateau and self._since_plateau >= self._recipe.plateau:
+            self.halvings, self._since_plateau = self.halvings + 1, 0
+        if score > self._best or self._best == -math.inf:
+            self._best, self._since_best = score, 0
+            return True
+        return False
+
+    @property
+    def stop(self) -> bool:
+        """Whether early stopping ends the training here."""
+        return self._recipe.early_stopping is not None and self._since_best >= self._recipe.early_stopping
+
+
 def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     """Trains the network from its present weights and validates after every epoch.
 
@@ -116,60 +144,55 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     rng = np.random.default_rng(seed)
     size = len(task.train) if recipe.batch_size == "fold" else recipe.batch_size
     per_epoch = math.ceil(len(task.train) / size)
-    lengths = task.source.lengths
     dump = network.dump_head if trainer.head_only else network.dump
-    sign = -1 if recipe.monitor == "loss" else 1
+    watch = Watch(recipe)
     best: Epoch | None = None
-    best_score, plateau_score = -math.inf, -math.inf
-    since_best = since_plateau = 0
-    halvings = 0
-    rows: list[dict[str, float]] = []
+    history: list[dict[str, float]] = []
     with progress(task.name, recipe.epochs * per_epoch) as advance:
         for number in range(1, recipe.epochs + 1):
+            where = f"{task.name}, epoch {number}"
             losses: list[Any] = []
-            if recipe.batch_size == "fold":
-                batches = [Batch(task.train, int(lengths[task.train].max()))]
-            else:
-                batches = task.plan.shuffled(lengths, task.train, size, rng)
             rate = 0.0
-            for batch in batches:
-                rate = recipe.learning_rate * 0.5**halvings * schedule(
-                    (number - 1) * per_epoch + len(losses), recipe.epochs * per_epoch, recipe)
-                padded, weight = pad_rows(batch, size)
-                losses.append(trainer.step(task.source.batch(padded, batch.width), task.label[padded], weight, rate))
+            for batch in _epoch_batches(recipe, task, size, rng):
+                step = (number - 1) * per_epoch + len(losses)
+                rate = recipe.learning_rate * 0.5**watch.halvings * schedule(step, recipe.epochs * per_epoch, recipe)
+                rows, weight = pad_rows(batch, size)
+                losses.append(trainer.step(task.source.batch(rows, batch.width), task.label[rows], weight, rate))
                 advance()
                 if len(losses) % CHECK_EVERY == 0 or len(losses) == per_epoch:
-                    _finite(float(losses[-1]), f"{task.name}, epoch {number}, step {len(losses)}: the loss", rate)
-            logit = network.predict(task.source, task.valid, task.plan, task.predict_size)
-            _finite(float(np.abs(logit).max()), f"{task.name}, epoch {number}: a validation logit", rate)
-            valid = metrics.monitored(task.label[task.valid].astype(np.int8), logit)
-            monitored = valid
-            if task.monitor is not task.valid:
-                inner = network.predict(task.source, task.monitor, task.plan, task.predict_size)
-                monitored = metrics.monitored(task.label[task.monitor].astype(np.int8), inner)
+                    _finite(float(losses[-1]), f"{where}, step {len(losses)}: the loss", rate)
+            logit, valid = _validate(network, task, task.valid)
+            _finite(float(np.abs(logit).max()), f"{where}: a validation logit", rate)
             row = {"epoch": number, "learning_rate": rate, "loss": float(np.mean([float(x) for x in losses]))}
             row |= {f"valid_{name}": value for name, value in valid.items()}
+            monitored = valid
             if task.monitor is not task.valid:
+                _, monitored = _validate(network, task, task.monitor)
                 row |= {f"inner_{name}": value for name, value in monitored.items()}
-            rows.append(row)
+            history.append(row)
             say(f"{task.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
                 f"valid AUC {valid['auc']:.4f}  accuracy {valid['accuracy']:.4f}  F1 {valid['f1']:.4f}")
-            score = sign * monitored[recipe.monitor]
-            since_best, since_plateau = since_best + 1, since_plateau + 1
-            if best is None or score > best_score:
-                best_score, since_best = score, 0
+            if watch.improved(monitored):
                 best = Epoch(number, dump(), logit)
-            if score > plateau_score + 1e-4:  # Keras' min_delta for ReduceLROnPlateau
-                plateau_score, since_plateau = score, 0
-            if recipe.plateau and since_plateau >= recipe.plateau:
-                halvings, since_plateau = halvings + 1, 0
-            if recipe.early_stopping and since_best >= recipe.early_stopping:
+            if watch.stop:
                 break
     assert best is not None
     last = best if best.number == number else Epoch(number, dump(), logit)
-    history = pd.DataFrame(rows)
-    history["best"] = np.where(history.epoch == best.number, 1, 0)
-    return Fitted(history, last, best)
+    table = pd.DataFrame(history)
+    table["best"] = np.where(table.epoch == best.number, 1, 0)
+    return Fitted(table, last, best)
+
+
+def _epoch_batches(recipe: Training, task: Task, size: int, rng: np.random.Generator) -> list[Batch]:
+    lengths = task.source.lengths
+    if recipe.batch_size == "fold":
+        return [Batch(task.train, int(lengths[task.train].max()))]
+    return task.plan.shuffled(lengths, task.train, size, rng)
+
+
+def _validate(network: Network, task: Task, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
+    logit = network.predict(task.source, rows, task.plan, task.predict_size)
+    return logit, metrics.monitored(task.label[rows].astype(np.int8), logit)
 
 
 def schedule(step: int, total: int, recipe: Training) -> float:

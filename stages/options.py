@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import config, log, predictions, run, storage
+from pipeline import competition, config, log, predictions, run, storage
 from pipeline.config import STAGES
 from pipeline.errors import UserError
 from pipeline.predictions import StagePredictions
@@ -24,7 +24,8 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
-    return run.prepare(config.load(path, overrides, name))
+    settings = config.load(path, overrides, name)
+    return run.prepare(settings, competition.read(settings))
 
 
 @contextlib.contextmanager
@@ -35,6 +36,7 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
     paths = storage.Paths(settings.name)
     if redo not in (None, "folds", *STAGES):
         raise UserError(f"--redo {redo}: must be folds, {', '.join(STAGES)}")
+    tables = competition.read(settings)  # wrong input is told before anything is written
     with storage.lock(paths):
         log.keep_log(paths.models / "run.log")
         if redo == "folds":
@@ -42,7 +44,7 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
                 storage.remove(paths.models / stage)
             for kept in (paths.folds, paths.folds.with_suffix(".json")):
                 kept.unlink(missing_ok=True)
-        work = run.prepare(settings)
+        work = run.prepare(settings, tables)
         if redo in STAGES:
             work.discard(redo)
         run.keep(work)

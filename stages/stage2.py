@@ -13,7 +13,8 @@ def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: op
            strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
         wanted = options.chosen_folds(work, fold)
-        if lacking := [one for one in wanted if one not in work.done("stage1")]:
+        trained = work.done("stage1")
+        if lacking := [one for one in wanted if one not in trained]:
             raise UserError(f"stage 2 starts from stage 1, which is not done for fold {lacking[0]}: "
                             f"python -m stages stage1 {config} --fold {lacking[0]}")
         work.finish("stage2", wanted, lambda: _start(work), strict)

@@ -11,9 +11,6 @@ from stages import options
 def submit(config: options.ConfigPath, overrides: options.Set = None, run: options.RunName = None) -> None:
     with options.opened(config, overrides, run) as work:
         found = options.finished(work)
-        if all(part.missing for part in found.values()) and work.config.submit.stage in found:
-            say(f"submission: waits for folds {found[work.config.submit.stage].missing}")
-            return
         paths = submission.write(work, found)
         metric = work.config.submit.metric
         if metric != "auc":

@@ -15,6 +15,7 @@ from pipeline.heads import ClsAttention
 from pipeline.heads import Head as HeadLayer
 from pipeline.network import Network
 from pipeline.tokens import TokenTable
+from pipeline.training import _none_moved
 from tests.conftest import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
@@ -175,3 +176,10 @@ def test_smooth_f1_by_hand() -> None:
     # probabilities 0.5 and 0.5, labels 1 and 0: -2 * 0.5 / (1 + 1)
     assert float(losses.smooth_f1(np.array([1, 0], np.float32), np.zeros(2, np.float32), np.ones(2, np.float32))
                  ) == pytest.approx(-0.5, abs=1e-6)
+
+
+def test_a_frozen_encoder_that_moves_is_noticed() -> None:
+    before = {"bert/a/kernel": np.zeros(2, np.float32), "head/dense/kernel": np.zeros(2, np.float32)}
+    _none_moved(before, before | {"head/dense/kernel": np.ones(2, np.float32)}, "cell")
+    with pytest.raises(AssertionError, match="bert/a/kernel"):
+        _none_moved(before, before | {"bert/a/kernel": np.array([0, 1e-9], np.float32)}, "cell")

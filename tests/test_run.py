@@ -93,8 +93,9 @@ def test_some_folds_report_those_and_the_submission_waits(project: Path, stages:
     assert [row["fold"] for row in report["folds"]] == [0, 2]
     assert not Path("oof/toy/baseline.csv").exists()
     refused = stages("submit", CONFIG, "--set", "submit.stage=baseline")
-    assert not Path("submissions/toy.csv").exists()
-    assert "waits for folds [1]" in refused.out
+    assert refused.code == 2
+    assert "folds 1 are not finished" in refused.err
+    assert not Path("submissions").exists()
 
 
 def test_a_damaged_cell_is_made_again_to_the_same_bytes(project: Path, stages: Command) -> None:
@@ -238,3 +239,12 @@ def test_report_and_submit_import_no_tensorflow(finished: Path) -> None:
     for stage in ("report", "submit"):
         result = shell(sys.executable, "-c", probe.format(stage=stage), cwd=finished)
         assert result.code == 0, result.err
+
+
+def test_a_fold_alone_equals_the_fold_after_another_with_xla(project: Path, stages: Command) -> None:
+    options = ["--set", "hardware.xla=true", "--set", "tokens.buckets=1", "--set", "stage1.epochs=1"]
+    assert stages("stage1", CONFIG, "--fold", "0", "--fold", "1", *options).code == 0
+    assert stages("stage1", CONFIG, "--run", "alone", "--fold", "1", *options).code == 0
+    both, alone = (Path(f"models/{run}/stage1/fold_1") for run in ("toy", "alone"))
+    for name in ("weights_last.safetensors", "oof.csv", "test.csv"):
+        assert (both / name).read_bytes() == (alone / name).read_bytes(), name

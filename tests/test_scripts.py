@@ -1,0 +1,58 @@
+"""run_all.sh as a user types it: from another folder, in a path with spaces, with wrong words."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Result, shell
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what is needed to run, in a path with spaces, that uses this environment."""
+    copy = tmp_path / "a path with spaces"
+    copy.mkdir()
+    for name in ("pipeline", "stages", "configs", "data/example", "data/bert/tiny"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("run_all.sh", "install.sh", "requirements.lock"):
+        shutil.copy(ROOT / name, copy / name)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
+
+
+def run_all(checkout: Path, *arguments: str) -> Result:
+    elsewhere = checkout.parent / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    return shell(str(checkout / "run_all.sh"), *arguments, cwd=elsewhere, PYTHONPATH="")
+
+
+@pytest.mark.skipif(not (ROOT / ".venv/.installed").exists(), reason="the environment was not made by install.sh")
+def test_it_runs_from_anywhere(checkout: Path) -> None:
+    result = run_all(checkout, "--stage", "folds")
+    assert result.code == 0, result.err
+    assert (checkout / "models/example/folds.csv").exists()
+    mine = checkout.parent / "elsewhere/my config.toml"
+    text = (checkout / "configs/example.toml").read_text()
+    mine.write_text(f'name = "$(touch hacked)"\n{text}')
+    refused = run_all(checkout, mine.name, "--stage", "folds")
+    assert refused.code == 2
+    assert "name must be" in refused.err
+    mine.write_text(f'name = "mine"\n{text}')
+    assert run_all(checkout, mine.name, "--stage", "baseline", "--fold", "1").code == 0
+    assert (checkout / "models/mine/baseline/fold_1/DONE.json").exists()
+    assert not list(checkout.parent.rglob("hacked"))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--folds", "1"], "unknown option --folds"),
+    (["--fold"], "--fold needs a number"),
+])
+def test_wrong_words_are_told(checkout: Path, arguments: list[str], message: str) -> None:
+    result = run_all(checkout, *arguments)
+    assert result.code != 0
+    assert message in result.err
+
+
+def test_help_shows_how(checkout: Path) -> None:
+    assert "./run_all.sh configs/boyu.toml --fold 2" in run_all(checkout, "--help").out
