@@ -22,6 +22,6 @@ def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: op
 
 
 def _start(work: Run) -> FitCell:
-    from pipeline import training  # imports TensorFlow: only where there is a cell to fit
+    from pipeline import bert_stages  # imports TensorFlow: only where there is a cell to fit
 
-    return training.start_stage2(work)
+    return bert_stages.start_stage2(work)

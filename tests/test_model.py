@@ -9,13 +9,13 @@ import pytest
 from pipeline import checkpoint, losses
 from pipeline.backend import SeqSelfAttention, tf
 from pipeline.batches import Plan
+from pipeline.bert_stages import _none_moved
 from pipeline.config import Bert, Config, Data, Head, Tokens
 from pipeline.features import compute
 from pipeline.heads import ClsAttention
 from pipeline.heads import Head as HeadLayer
 from pipeline.network import Network
 from pipeline.tokens import TokenTable
-from pipeline.training import _none_moved
 from tests.conftest import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
