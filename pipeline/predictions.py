@@ -16,7 +16,7 @@ class StagePredictions:
 
     oof: id, fold, label, logit, prediction of the validated rows, in the order of train.csv.
     test: id, then logit_<k> and prediction_<k> of each finished fold, then their means logit and prediction.
-    folds: the finished folds; missing: the others.
+    folds: the finished folds; missing: the others that were wanted.
     """
 
     stage: str
@@ -26,12 +26,13 @@ class StagePredictions:
     missing: list[int]
 
 
-def gather(run: Run, stage: str) -> StagePredictions | None:
-    """The predictions of a stage's finished cells, or None without any.
+def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredictions | None:
+    """The predictions of a stage's finished cells among the wanted folds (None: all), or None without any.
 
     Raises MismatchError where a cell does not hold exactly the rows of its fold and of the test set.
     """
-    done = run.done(stage)
+    wanted = run.folds if wanted is None else wanted
+    done = [fold for fold in run.done(stage) if fold in wanted]
     if not done:
         return None
     train, test_ids = run.competition.train, run.competition.test.id
@@ -42,8 +43,8 @@ def gather(run: Run, stage: str) -> StagePredictions | None:
         oof = storage.read_csv(folder / "oof.csv")
         test = storage.read_csv(folder / "test.csv")
         expected = train.id[run.fold_of_row == fold]
-        for name, found, wanted in (("oof.csv", oof, expected), ("test.csv", test, test_ids)):
-            if found.id.tolist() != wanted.tolist() or not np.isfinite(found.logit).all():
+        for name, found, rows in (("oof.csv", oof, expected), ("test.csv", test, test_ids)):
+            if found.id.tolist() != rows.tolist() or not np.isfinite(found.logit).all():
                 raise MismatchError(f"{folder / name}: must hold each row of the fold once, in order, with a finite "
                                     f"logit; make it again: --redo {stage}")
         parts.append(oof)
@@ -55,7 +56,7 @@ def gather(run: Run, stage: str) -> StagePredictions | None:
     for name in ("logit", "prediction"):
         columns = [f"{name}_{fold}" for fold in done]
         frame[name] = frame[columns].astype(np.float64).mean(axis=1).astype(np.float32)
-    return StagePredictions(stage, joined, frame, done, [fold for fold in run.folds if fold not in done])
+    return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
 
 
 def write(run: Run, found: StagePredictions) -> list[str]:

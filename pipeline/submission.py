@@ -17,7 +17,7 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
     """
     if found.missing:
         raise UserError(f"submission of {found.stage}: folds {', '.join(map(str, found.missing))} are not finished; "
-                        f"run them first (the mean must be over all {len(run.folds)} folds)")
+                        f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
     probability = found.test.prediction
     values: pd.Series = probability
@@ -58,8 +58,11 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
         raise UserError(*problems)
 
 
-def write(run: Run, found: dict[str, StagePredictions]) -> list[str]:
-    """Writes submissions/<run>_<stage>.csv for every finished stage and submissions/<run>.csv for submit.stage."""
+def write(run: Run, found: dict[str, StagePredictions], folds: list[int]) -> list[str]:
+    """Writes submissions/<run>_<stage>.csv for every finished stage and submissions/<run>.csv for submit.stage.
+
+    Of some folds only, it writes submissions/<run>_<stage>_folds_<k>-<k>.csv instead.
+    """
     chosen = run.config.submit.stage
     if chosen not in found:
         raise UserError(f"submission: stage {chosen} (submit.stage) has no finished fold; run it first, or choose "
@@ -69,7 +72,10 @@ def write(run: Run, found: dict[str, StagePredictions]) -> list[str]:
     for stage, part in found.items():
         if not part.missing:
             table = build(run, part)
-            targets = [run.paths.submission(stage)] + [run.paths.submission()] * (stage == chosen)
+            if folds != run.folds:
+                targets = [run.paths.submission(f"{stage}_folds_{'-'.join(map(str, folds))}")]
+            else:
+                targets = [run.paths.submission(stage)] + [run.paths.submission()] * (stage == chosen)
             for path in targets:
                 storage.write(path, table)
                 paths.append(str(path))

@@ -8,12 +8,12 @@ from pipeline.log import say
 from stages import options
 
 
-def folds(config: options.ConfigPath, overrides: options.Set = None, run: options.RunName = None,
-          redo: options.Redo = None) -> None:
+def folds(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
+          run: options.RunName = None, redo: options.Redo = None) -> None:
     with options.opened(config, overrides, run, redo=redo) as work:
-        for fold in work.folds:
-            inside = work.competition.train.label[work.fold_of_row == fold]
-            say(f"fold {fold}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})")
+        for one in options.chosen_folds(work, fold):
+            inside = work.competition.train.label[work.fold_of_row == one]
+            say(f"fold {one}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})")
         for name, count in fold_rules.audit(work.competition.train, work.competition.test, work.fold_of_row).items():
             say(f"{name}: {count:,}")
         say(f"folds: {work.paths.folds}")

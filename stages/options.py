@@ -61,9 +61,9 @@ def chosen_folds(work: Run, folds: list[int] | None) -> list[int]:
     return sorted(set(folds)) if folds else work.folds
 
 
-def finished(work: Run) -> dict[str, StagePredictions]:
-    """The predictions of every stage that has a finished cell. Raises UserError without any."""
-    found = {stage: part for stage in STAGES if (part := predictions.gather(work, stage)) is not None}
+def finished(work: Run, folds: list[int]) -> dict[str, StagePredictions]:
+    """The predictions of every stage that has a finished cell among the folds. Raises UserError without any."""
+    found = {stage: part for stage in STAGES if (part := predictions.gather(work, stage, folds)) is not None}
     if not found:
         raise UserError(f"run {work.config.name!r} has no finished cell; run a stage first: baseline, stage1")
     return found

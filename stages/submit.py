@@ -1,5 +1,6 @@
 """Write the submission: test probabilities averaged over all folds, in the sample submission's form.
 
+With --fold the mean is over those folds and goes to a file that says so, to probe a leaderboard early.
 Example: python -m stages submit configs/example.toml
 """
 
@@ -8,10 +9,12 @@ from pipeline.log import say
 from stages import options
 
 
-def submit(config: options.ConfigPath, overrides: options.Set = None, run: options.RunName = None) -> None:
+def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
+           run: options.RunName = None) -> None:
     with options.opened(config, overrides, run) as work:
-        found = options.finished(work)
-        paths = submission.write(work, found)
+        folds = options.chosen_folds(work, fold)
+        found = options.finished(work, folds)
+        paths = submission.write(work, found, folds)
         metric = work.config.submit.metric
         if metric != "auc":
             say(f"labels at threshold {submission.threshold(found[work.config.submit.stage], metric):.4f}, "

@@ -96,6 +96,13 @@ def test_some_folds_report_those_and_the_submission_waits(project: Path, stages:
     assert refused.code == 2
     assert "folds 1 are not finished" in refused.err
     assert not Path("submissions").exists()
+    # unless some folds are asked for, in a file that says so
+    assert stages("submit", CONFIG, "--set", "submit.stage=baseline", "--fold", "0").code == 0
+    assert [path.name for path in Path("submissions").iterdir()] == ["toy_baseline_folds_0.csv"]
+    shown = stages("report", CONFIG, "--fold", "0")
+    assert shown.code == 0
+    assert "not finished" not in shown.out
+    assert storage.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"] == report
 
 
 def test_a_damaged_cell_is_made_again_to_the_same_bytes(project: Path, stages: Command) -> None:
