@@ -5,12 +5,14 @@ Tensors go by the names of Google's TF1 checkpoints, kernels as [in, out], whate
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401, teaches numpy bfloat16, which checkpoints are stored in
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
@@ -177,6 +179,7 @@ def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
         return []
     if text.startswith("\ufeff"):
         problems.append(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
+        return []
     vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     first_at: dict[str, int] = {}
     for number, token in enumerate(vocab, 1):
@@ -196,7 +199,7 @@ def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
 
 def _files(folder: Path) -> tuple[str, Path, Path]:
     """The format, the configuration file and the weights of a folder: for Google's format the common prefix."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
         raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
                         f"bert.checkpoint")
     indices = sorted(folder.glob("bert_model.ckpt*.index"))
@@ -236,7 +239,7 @@ def _config(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
         else:
             numbers[name] = value
     known = ACTIVATIONS[kind]
-    if raw.get("hidden_act") not in known:
+    if not isinstance(raw.get("hidden_act"), str) or raw["hidden_act"] not in known:
         problems.append(f"{path}: hidden_act must be one of {', '.join(known)}, got {raw.get('hidden_act')!r}")
     if kind == "hugging face" and raw.get("model_type", "bert") != "bert":
         problems.append(f"{path}: model_type must be bert, got {raw['model_type']!r}")
@@ -260,9 +263,12 @@ def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
     problems = [f"{where}: tensor {name} is missing" for name in missing[:5]]
     if len(missing) > 5:
         problems.append(f"{where}: {len(missing) - 5} more tensors are missing")
-    problems += [f"{where}: {name} must have shape {list(expected[name])} as the configuration says, "
-                 f"on disk {list(found[name])}" for name in expected
-                 if name in found and tuple(found[name]) != tuple(expected[name])]
+    other = [f"{where}: {name} must have shape {list(expected[name])} as the configuration says, "
+             f"on disk {list(found[name])}" for name in expected
+             if name in found and tuple(found[name]) != tuple(expected[name])]
+    problems += other[:5]
+    if len(other) > 5:
+        problems.append(f"{where}: {len(other) - 5} more tensors have other shapes")
     layers = {int(match[1]) for name in found if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
     expected_layers = {int(match[1]) for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
     if beyond := layers - expected_layers:

@@ -1,5 +1,6 @@
 """The competition's tables, read strictly: text is text, ids are exact, and every problem of a file is told at once."""
 
+import codecs
 import csv
 import hashlib
 import sys
@@ -39,16 +40,20 @@ def read(config: Config) -> Competition:
     task = Binary(*data.labels)
     problems: list[str] = []
 
-    def labelled(path: str) -> pd.DataFrame:
+    def labelled(path: str, trained_on: bool) -> pd.DataFrame:
         extra = {"group": config.folds.group_column, "fold": config.folds.column}
-        return _labelled(path, data, task, {key: column for key, column in extra.items() if column}, problems)
+        named = {key: column for key, column in extra.items() if column}
+        return _labelled(path, data, task, named, trained_on, problems).assign(dev=not trained_on)
 
-    train = labelled(data.train).assign(dev=False)
+    train = labelled(data.train, trained_on=True)
     if config.folds.dev:
-        train = pd.concat([train, labelled(config.folds.dev).assign(dev=True)], ignore_index=True)
+        dev = labelled(config.folds.dev, trained_on=False)
         if data.id_column is None:
-            train["id"] = [f"{'dev' if dev else 'train'}-{row}" for dev, row in zip(train.dev, train.id, strict=True)]
-        _check_ids(train, f"{data.train} with {config.folds.dev}", problems)
+            train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
+        again = dev[dev.id.isin(train.id)]
+        problems += _shortened([f"{config.folds.dev}, line {row.line}: id {row.id!r} stands in {data.train} too; "
+                                f"ids must be unique" for row in again.itertuples()])
+        train = pd.concat([train, dev], ignore_index=True)
     test = _standard(data.test, data, {}, problems)
     sample = _sample(data, test, problems) if data.sample_submission else None
     if problems:
@@ -72,13 +77,13 @@ def text_columns(table: pd.DataFrame) -> list[str]:
 
 
 def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.DataFrame:
-    """A CSV or TSV as a table of str, with a column ``line`` (the file's line on which each row ends) at its end.
+    """A CSV or TSV as a table of str, its index the line of the file on which each row begins.
 
     Nothing is guessed: "NA", "007" and "" stay what they are. Raises UserError with every malformed row.
     """
-    raw = _bytes(path)
+    raw = _bytes(path).removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(
@@ -93,12 +98,14 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
     rows, lines = [], []
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True,
                         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    begins = 1
     try:
         for row in reader:
             rows.append(row)
-            lines.append(reader.line_num)
+            lines.append(begins)
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}; "
+        raise UserError(f"{path}, line {begins}: not valid CSV: {error}; "
                         f"a quote inside a quoted field is written twice (data.quoting = false reads quotes as text)"
                         ) from None
     while rows and not rows[-1]:
@@ -111,7 +118,7 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
     if len(header) == 1:
         body = [row or [""] for row in body]  # an empty line of a one-column file is an empty text: ids must not shift
         if (other := "\t" if delimiter == "," else ",") in header[0]:
-            problems.append(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
+            raise UserError(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
                             f"but {_named(other)}; set data.separator")
     problems += [f"{path}: column {name!r} stands twice in the header"
                  for name in dict.fromkeys(header) if header.count(name) > 1]
@@ -122,18 +129,16 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
         problems.append(f"{path}: has a header and no rows")
     if problems:
         raise UserError(*problems)
-    table = pd.DataFrame(body, columns=header, dtype=str)
-    table.insert(len(header), "line", lines[1:], allow_duplicates=True)
-    return table
+    return pd.DataFrame(body, columns=header, index=lines[1:], dtype=str)
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.exists():
-        raise UserError(f"{path}: no such file; put it there, or link the folder that holds it")
-    if not path.is_file():
-        raise UserError(f"{path}: must be a file")
     try:
+        if path.stat() and not path.is_file():
+            raise UserError(f"{path}: must be a file")
         return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; put it there, or link the folder that holds it") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -149,14 +154,14 @@ def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str])
     except UserError as error:
         problems += error.problems
         return empty
-    present = list(raw.columns[:-1])
+    present = list(raw.columns)
     missing = [column for column in names.values() if column not in present]
     if missing:
         problems += [f"{path}: no column {column!r}; it has {', '.join(map(repr, present))}" for column in missing]
         return empty
-    positions = {name: present.index(column) for name, column in names.items()}
-    table = pd.DataFrame({name: raw.iloc[:, at] for name, at in positions.items()})
-    table["line"] = raw.iloc[:, -1]
+    table = pd.DataFrame({name: raw[column] for name, column in names.items()})
+    table["line"] = raw.index
+    table = table.reset_index(drop=True)
     if not data.id_column:
         table.insert(0, "id", [str(row) for row in range(len(table))])
     else:
@@ -169,12 +174,13 @@ def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str])
     return table
 
 
-def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], problems: list[str]) -> pd.DataFrame:
+def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], trained_on: bool, problems: list[str]
+              ) -> pd.DataFrame:
     before = len(problems)
     table = _standard(path, data, {"label": data.label_column} | extra, problems)
     if len(table):
-        wrong = task.problems(table.label.tolist(), table.line.tolist(), f"{path}, column {data.label_column}")
-        problems += wrong
+        problems += task.problems(table.label.tolist(), table.line.tolist(), f"{path}, column {data.label_column}",
+                                  trained_on)
     if len(problems) == before:
         table["label"] = task.encode(table.label.tolist())
     return table
@@ -185,6 +191,8 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
     problems += _shortened([f"{where}, line {row.line}: id {row.id!r} stands twice; ids must be unique"
                             for row in again.itertuples()])
     problems += _shortened([f"{where}, line {line}: the id is empty" for line in table.line[table.id == ""]])
+    problems += _shortened([f"{where}, line {row.line}: an id cannot hold a carriage return, got {row.id!r}"
+                            for row in table[table.id.str.contains("\r", regex=False)].itertuples()])
 
 
 def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame | None:
@@ -194,7 +202,6 @@ def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame
     except UserError as error:
         problems += error.problems
         return None
-    sample = sample.iloc[:, :-1]
     if sample.shape[1] != 2:
         problems.append(f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, sample.columns))}")
         return None

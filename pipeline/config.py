@@ -22,16 +22,23 @@ STAGES = ("baseline", "stage1", "stage2")
 class Section(BaseModel):
     """A table of the file. An unknown key is an error, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 def _safe_path(value: object) -> object:
     if isinstance(value, str) and (not value or "\0" in value or "\n" in value):
-        raise ValueError("must be a path")
+        raise ValueError(f"must be a path on one line, got {value!r}")
+    return value
+
+
+def _rows_or_fold(value: object) -> object:
+    if value != "fold" and (type(value) is not int or value < 1):
+        raise ValueError(f"must be a whole number above 0, or 'fold', got {value!r}")
     return value
 
 
 FilePath = Annotated[str, BeforeValidator(_safe_path)]
+BatchSize = Annotated[int | Literal["fold"], BeforeValidator(_rows_or_fold)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Metric = Literal["auc", "accuracy", "f1", "loss"]
 
@@ -167,7 +174,7 @@ class Training(Section):
     """One stage's training recipe."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=1)] | Literal["fold"]
+    batch_size: BatchSize
     """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
     loss: Literal["bce", "smooth_f1"]
     optimizer: Literal["adamw", "adam"] = "adamw"
@@ -220,7 +227,7 @@ class Stage2(Training):
     """Training of the head alone on the frozen encoder of the same fold's stage 1."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
-    batch_size: Annotated[int, Field(ge=1)] | Literal["fold"] = "fold"
+    batch_size: BatchSize = "fold"
     loss: Literal["bce", "smooth_f1"] = "smooth_f1"
     optimizer: Literal["adamw", "adam"] = "adam"
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -312,7 +319,7 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     except FileNotFoundError:
         known = sorted(str(found) for found in Path("configs").glob("*.toml"))
         raise UserError(f"{path}: no such config. There is: {', '.join(known) or 'none under configs/'}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable TOML file: {error}") from None
     for override in overrides or []:
         _apply(tree, override)
@@ -322,7 +329,7 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(*(f"{path}: {_explain(problem)}" for problem in error.errors())) from None
+        raise UserError(*(f"{path}: {line}" for line in explain(error))) from None
 
 
 def dump(config: Config) -> str:
@@ -353,6 +360,11 @@ def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[st
             default = "required" if field.is_required() else field.default
             rows.append((prefix + name, default, " ".join((field.description or "").split())))
     return rows
+
+
+def explain(error: ValidationError) -> list[str]:
+    """One line for each wrong key or value, with its dotted name, the rule, and what came."""
+    return [_explain(problem) for problem in error.errors()]
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

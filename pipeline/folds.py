@@ -17,8 +17,9 @@ FoldOfRow = npt.NDArray[np.int64]
 
 def normalised(texts: pd.DataFrame) -> pd.Series:
     """What makes two rows "the same text": NFKC, case-folded, white space collapsed, both texts of a pair."""
-    joined = texts[competition.text_columns(texts)].agg("\x1f".join, axis=1)
-    return joined.map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split(" ")).strip())
+    columns = texts[competition.text_columns(texts)]
+    plain = columns.map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split()))
+    return plain.agg("\x1f".join, axis=1)
 
 
 def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:

@@ -174,13 +174,17 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
     record = path.with_suffix(".json")
     if not path.exists() or not record.exists():
         return folds.deal(tables.train, config.folds)
-    kept = storage.read_json(record)
+    try:
+        kept = storage.read_json(record)
+        source, digest = dict(kept["source"]), str(kept["sha256"])
+    except (ValueError, KeyError, TypeError):
+        raise MismatchError(f"{record}: damaged; deal the folds again and discard every cell: --redo folds") from None
     new = _fold_source(config, tables)
-    if changed := cells.differences(kept["source"], new):
+    if changed := cells.differences(source, new):
         raise MismatchError(f"{path}: the folds were dealt from other rows or settings:",
                             *(f"  {line}" for line in changed),
                             "  go on under a new name: --run NEW, or deal again and discard every cell: --redo folds")
-    if storage.sha256(path) != kept["sha256"]:
+    if storage.sha256(path) != digest:
         raise MismatchError(f"{path}: was changed after the folds were dealt; put it back, or --redo folds")
     table = competition.read_table(path)
     fold_of_row = np.asarray(table["fold"], dtype=np.int64)
@@ -191,7 +195,7 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
 def keep(run: Run) -> None:
     """Writes the run's folds, once, and its resolved configuration."""
     path = run.paths.folds
-    if not path.exists():
+    if not (path.exists() and path.with_suffix(".json").exists()):
         storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
         storage.write(path.with_suffix(".json"), {"sha256": storage.sha256(path),
                                                   "source": _fold_source(run.config, run.competition)})

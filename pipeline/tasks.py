@@ -23,8 +23,9 @@ class Binary:
     negative: str
     positive: str
 
-    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str) -> list[str]:
-        """One line for each kind of wrong label in the column, with the first places it stands at."""
+    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+        """One line for each wrong label in the column with the first line it stands on, or for a class that is
+        missing where the rows are trained on."""
         allowed = (self.negative, self.positive)
         wrong: dict[str, list[int]] = {}
         for label, line in zip(labels, lines, strict=True):
@@ -38,7 +39,7 @@ class Binary:
         if len(found) > 10:
             found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
         for label in allowed:
-            if not found and label not in labels:
+            if trained_on and not found and label not in labels:
                 found.append(f"{where}: no row has label {label!r}; training needs both classes")
         return found
 

@@ -25,7 +25,7 @@ def read(prefix: Path, names: Mapping[str, str]) -> Tensors:
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         return {new: reader.get_tensor(name).astype(np.float32) for name, new in names.items()}
-    except (tf.errors.OpError, ValueError, OSError) as error:
+    except (tf.errors.OpError, ValueError, OSError, IndexError) as error:
         raise UserError(f"{prefix}: damaged checkpoint: {_first_line(error)}") from None
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from pipeline import checkpoint, competition, tokens
-from pipeline.config import RandomBert
+from pipeline.config import RandomBert, explain
 from pipeline.errors import UserError
 from pipeline.log import say
 
@@ -36,7 +37,10 @@ def new_checkpoint(
             (text for table in tables for text in table[column]), lowercase=True)
     if problems:
         raise UserError(*problems)
-    spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
+    try:
+        spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
+    except ValidationError as error:
+        raise UserError(*explain(error)) from None
     config = checkpoint.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                                    segments=2, activation="gelu_tanh")
     checkpoint.write_google(folder, config, words, checkpoint.random_tensors(config, seed))
