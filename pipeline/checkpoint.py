@@ -325,7 +325,7 @@ def _from_tf2(name: str) -> str:
     the encoder's layers. Names as in keras-hub's tools/checkpoint_conversion/convert_bert.py.
     """
     match = re.fullmatch(r"(?:model|encoder)/layer_with_weights-(\d+)/(.+)/\.ATTRIBUTES/VARIABLE_VALUE", name)
-    if not match or "OPTIMIZER_SLOT" in name:
+    if not match:
         return name
     number, rest = int(match[1]), match[2]
     embeddings = {(0, "embeddings"): "word_embeddings", (1, "embeddings"): "position_embeddings",

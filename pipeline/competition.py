@@ -51,8 +51,8 @@ def read(config: Config) -> Competition:
         if data.id_column is None:
             train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
         again = dev[dev.id.isin(train.id)]
-        problems += _shortened([f"{config.folds.dev}, line {row.line}: id {row.id!r} stands in {data.train} too; "
-                                f"ids must be unique" for row in again.itertuples()])
+        problems += _shortened(config.folds.dev, [f", line {row.line}: id {row.id!r} stands in {data.train} too; "
+                                                  f"ids must be unique" for row in again.itertuples()])
         train = pd.concat([train, dev], ignore_index=True)
     test = _standard(data.test, data, {}, problems)
     sample = _sample(data, test, problems) if data.sample_submission else None
@@ -81,33 +81,8 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
 
     Nothing is guessed: "NA", "007" and "" stay what they are. Raises UserError with every malformed row.
     """
-    raw = _bytes(path).removeprefix(codecs.BOM_UTF8)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
-            f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8"
-        ) from None
-    if "\0" in text:
-        raise UserError(f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: holds a NUL character; "
-                        f"the file is damaged or not text (UTF-16?)")
     delimiter = "\t" if separator == "tab" or (separator == "auto" and path.suffix in (".tsv", ".txt")) else ","
-    csv.field_size_limit(sys.maxsize)
-    rows, lines = [], []
-    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True,
-                        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
-    begins = 1
-    try:
-        for row in reader:
-            rows.append(row)
-            lines.append(begins)
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f"{path}, line {begins}: not valid CSV: {error}; "
-                        f"a quote inside a quoted field is written twice (data.quoting = false reads quotes as text)"
-                        ) from None
+    rows, lines = _parse(path, _decode(path), delimiter, quoting)
     while rows and not rows[-1]:
         rows.pop()
         lines.pop()
@@ -123,7 +98,7 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
     problems += [f"{path}: column {name!r} stands twice in the header"
                  for name in dict.fromkeys(header) if header.count(name) > 1]
     ragged = [(line, len(row)) for line, row in zip(lines[1:], body, strict=True) if len(row) != len(header)]
-    problems += _shortened([f"{path}, line {line}: must have {len(header)} fields as the header has, got {count}"
+    problems += _shortened(path, [f", line {line}: must have {len(header)} fields as the header has, got {count}"
                             for line, count in ragged])
     if not body:
         problems.append(f"{path}: has a header and no rows")
@@ -132,15 +107,41 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
     return pd.DataFrame(body, columns=header, index=lines[1:], dtype=str)
 
 
-def _bytes(path: Path) -> bytes:
+def _decode(path: Path) -> str:
     try:
         if path.stat() and not path.is_file():
             raise UserError(f"{path}: must be a file")
-        return path.read_bytes()
+        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        text = raw.decode("utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; put it there, or link the folder that holds it") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
+                        f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
+    return text
+
+
+def _parse(path: Path, text: str, delimiter: str, quoting: bool) -> tuple[list[list[str]], list[int]]:
+    """The fields of every row, and the line on which it begins."""
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True,
+                        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    rows, lines, begins = [], [], 1
+    try:
+        for row in reader:
+            rows.append(row)
+            lines.append(begins)
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}, line {begins}: not valid CSV: {error}; a quote inside a quoted field is written "
+                        f"twice (data.quoting = false reads quotes as text)") from None
+    return rows, lines
 
 
 def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str]) -> pd.DataFrame:
@@ -169,7 +170,7 @@ def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str])
     if data.empty_text == "refuse":
         texts = table[text_columns(table)]
         blank = texts.apply(lambda column: column.str.strip() == "").all(axis=1)
-        problems += _shortened([f"{path}, line {line}: the text is empty (data.empty_text = 'keep' allows it)"
+        problems += _shortened(path, [f", line {line}: the text is empty (data.empty_text = 'keep' allows it)"
                                 for line in table.line[blank]])
     return table
 
@@ -188,10 +189,10 @@ def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], traine
 
 def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
     again = table[table.id.duplicated()]
-    problems += _shortened([f"{where}, line {row.line}: id {row.id!r} stands twice; ids must be unique"
+    problems += _shortened(where, [f", line {row.line}: id {row.id!r} stands twice; ids must be unique"
                             for row in again.itertuples()])
-    problems += _shortened([f"{where}, line {line}: the id is empty" for line in table.line[table.id == ""]])
-    problems += _shortened([f"{where}, line {row.line}: an id cannot hold a carriage return, got {row.id!r}"
+    problems += _shortened(where, [f", line {line}: the id is empty" for line in table.line[table.id == ""]])
+    problems += _shortened(where, [f", line {row.line}: an id cannot hold a carriage return, got {row.id!r}"
                             for row in table[table.id.str.contains("\r", regex=False)].itertuples()])
 
 
@@ -206,7 +207,7 @@ def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame
         problems.append(f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, sample.columns))}")
         return None
     ids = sample.iloc[:, 0]
-    problems += _shortened([f"{path}: id {one!r} stands twice" for one in ids[ids.duplicated()]])
+    problems += _shortened(path, [f": id {one!r} stands twice" for one in ids[ids.duplicated()]])
     if len(test):
         unknown, absent = set(ids) - set(test.id), set(test.id) - set(ids)
         if unknown:
@@ -218,11 +219,10 @@ def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame
     return sample
 
 
-def _shortened(lines: list[str]) -> list[str]:
-    """The first few lines, and how many more there are."""
-    if len(lines) <= SHOWN:
-        return lines
-    return [*lines[:SHOWN], f"{lines[0].partition(':')[0].partition(',')[0]}: {len(lines) - SHOWN} more rows like that"]
+def _shortened(path: object, problems: list[str]) -> list[str]:
+    """The first few problems of one kind, each behind the file it is about, and how many more there are."""
+    told = [f"{path}{problem}" for problem in problems[:SHOWN]]
+    return told + [f"{path}: {len(problems) - SHOWN} more rows like that"] * (len(problems) > SHOWN)
 
 
 def _named(delimiter: str) -> str:

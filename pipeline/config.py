@@ -114,7 +114,7 @@ class RandomBert(Section):
     vocab: FilePath | None = None
     """A vocab.txt; without one the vocabulary is made from the train and test texts."""
     vocab_size: Annotated[int, Field(ge=16)] = 8000
-    """Upper bound for a made WordPiece vocabulary; a character vocabulary takes every character."""
+    """Size of a made WordPiece vocabulary, more if there are more characters; one of characters takes them all."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "RandomBert":
@@ -372,9 +372,10 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise UserError(f"--set {override}: must be section.key=value, for example stage1.learning_rate=3e-4")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text  # an unquoted word is a string
+        parsed = tomllib.loads(f"value = {text}")
+    except ValueError:
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text  # an unquoted word is a string
     *sections, last = key.strip().split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
@@ -388,13 +389,16 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         known = [key for key, _, _ in describe()]
         known += sorted({key.rpartition(".")[0] for key in known if "." in key})
-        near = difflib.get_close_matches(where, known, n=1, cutoff=0.5)
-        last = where.rpartition(".")[2]
-        same_name = [key for key in known if key.rpartition(".")[2] == last]
-        hint = f"; did you mean {(same_name or near)[0]}?" if same_name or near else ""
-        return f"unknown key {where}{hint}"
+        section, _, last = where.rpartition(".")
+        elsewhere = [key for key in known if key.rpartition(".")[2] == last]
+        siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
+        near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
+        found = near or elsewhere or difflib.get_close_matches(where, known, n=1)
+        return f"unknown key {where}" + (f"; did you mean {found[0]}?" if found else "")
     if problem["type"] == "missing":
         return f"{where} is missing: it must be given"
+    if problem["type"] == "model_type":
+        return f"{where}: must be a table, [{where}]; got {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{where}: {message}" if where else message

@@ -70,18 +70,17 @@ def character_vocabulary(texts: Iterable[str], lowercase: bool) -> list[str]:
 
 
 def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
-    """The special tokens, every character that occurs, then word pieces learnt from the texts, at most ``size`` in all.
+    """The special tokens, every character that occurs, then word pieces learnt from the texts up to ``size`` in all.
 
     The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
     number, so every character is named to it beforehand.
     """
-    texts = list(texts)
     tokenizer = _wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
-    words = {word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-        tokenizer.normalizer.normalize_str(text))}
+    words = [word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD]
     begin, inside = ({word[0] for word in words}, {character for word in words for character in word[1:]})
     known = [*SPECIAL, *sorted(begin), *(f"##{character}" for character in sorted(inside))]
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
+    tokenizer.train_from_iterator(words, trainers.WordPieceTrainer(
         vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
         continuing_subword_prefix="##"))
     pieces = tokenizer.get_vocab()

@@ -20,8 +20,9 @@ def new_checkpoint(
         vocab: Annotated[Path | None, typer.Option(help="A vocab.txt to use.")] = None,
         texts: Annotated[list[Path] | None, typer.Option(help="Tables whose characters make the vocabulary.")] = None,
         column: Annotated[str, typer.Option(help="The text column of those tables.")] = "text",
-        layers: int = 2, hidden: int = 128, heads: int = 2, intermediate: int = 512, positions: int = 64,
-        seed: int = 2020) -> None:
+        layers: int = 2, hidden: int = 128, heads: int = 2, intermediate: int = 512,
+        positions: Annotated[int, typer.Option(min=3)] = 64,
+        seed: Annotated[int, typer.Option(min=0)] = 2020) -> None:
     if folder.exists():
         raise UserError(f"{folder}: exists already; choose another folder")
     if (vocab is None) == (not texts):

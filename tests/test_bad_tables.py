@@ -1,0 +1,312 @@
+"""Bad tables end with exit code 2, one line a problem, and nothing written; odd but good ones are read exactly."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline import competition, config
+from pipeline.competition import Competition
+from tests.conftest import Command
+
+CONFIG = "configs/toy.toml"
+TRAIN, TEST, SAMPLE = Path("data/train.csv"), Path("data/test.csv"), Path("data/sample_submission.csv")
+GOOD = "r1,香,1\nr2,差,0\n"
+
+
+def files() -> dict[Path, int]:
+    """Every file and folder below the project, with the time it was written."""
+    return {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+
+
+def refused(stages: Command, *settings: str) -> list[str]:
+    """What ``check`` tells about tables that it refuses, writing nothing."""
+    before = files()
+    result = stages("check", CONFIG, *(part for setting in settings for part in ("--set", setting)))
+    assert result.code == 2, result.out + result.err
+    assert result.out == ""
+    assert files() == before
+    return result.lines
+
+
+def read(*settings: str) -> Competition:
+    """The tables as every stage gets them."""
+    return competition.read(config.load(Path(CONFIG), list(settings)))
+
+
+def rows(*lines: str) -> str:
+    """A training table of these lines."""
+    return "".join(f"{line}\n" for line in ("id,text,label", *lines))
+
+
+BAD_TRAIN = {
+    "empty file": ("", ["data/train.csv: is empty; it must have a header line"]),
+    "empty lines only": ("\n\n\n", ["data/train.csv: is empty; it must have a header line"]),
+    "header only": ("id,text,label\n", ["data/train.csv: has a header and no rows"]),
+    "a column is missing": ("id,txt,label\n" + GOOD, ["data/train.csv: no column 'text'; it has 'id', 'txt', 'label'"]),
+    "all columns are missing": ("a\nb\n", [
+        "data/train.csv: no column 'id'; it has 'a'", "data/train.csv: no column 'text'; it has 'a'",
+        "data/train.csv: no column 'label'; it has 'a'"]),
+    "a column stands twice": ("id,text,text,label\nr1,a,b,1\n",
+                              ["data/train.csv: column 'text' stands twice in the header"]),
+    "an id stands twice": (rows("a,香,1", "b,差,0", "a,好,0"),
+                           ["data/train.csv, line 4: id 'a' stands twice; ids must be unique"]),
+    "an id stands twice, lines counted through a text of two lines": (
+        rows('a,"香\n辣",1', "b,差,0", "a,好,0"), ["data/train.csv, line 5: id 'a' stands twice; ids must be unique"]),
+    "an id stands eight times": (rows(*["a,香,1", "a,差,0"] * 4), [
+        *(f"data/train.csv, line {line}: id 'a' stands twice; ids must be unique" for line in range(3, 8)),
+        "data/train.csv: 2 more rows like that"]),
+    "an empty id": (rows("a,香,1", ",差,0"), ["data/train.csv, line 3: the id is empty"]),
+    "wrong labels": (rows("a,香,1", "b,差,0", "c,好,2", "d,贵,yes", "e,咸,2", "f,淡,", "g,慢,1 ", "h,面,2"), [
+        "data/train.csv, column label, line 4: label must be '0' or '1', got '2' (and on 2 more lines)",
+        "data/train.csv, column label, line 5: label must be '0' or '1', got 'yes'",
+        "data/train.csv, column label, line 7: label must be '0' or '1', got ''",
+        "data/train.csv, column label, line 8: label must be '0' or '1', got '1 '"]),
+    "as many labels as rows": (rows(*(f"r{row},香,{row}" for row in range(15))), [
+        *(f"data/train.csv, column label, line {row + 2}: label must be '0' or '1', got '{row}'"
+          for row in range(2, 12)),
+        "data/train.csv, column label: 3 other values are wrong too; is data.label_column right?"]),
+    "one class": (rows("a,香,1", "b,辣,1"),
+                  ["data/train.csv, column label: no row has label '0'; training needs both classes"]),
+    "a blank text": (rows("a,香,1", "b,,0", "c, 　\t,0"), [
+        f"data/train.csv, line {line}: the text is empty (data.empty_text = 'keep' allows it)" for line in (3, 4)]),
+    "too few and too many fields": (rows("a,香,1", "b,0", "c,好,吃,1", "", "d,贵,0"), [
+        f"data/train.csv, line {line}: must have 3 fields as the header has, got {count}"
+        for line, count in ((3, 2), (4, 4), (5, 0))]),
+    "eight rows with too few fields": (rows(*["a,香"] * 8), [
+        *(f"data/train.csv, line {line}: must have 3 fields as the header has, got 2" for line in range(2, 7)),
+        "data/train.csv: 3 more rows like that"]),
+    "a NUL": (rows("a,香,1", "b,\0,0"),
+              ["data/train.csv, line 3: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
+    "semicolons": ("id;text;label\na;b;1\n", [f"data/train.csv: no column '{name}'; it has 'id;text;label'"
+                                              for name in ("id", "text", "label")]),
+    "several kinds of problems": (rows("a,香,1", "a,差,3", "b,,0"), [
+        "data/train.csv, line 3: id 'a' stands twice; ids must be unique",
+        "data/train.csv, line 4: the text is empty (data.empty_text = 'keep' allows it)",
+        "data/train.csv, column label, line 3: label must be '0' or '1', got '3'"]),
+}
+
+
+@pytest.mark.parametrize(("content", "problems"), BAD_TRAIN.values(), ids=BAD_TRAIN)
+def test_a_bad_training_table_is_refused_line_by_line(
+        project: Path, stages: Command, content: str, problems: list[str]) -> None:
+    TRAIN.write_text(content, newline="")
+    assert refused(stages) == problems
+
+
+@pytest.mark.parametrize("path", [TRAIN, TEST, SAMPLE])
+def test_a_missing_table_is_refused(project: Path, stages: Command, path: Path) -> None:
+    path.unlink()
+    assert refused(stages) == [f"{path}: no such file; put it there, or link the folder that holds it"]
+
+
+@pytest.mark.parametrize("path", [TRAIN, TEST, SAMPLE])
+def test_a_directory_in_place_of_a_table_is_refused(project: Path, stages: Command, path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    assert refused(stages) == [f"{path}: must be a file"]
+
+
+def test_a_path_that_no_file_can_have_is_refused(project: Path, stages: Command) -> None:
+    problem, = refused(stages, f"data.train={'x' * 5000}")
+    assert problem.startswith("xxx")
+    assert problem.endswith("File name too long")
+
+
+@pytest.mark.parametrize(("content", "line", "byte"), [
+    (rows("a,香,1", "b,差,0").encode("gb18030"), 2, "0xcf"),
+    (rows("a,x,1").encode("utf-16"), 1, "0xff"),
+    (rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9"),
+    (b"\xef\xbb\xbf" + rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9"),
+], ids=["GBK", "UTF-16", "Latin-1", "Latin-1 after a BOM"])
+def test_bytes_that_are_not_utf8_are_refused_with_the_way_to_convert_them(
+        project: Path, stages: Command, content: bytes, line: int, byte: str) -> None:
+    TRAIN.write_bytes(content)
+    assert refused(stages) == [f"data/train.csv, line {line}: must be UTF-8, got byte {byte}; "
+                               f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8"]
+
+
+@pytest.mark.parametrize(("content", "line"), [
+    (rows("a,香,1", 'b,"差"了,0', "c,好,1"), 3),
+    (rows("a,香,1", 'b,"差,0', "c,好,1", "d,贵,0"), 3),
+], ids=["text after a closing quote", "a quote that is never closed"])
+def test_quotes_that_do_not_balance_are_refused_where_they_stand(
+        project: Path, stages: Command, content: str, line: int) -> None:
+    TRAIN.write_text(content)
+    problem, = refused(stages)
+    assert problem.startswith(f"data/train.csv, line {line}: not valid CSV: ")
+    assert "a quote inside a quoted field is written twice (data.quoting = false reads quotes as text)" in problem
+
+
+@pytest.mark.parametrize(("path", "content", "is_not", "is_it"), [
+    ("data/train.csv", "id\ttext\tlabel\na\t香\t1\n", "a comma", "a tab"),
+    ("data/train.csv", "id\ttext\tlabel\na\t香,好\t1\n", "a comma", "a tab"),
+    ("data/train.tsv", "id,text,label\na,香,1\n", "a tab", "a comma"),
+    ("data/train.txt", "id,text,label\na,香,1\n", "a tab", "a comma"),
+])
+def test_the_wrong_separator_is_named_and_so_is_the_right_one(
+        project: Path, stages: Command, path: str, content: str, is_not: str, is_it: str) -> None:
+    Path(path).write_text(content)
+    header = content.partition("\n")[0]
+    assert refused(stages, f"data.train={path}") == [
+        f"{path}: one column named {header!r}: the separator is not {is_not} but {is_it}; set data.separator"]
+
+
+BAD_SAMPLE = {
+    "unknown and missing id": (lambda text: text.replace("t003,", "zzz,"), [
+        "data/sample_submission.csv: 1 ids are not in data/test.csv, for example 'zzz'",
+        "data/sample_submission.csv: 1 ids of data/test.csv are missing, for example 't003'"]),
+    "missing ids": (lambda text: "ID,P\nt000,0\nt001,0\n", [
+        "data/sample_submission.csv: 10 ids of data/test.csv are missing, for example 't002'"]),
+    "id twice": (lambda text: text + "t003,0.5\n", ["data/sample_submission.csv: id 't003' stands twice"]),
+    "three columns": (lambda text: "ID,P,Q\nt000,0,0\n", [
+        "data/sample_submission.csv: must have two columns, id and prediction; got 'ID', 'P', 'Q'"]),
+    "one column": (lambda text: "ID\nt000\n", [
+        "data/sample_submission.csv: must have two columns, id and prediction; got 'ID'"]),
+    "header only": (lambda text: "ID,P\n", ["data/sample_submission.csv: has a header and no rows"]),
+}
+
+
+@pytest.mark.parametrize(("edit", "problems"), BAD_SAMPLE.values(), ids=BAD_SAMPLE)
+def test_a_sample_submission_that_does_not_fit_the_test_table_is_refused(  # type: ignore[no-untyped-def]
+        project: Path, stages: Command, edit, problems: list[str]) -> None:
+    SAMPLE.write_text(edit(SAMPLE.read_text()))
+    assert refused(stages) == problems
+
+
+def test_a_sample_submission_of_ids_for_a_test_table_without_them_says_what_an_id_is(
+        project: Path, stages: Command) -> None:
+    Path(CONFIG).write_text(Path(CONFIG).read_text().replace('id_column = "id"\n', ""))
+    assert refused(stages) == [
+        "data/sample_submission.csv: 12 ids are not in data/test.csv, for example 't000'",
+        "data/sample_submission.csv: 12 ids of data/test.csv are missing, for example '0'",
+        "data/sample_submission.csv: without data.id_column a test id is its row number from 0"]
+
+
+def test_problems_of_all_tables_are_told_at_once(project: Path, stages: Command) -> None:
+    TRAIN.write_text(rows("a,香,1", "b,,2"))
+    TEST.write_text("id,content\nt1,x\n")
+    SAMPLE.write_text("ID,P\nt1,0\nt1,0\n")
+    assert refused(stages) == [
+        "data/train.csv, line 3: the text is empty (data.empty_text = 'keep' allows it)",
+        "data/train.csv, column label, line 3: label must be '0' or '1', got '2'",
+        "data/test.csv: no column 'text'; it has 'id', 'content'",
+        "data/sample_submission.csv: id 't1' stands twice"]
+
+
+def test_control_characters_of_a_table_do_not_reach_the_terminal(project: Path, stages: Command) -> None:
+    TRAIN.write_text(rows("a\x1b[31m,香,1", "a\x1b[31m,差,0\u202e"))
+    assert refused(stages) == [r"data/train.csv, line 3: id 'a\x1b[31m' stands twice; ids must be unique",
+                               r"data/train.csv, column label, line 3: label must be '0' or '1', got '0\u202e'"]
+    assert refused(stages, r'data.train="data/\u001b[31m.csv"') == [
+        r"data/\x1b[31m.csv: no such file; put it there, or link the folder that holds it"]
+
+
+@pytest.mark.parametrize("stage", ["folds", "baseline", "stage1", "stage2", "submit", "report"])
+def test_a_stage_that_refuses_its_tables_makes_no_run(project: Path, stages: Command, stage: str) -> None:
+    TRAIN.write_text("")
+    result = stages(stage, CONFIG)
+    assert result.code == 2
+    assert result.lines == ["data/train.csv: is empty; it must have a header line"]
+    assert not Path("models").exists()
+
+
+ODD_TRAIN = {
+    "BOM": ("\ufeff" + rows("a,香,1", "b,差,0"), ["a", "b"], ["香", "差"]),
+    "CRLF": (rows("a,香,1", "b,差,0").replace("\n", "\r\n"), ["a", "b"], ["香", "差"]),
+    "no newline at the end": (rows("a,香,1", "b,差,0").rstrip("\n"), ["a", "b"], ["香", "差"]),
+    "empty lines at the end": (rows("a,香,1", "b,差,0", "", ""), ["a", "b"], ["香", "差"]),
+    "quoted newlines, commas and quotes": (
+        rows('a,"香,\n""辣""\r\n ",1', '"b,""",差,0'), ["a", 'b,"'], ['香,\n"辣"\r\n ', "差"]),
+    "a quote inside an unquoted field": (rows('a,5" 大,1', "b,差,0"), ["a", "b"], ['5" 大', "差"]),
+    "what looks like a number or a missing value": (
+        rows("007,NA,1", "1e3,null,0", "NA,1.0,1", "nan,0x1F,0", "None,True,0"),
+        ["007", "1e3", "NA", "nan", "None"], ["NA", "null", "1.0", "0x1F", "True"]),
+    "spaces around": (rows(" a, 香 ,1", "a,差,0"), [" a", "a"], [" 香 ", "差"]),
+    "other line separators than newlines": (
+        rows("a,香\u2028辣\x85,1", "b,\x0b差\x1e,0"), ["a", "b"], ["香\u2028辣\x85", "\x0b差\x1e"]),
+    "columns in another order and more of them": (
+        "label,line,text,,id\n1,x,香,y,a\n0,x,差,y,b\n", ["a", "b"], ["香", "差"]),
+}
+
+
+@pytest.mark.parametrize(("content", "ids", "texts"), ODD_TRAIN.values(), ids=ODD_TRAIN)
+def test_an_odd_but_good_table_is_read_exactly(project: Path, content: str, ids: list[str], texts: list[str]) -> None:
+    TRAIN.write_text(content, encoding="utf-8", newline="")
+    train = read().train
+    assert train.id.tolist() == ids
+    assert train.text.tolist() == texts
+
+
+def test_tab_separated_tables_without_quoting_keep_every_quote(project: Path, stages: Command) -> None:
+    path = Path("data/train.tsv")
+    path.write_text('id\ttext\tlabel\na\t"香\t1\nb\t差,"" 了\t0\n')
+    train = read("data.train=data/train.tsv", "data.quoting=false", f"data.test={TEST}").train
+    assert train.text.tolist() == ['"香', '差,"" 了']
+    assert "not valid CSV" in "".join(refused(stages, "data.train=data/train.tsv"))
+
+
+def test_blank_texts_are_kept_where_the_config_says_so(project: Path, stages: Command) -> None:
+    train = pd.read_csv(TRAIN).assign(text=lambda table: table.text.where(table.index != 2, " 　"))
+    train.to_csv(TRAIN, index=False)
+    assert stages("check", CONFIG, "--set", "data.empty_text=keep").code == 0
+    assert read("data.empty_text=keep").train.text[2] == " 　"
+
+
+def test_an_empty_line_of_a_one_column_table_is_a_text_so_that_row_numbers_do_not_shift(
+        project: Path, stages: Command) -> None:
+    Path(CONFIG).write_text(Path(CONFIG).read_text().replace('id_column = "id"\n', ""))
+    TEST.write_text("text\n香\n\n差\n")
+    SAMPLE.write_text("ID,P\n2,0\n0,0\n1,0\n")
+    assert refused(stages) == ["data/test.csv, line 3: the text is empty (data.empty_text = 'keep' allows it)"]
+    found = read("data.empty_text=keep")
+    assert found.test.id.tolist() == ["0", "1", "2"]
+    assert found.test.text.tolist() == ["香", "", "差"]
+    assert found.train.id.tolist() == [str(row) for row in range(48)]
+
+
+def test_odd_ids_reach_the_submission_exactly(project: Path, stages: Command) -> None:
+    ids = ["007", "7", "1e3", "1000", "NA", "nan", "None", " x", "a,b", 'a"b', "a\nb", "x" * 300]
+    train, test = pd.read_csv(TRAIN), pd.read_csv(TEST)
+    train.assign(id=[*ids, *train.id[len(ids):]]).to_csv(TRAIN, index=False, quoting=csv.QUOTE_ALL)
+    test.assign(id=ids).to_csv(TEST, index=False, quoting=csv.QUOTE_ALL)
+    pd.DataFrame({"ID": ids[::-1], "P": 0}).to_csv(SAMPLE, index=False, quoting=csv.QUOTE_ALL)
+    for stage in ("baseline", "submit", "report"):
+        for _ in ("dealt", "read back"):
+            result = stages(stage, CONFIG, "--set", "submit.stage=baseline")
+            assert result.code == 0, result.err
+    submission = competition.read_table(Path("submissions/toy.csv"))
+    assert submission.ID.tolist() == ids[::-1]
+    assert competition.read_table(Path("models/toy/folds.csv")).id.tolist()[:len(ids)] == ids
+
+
+def test_an_id_with_a_carriage_return_is_refused(project: Path, stages: Command) -> None:
+    TRAIN.write_text(rows('"a\rb",香,1', "c,差,0"), newline="")
+    problem, = refused(stages)
+    assert problem.startswith("data/train.csv, line 2: ")
+    assert r"'a\rb'" in problem
+
+
+def test_two_text_columns_are_a_pair_of_which_one_may_be_blank(project: Path, stages: Command) -> None:
+    columns = "data.text_columns=['question', 'answer']"
+    TRAIN.write_text("id,question,answer,label\na,香?,香!,1\nb,,差,0\nc,好,,0\n")
+    TEST.write_text("id,answer,question\n" + "".join(f"t{row:03d},答,问\n" for row in range(12)))
+    found = read(columns)
+    assert found.train[["text", "text_pair"]].to_numpy().tolist() == [["香?", "香!"], ["", "差"], ["好", ""]]
+    assert found.test.text.tolist() == ["问"] * 12
+    assert found.test.text_pair.tolist() == ["答"] * 12
+    TRAIN.write_text("id,question,answer,label\na,香?,香!,1\nb, ,,0\n")
+    assert refused(stages, columns) == [
+        "data/train.csv, line 3: the text is empty (data.empty_text = 'keep' allows it)"]
+
+
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+@pytest.mark.parametrize("unit", ["香", "a", "a "])
+def test_a_text_of_a_million_characters_does_not_hang(
+        project: Path, stages: Command, tokenizer: str, unit: str) -> None:
+    train = pd.read_csv(TRAIN)
+    train.loc[0, "text"] = (unit * 1_000_000)[:1_000_000]
+    train.to_csv(TRAIN, index=False)
+    result = stages("check", CONFIG, "--set", f"tokens.tokenizer={tokenizer}")
+    assert result.code == 0, result.err
