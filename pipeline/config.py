@@ -245,8 +245,8 @@ class Baseline(Section):
     analyzer: Literal["char", "char_wb", "word"] = "char"
     ngrams: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=2, max_length=2)] = [1, 3]
     """Shortest and longest n-gram."""
-    min_rows: Annotated[int, Field(ge=1)] = 1
-    """Rows an n-gram must occur in."""
+    min_rows: Annotated[int, Field(ge=1)] = 2
+    """Training rows an n-gram must occur in; 2 instead of 1 is worth 0.002 AUC on boyu."""
     strength: Annotated[float, Field(gt=0)] = 3.0
     """Inverse of the L2 penalty (scikit-learn's C)."""
 
