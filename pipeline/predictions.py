@@ -59,6 +59,12 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
 
 
+def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
+    """What stage 2 started from, like an OOF table: the validation predictions of the weights that were handed on."""
+    cells = [storage.read_csv(run.paths.cell("stage1", fold) / "handed_on.csv") for fold in stage2.folds]
+    return stage2.oof[["id", "fold", "label"]].merge(pd.concat(cells), on="id", validate="one_to_one")
+
+
 def write(run: Run, found: StagePredictions) -> list[str]:
     """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
     if found.missing:

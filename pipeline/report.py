@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from pipeline import folds, metrics
+from pipeline import folds, metrics, predictions
 from pipeline.config import STAGES, Config
 from pipeline.metrics import Interval
 from pipeline.predictions import StagePredictions
@@ -26,7 +26,11 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
         "notes": _notes(run.config),
     }
     pairs = [("stage1", "stage2"), ("baseline", "stage1")]
-    report["comparisons"] = [_compare(found[old], found[new]) for old, new in pairs if old in found and new in found]
+    report["comparisons"] = [_compare(old, found[old].oof, new, found[new].oof)
+                             for old, new in pairs if old in found and new in found]
+    if "stage2" in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
+        report["comparisons"].append(_compare("the epoch it was handed", predictions.handed_on(run, found["stage2"]),
+                                              "stage2", found["stage2"].oof))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage
@@ -72,12 +76,12 @@ def _fold(fold: int, part: pd.DataFrame) -> Report:
     return row
 
 
-def _compare(old: StagePredictions, new: StagePredictions) -> Report:
-    """What the newer stage changed on the rows that both have predicted."""
-    both = old.oof.merge(new.oof, on="id", suffixes=("_old", "_new"), validate="one_to_one")
+def _compare(old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    """What the newer predictions changed on the rows that both have."""
+    both = old_oof.merge(new_oof, on="id", suffixes=("_old", "_new"), validate="one_to_one")
     label = both.label_new.to_numpy()
     p_old, p_new = both.prediction_old.to_numpy(), both.prediction_new.to_numpy()
-    part: Report = {"old": old.stage, "new": new.stage, "rows": len(both)}
+    part: Report = {"old": old, "new": new, "rows": len(both)}
     by_fold = [area for _, rows in both.groupby("fold_new") if (area := metrics.auc_difference(
         rows.label_new.to_numpy(), rows.logit_new.to_numpy(), rows.logit_old.to_numpy())) is not None]
     part["delta_mean_auc"] = float(np.mean([area for area, _ in by_fold])) if by_fold else None

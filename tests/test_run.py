@@ -211,6 +211,13 @@ def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Comma
     assert same == (best == len(history))
     assert "optimistic" in result.out
     assert "reads padding" in result.out
+    # where stage 1 predicts with another epoch than it hands on, the choice and the training are told apart
+    comparisons = storage.read_json(Path("oof/toy/auc.json"))["comparisons"]
+    assert [(part["old"], part["new"]) for part in comparisons] == [
+        ("stage1", "stage2"), ("the epoch it was handed", "stage2")]
+    handed, after = (storage.read_csv(path) for path in (folder / "handed_on.csv",
+                                                         Path("models/toy/stage2/fold_0/oof.csv")))
+    assert comparisons[1]["largest_change"] == pytest.approx(np.abs(handed.prediction - after.prediction).max())
 
 
 def test_choosing_an_epoch_on_inner_rows_leaves_the_fold_out(project: Path, stages: Command) -> None:
