@@ -15,12 +15,9 @@ from pipeline.run import Run
 def lines(run: Run) -> Iterator[str]:
     """The check, line by line. Raises UserError for a checkpoint whose tensors are wrong, DiskError for a full disk."""
     config, train = run.config, run.competition.train
-    for name, count in folds.audit(train, run.competition.test, run.fold_of_row).items():
-        yield f"{name}: {count:,}"
+    yield from audit_lines(run)
     yield from _meaning(run)
-    for fold in run.folds:
-        inside = train.label[run.fold_of_row == fold]
-        yield f"fold {fold}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})"
+    yield from fold_lines(run, run.folds)
     found = run.checkpoint
     dimensions = found.config
     tensors = found.tensors()
@@ -46,6 +43,19 @@ def lines(run: Run) -> Iterator[str]:
         yield f"  id {train.id.iloc[row]}, label {config.data.labels[train.label.iloc[row]]}: {seen}"
     yield from _cells(run)
     _disk(run, size)
+
+
+def audit_lines(run: Run) -> Iterator[str]:
+    """The counts that change a score's meaning, a line each."""
+    for name, count in folds.audit(run.competition.train, run.competition.test, run.fold_of_row).items():
+        yield f"{name}: {count:,}"
+
+
+def fold_lines(run: Run, wanted: list[int]) -> Iterator[str]:
+    """Rows and positives of the wanted folds, a line each."""
+    for fold in wanted:
+        inside = run.competition.train.label[run.fold_of_row == fold]
+        yield f"fold {fold}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})"
 
 
 def _meaning(run: Run) -> Iterator[str]:

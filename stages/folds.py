@@ -3,7 +3,7 @@
 Example: python -m stages folds configs/example.toml
 """
 
-from pipeline import folds as fold_rules
+from pipeline import inspection
 from pipeline.log import say
 from stages import options
 
@@ -11,9 +11,6 @@ from stages import options
 def folds(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
           run: options.RunName = None, redo: options.Redo = None) -> None:
     with options.opened(config, overrides, run, redo=redo) as work:
-        for one in options.chosen_folds(work, fold):
-            inside = work.competition.train.label[work.fold_of_row == one]
-            say(f"fold {one}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})")
-        for name, count in fold_rules.audit(work.competition.train, work.competition.test, work.fold_of_row).items():
-            say(f"{name}: {count:,}")
+        for line in (*inspection.fold_lines(work, options.chosen_folds(work, fold)), *inspection.audit_lines(work)):
+            say(line)
         say(f"folds: {work.paths.folds}")
