@@ -1,151 +1,121 @@
-"""The three sides that benchmarks/throughput.py measures, each in a process of its own.
+"""One side of benchmarks/throughput.py in a process of its own, which measures when it is told to.
 
-    python -m benchmarks.sides SIDE SIZE ROWS.json      prints one JSON line
+    python -m benchmarks.sides SIDE STAGE SIZE ROWS.json THREADS
 
-published: keras-bert, ``fit`` on a Python generator, random batches padded to their longest, the unmasked head.
-project: this project's step on its own batches. hugging_face: BertModel on PyTorch, fused AdamW, length buckets (needs
-torch and transformers). All: random weights, batch 16, both cores, the same rows; training is measured over whole
-passes after a warm-up that compiles every shape.
+Prints READY after the warm-up that compiles; then, for each line on stdin that names a pass ("train", "predict",
+"stage2"), runs it once and prints a JSON line. All sides: random weights, batch 16, the same rows.
 """
 
+import dataclasses
 import json
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.batches import Plan, bucket_widths
+from benchmarks import opponents
+from benchmarks.opponents import BATCH, PREDICT_BATCH, SIZES, Floats, Ints, Passes
 from pipeline.checkpoint import BertConfig
 from pipeline.tokens import TokenTable
 
-BATCH, PREDICT_BATCH, BUCKETS = 16, 64, 4
-SIZES = {
-    "base": BertConfig(21128, 768, 12, 12, 3072, 32, 2, "gelu_tanh"),
-    "small": BertConfig(21128, 256, 4, 4, 1024, 32, 2, "gelu_tanh"),
-}
-Pass = Callable[[], Any]
 
+def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+    """Stage 1 of this project."""
+    from pipeline.config import Stage1
+    from pipeline.training import Trainer
 
-def published(bert: BertConfig, table: TokenTable, label: np.ndarray) -> tuple[Pass, Pass]:
-    """Training and prediction pass as the published script does them."""
-    from pipeline.backend import SeqSelfAttention, keras, keras_bert
-
-    inputs, sequence = keras_bert.get_model(
-        token_num=bert.vocab_size, pos_num=bert.positions, seq_len=None, embed_dim=bert.hidden,
-        transformer_num=bert.layers, head_num=bert.heads, feed_forward_dim=bert.intermediate, training=False,
-        trainable=True)
-    sequence = keras.layers.Lambda(lambda x: x[:, :])(sequence)
-    attention = SeqSelfAttention(attention_activation="softmax")(sequence)
-    pooled = keras.layers.Concatenate()([
-        keras.layers.GlobalAveragePooling1D()(sequence), keras.layers.GlobalMaxPooling1D()(sequence),
-        keras.layers.Lambda(lambda x: x[:, 0])(attention)])
-    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(pooled))
-    model.compile(loss="binary_crossentropy", optimizer=keras.optimizers.Adam(1e-5), metrics=["accuracy"])
-    rng = np.random.default_rng(0)
-    rows = len(table.lengths)
-    steps = -(-rows // BATCH)
-
-    def batches(shuffle: bool) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-        while True:
-            order = rng.permutation(rows) if shuffle else np.arange(rows)
-            for at in range(0, rows, BATCH):
-                part = order[at:at + BATCH]
-                yield table.batch(part, int(table.lengths[part].max())), label[part, None]
-
-    return (lambda: model.fit(batches(True), steps_per_epoch=steps, epochs=1, verbose=0),
-            lambda: model.predict(((x,) for x, _ in batches(False)), steps=steps, verbose=0))
-
-
-def project(bert: BertConfig, table: TokenTable, label: np.ndarray) -> tuple[Pass, Pass]:
-    """Training and prediction pass of this project's stage 1."""
-    from pipeline.config import Bert, Config, Data, Stage1
-    from pipeline.network import Network
-    from pipeline.training import Trainer, pad_rows
-
-    recipe = Stage1(batch_size=BATCH, learning_rate=1e-5)
-    config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"), stage1=recipe)
-    network = Network(bert, config)
-    trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
-    plan = Plan(bucket_widths(table.lengths, BUCKETS))
-    rng = np.random.default_rng(0)
     rows = np.arange(len(table.lengths))
+    recipe = Stage1(batch_size=BATCH, learning_rate=1e-5)
+    network, task = _project(bert, table, label, threads, used, rows, rows, BATCH)
+    trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
+    rng = np.random.default_rng(0)
 
-    def train() -> None:
-        for batch in plan.shuffled(table.lengths, rows, BATCH, rng):
-            padded, weight = pad_rows(batch, BATCH)
-            loss = trainer.step(table.batch(padded, batch.width), label[padded], weight, 1e-5)
+    def train(most: int | None = None) -> None:
+        for step, batch in enumerate(task.plan.shuffled(table.lengths, rows, BATCH, rng)[:most]):
+            loss = trainer.step(batch, task, 1e-5, (0, step))
         float(loss)
 
-    return train, lambda: network.predict(table, rows, plan, PREDICT_BATCH)
-
-
-def hugging_face(bert: BertConfig, table: TokenTable, label: np.ndarray) -> tuple[Pass, Pass]:
-    """Training and prediction pass of BertModel with a linear head on average, max and [CLS]."""
-    import torch
-    from transformers import BertConfig as HfConfig
-    from transformers import BertModel
-
-    config = HfConfig(vocab_size=bert.vocab_size, hidden_size=bert.hidden, num_hidden_layers=bert.layers,
-                      num_attention_heads=bert.heads, intermediate_size=bert.intermediate,
-                      max_position_embeddings=bert.positions, attention_probs_dropout_prob=0.0)
-    model, head = BertModel(config, add_pooling_layer=False), torch.nn.Linear(3 * bert.hidden, 1)
-    optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=1e-5, fused=True)
-    plan = Plan(bucket_widths(table.lengths, BUCKETS))
-    rng = np.random.default_rng(0)
-    rows = np.arange(len(table.lengths))
-
-    def logit_of(part: np.ndarray, width: int) -> Any:
-        ids, segments = (torch.from_numpy(values).long() for values in table.batch(part, width))
-        mask = ids > 0
-        sequence = model(input_ids=ids, token_type_ids=segments, attention_mask=mask.long()).last_hidden_state
-        real = mask[:, :, None].float()
-        pooled = torch.cat([(sequence * real).sum(1) / real.sum(1),
-                            sequence.masked_fill(~mask[:, :, None], -1e9).amax(1), sequence[:, 0]], dim=-1)
-        return head(pooled)[:, 0]
-
-    def train() -> None:
-        model.train()
-        for batch in plan.shuffled(table.lengths, rows, BATCH, rng):
-            optimizer.zero_grad(set_to_none=True)
-            target = torch.from_numpy(label[batch.rows])
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logit_of(batch.rows, batch.width), target)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_([*model.parameters(), *head.parameters()], 1.0)
-            optimizer.step()
-
     def predict() -> None:
-        model.eval()
-        with torch.inference_mode():
-            for batch in plan.ordered(table.lengths, rows, PREDICT_BATCH):
-                logit_of(batch.rows, batch.width).numpy()
+        network.predict(table, rows, task.plan, PREDICT_BATCH)
 
-    return train, predict
+    def warm_up() -> None:
+        train(opponents.WARM_UP)
+        predict()
+
+    return {"warm_up": warm_up, "train": train, "predict": predict}
+
+
+def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+    """Stage 2 of this project: the frozen encoder's outputs once, then every epoch and its validation on them."""
+    from pipeline import features
+    from pipeline.config import Stage2
+    from pipeline.training import Trainer
+
+    train, valid = opponents.one_fold(table)
+    network, task = _project(bert, table, label, threads, used, train, valid, PREDICT_BATCH)
+    trainer = Trainer(network, Stage2(), head_only=True, from_vectors=True)
+
+    def stage2() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            source = features.compute(network, table, task.plan, PREDICT_BATCH, Path(folder) / "features", budget=8)
+            on_features = dataclasses.replace(task, source=source)
+            for _ in range(opponents.STAGE2_EPOCHS):
+                trainer.step_of_all(on_features, 1e-4)
+                network.predict(source, valid, task.plan, PREDICT_BATCH)
+
+    return {"warm_up": stage2, "stage2": stage2}
+
+
+def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints, train: Ints, valid: Ints,
+             size: int) -> Any:
+    from pipeline import checkpoint
+    from pipeline.backend import use_threads
+    from pipeline.batches import Plan
+    from pipeline.config import Bert, Config, Data
+    from pipeline.network import Network
+    from pipeline.training import Task
+
+    use_threads(threads)
+    config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
+    network = Network(bert, config, used)
+    network.start(checkpoint.random_tensors(bert, 0), seed=0)
+    first = table.first
+    groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
+    plan = Plan.packed(table.lengths, groups, size, 4 * bert.hidden**2 + 2 * bert.hidden * bert.intermediate,
+                       bert.hidden)
+    return network, Task(table, label, train, valid, valid, plan, PREDICT_BATCH, "bench")
+
+
+Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]
+SIDES: dict[str, dict[str, Side]] = {
+    "stage1": {"published": opponents.published, "project": project, "hugging_face": opponents.hugging_face},
+    "stage2": {"published": opponents.published_stage2, "project": project_stage2},
+}
 
 
 def main() -> None:
-    side, size, path = sys.argv[1:]
+    side, stage, size, path, threads = sys.argv[1:]
     raw = json.loads(Path(path).read_text())
     lengths = np.array([len(row) for row in raw["rows"]])
     table = TokenTable(np.concatenate(raw["rows"]).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]),
                        lengths.astype(np.int32))
-    label = np.array(raw["label"], np.float32)
     started = time.perf_counter()
-    train, predict = {"published": published, "project": project, "hugging_face": hugging_face}[side](
-        SIZES[size], table, label)
-    train()
-    predict()
-    warm = time.perf_counter() - started
-    result = {"side": side, "size": size, "first_pass_seconds": warm}
-    for name, one in (("train", train), ("predict", predict)):
+    passes = SIDES[stage][side](SIZES[size], table, np.array(raw["label"], np.float32), int(threads),
+                                np.arange(raw["used"]))
+    passes["warm_up"]()
+    result = {"warm_up_seconds": time.perf_counter() - started}
+    print("READY", flush=True)
+    for line in sys.stdin:
         begin = time.perf_counter()
-        one()
-        result[name] = len(lengths) / (time.perf_counter() - begin)
-    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result))
+        passes[line.strip()]()
+        result["seconds"] = time.perf_counter() - begin
+        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

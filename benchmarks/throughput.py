@@ -1,12 +1,15 @@
-"""Samples per second of training and prediction: the published loop, this project, Hugging Face on PyTorch.
+"""Samples per second of training and prediction, and stage 2: the published loop, this project, Hugging Face.
 
     .venv/bin/python -m benchmarks.throughput --size base --size small --repeats 5
 
 All sides on the same real rows (data/boyu where it has been filled, else the bundled example) and random weights. Sides
 take turns, each in a process of its own; medians, ranges, and the ratios of each turn's pairs are printed as Markdown.
+For small also "by folds": as many processes of one thread each as there are cores, measured together and summed. For
+base also stage 2: eight epochs on one fold. Hugging Face is measured where torch and transformers are installed.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -19,48 +22,94 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sides import SIZES
-from pipeline import checkpoint, competition, config, tokens
+from benchmarks.opponents import SIZES, STAGE2_EPOCHS
+from benchmarks.sides import SIDES
+from pipeline import checkpoint, competition, config, jobs, tokens
 
-ROWS = {"base": 320, "small": 3200}
+ROWS = {"base": 160, "small": 1600}
+STAGE2_ROWS = 640  # a fold's: 512 to train on, 128 to validate
+CORES = len(os.sched_getaffinity(0))
+BY_FOLDS = ", by folds"
 Result = dict[str, float]
+Turn = dict[str, Result]  # by side
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", action="append", choices=list(SIZES))
+    parser.add_argument("--stage", action="append", choices=list(SIDES))
+    parser.add_argument("--side", action="append", choices=list(SIDES["stage1"]))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--side", action="append", choices=["published", "project", "hugging_face"])
     options = parser.parse_args()
     with_torch = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
-    sides = options.side or ["published", "project", *(["hugging_face"] if with_torch else [])]
+    wanted = options.side or [side for side in SIDES["stage1"] if side != "hugging_face" or with_torch]
+    stages = options.stage or list(SIDES)
     path = "configs/boyu.toml" if Path("data/boyu/train.csv").exists() else "configs/example.toml"
     peak = matrix_peak()
-    print(f"{os.cpu_count()} cores, float32 matrix product {peak / 1e9:.0f} GFLOP/s, rows of {path}\n")
-    for size in options.size or list(SIZES):
-        with tempfile.TemporaryDirectory() as folder:
-            rows = Path(folder) / "rows.json"
-            real_tokens = write_rows(Path(path), ROWS[size], rows)
-            turns = [{side: measure(side, size, rows) for side in sides} for _ in range(options.repeats)]
-        print(table(size, sides, turns, real_tokens, peak))
+    print(f"{CORES} cores, float32 matrix product {peak / 1e9:.0f} GFLOP/s, rows of {path}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.json"
+        for size in options.size or list(SIZES):
+            if "stage1" in stages:
+                sides = list(wanted)
+                if size == "small":
+                    sides += [side + BY_FOLDS for side in wanted if side != "published"]
+                real_tokens = write_rows(Path(path), ROWS[size], rows)
+                turns = [{side: measure(side, "stage1", size, rows) for side in sides} for _ in range(options.repeats)]
+                print(stage1_table(f"{size}, {ROWS[size]:,} rows, {real_tokens:.1f} tokens a row", turns))
+                print(share_of_peak(size, turns, real_tokens, peak))
+            if "stage2" in stages and size == "base":
+                write_rows(Path(path), STAGE2_ROWS, rows)
+                turns = [{side: measure(side, "stage2", size, rows) for side in wanted if side in SIDES["stage2"]}
+                         for _ in range(options.repeats)]
+                print(stage2_table(f"{size}, stage 2, {STAGE2_EPOCHS} epochs, {STAGE2_ROWS} rows", turns))
 
 
 def write_rows(path: Path, count: int, target: Path) -> float:
-    """Writes token ids and labels of ``count`` random training rows; returns the mean number of tokens a row."""
+    """Writes token ids and labels of ``count`` random training rows, and how many token ids the whole competition uses.
+
+    Returns the mean number of tokens a row.
+    """
     settings = config.load(path)
-    train = competition.read(settings).train.sample(count, random_state=0)
-    vocab = tokens.character_vocabulary(train.text, lowercase=True)
+    tables = competition.read(settings)
+    vocab = tokens.character_vocabulary([*tables.train.text, *tables.test.text], lowercase=True)
+    train = tables.train.sample(count, random_state=0)
     encoded = tokens.encode(train, vocab, settings.tokens)
     rows = [encoded.ids[start:end].tolist() for start, end in zip(encoded.offsets, encoded.offsets[1:], strict=False)]
-    target.write_text(json.dumps({"rows": rows, "label": train.label.tolist()}))
+    target.write_text(json.dumps({"rows": rows, "label": train.label.tolist(), "used": len(vocab)}))
     return float(encoded.lengths.mean())
 
 
-def measure(side: str, size: str, rows: Path) -> Result:
-    """One turn of one side, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.sides", side, size, str(rows)], check=True,
-                          capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def measure(side: str, stage: str, size: str, rows: Path) -> Result:
+    """One turn of a side: rows a second of training and prediction, or the seconds of stage 2.
+
+    By folds, every process on all rows: rows a second and memory are summed, of seconds the longest counts.
+    """
+    processes, threads = (CORES, 1) if side.endswith(BY_FOLDS) else (1, CORES)
+    command = [sys.executable, "-m", "benchmarks.sides", side.removesuffix(BY_FOLDS), stage, size, str(rows),
+               str(threads)]
+    count = len(json.loads(rows.read_text())["rows"])
+    result: Result = {}
+    environment = jobs.with_large_pages() if side.startswith("project") else None  # as the command itself starts
+    with contextlib.ExitStack() as stack:
+        started = [stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                        text=True, env=environment)) for _ in range(processes)]
+        if any(_line(process) != "READY" for process in started):
+            sys.exit(f"{' '.join(command)}: failed before its first measurement")
+        for name in ("train", "predict") if stage == "stage1" else ("stage2",):
+            for process in started:
+                print(name, file=process.stdin, flush=True)
+            told = [json.loads(_line(process)) for process in started]
+            seconds = [one["seconds"] for one in told]
+            result[name] = max(seconds) if name == "stage2" else sum(count / each for each in seconds)
+            result["warm_up_seconds"] = max(one["warm_up_seconds"] for one in told)
+            result["peak_mb"] = sum(one["peak_mb"] for one in told)
+    return result
+
+
+def _line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 def matrix_peak(side: int = 2048, seconds: float = 3) -> float:
@@ -74,31 +123,55 @@ def matrix_peak(side: int = 2048, seconds: float = 3) -> float:
     return best
 
 
-def table(size: str, sides: list[str], turns: list[dict[str, Result]], real_tokens: float, peak: float) -> str:
-    """Medians with their range, ratios of the pairs of each turn, and the project's share of the peak."""
-    def spread(values: list[float], digits: int = 1) -> str:
-        low, high = min(values), max(values)
-        return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-    lines = [f"### {size}, {real_tokens:.1f} tokens a row, {len(turns)} turns", "",
-             "| side | training, samples/s | prediction, samples/s | first pass, s | peak memory, MB |",
+def stage1_table(title: str, turns: list[Turn]) -> str:
+    """Medians with their range, then ratios of the pairs of each turn: by folds against by folds, and published."""
+    lines = [f"### {title}, {len(turns)} turns", "",
+             "| side | training, samples/s | prediction, samples/s | start and warm-up, s | peak memory, MB |",
              "|---|---|---|---|---|"]
-    for side in sides:
-        columns = [spread([turn[side][key] for turn in turns], digits) for key, digits in
-                   (("train", 1), ("predict", 1), ("first_pass_seconds", 0), ("peak_mb", 0))]
+    for side in turns[0]:
+        columns = [_spread([turn[side][key] for turn in turns], digits) for key, digits in
+                   (("train", 1), ("predict", 1), ("warm_up_seconds", 0), ("peak_mb", 0))]
         lines.append(f"| {side} | " + " | ".join(columns) + " |")
-    for other in sides:
-        if other != "project" and "project" in sides:
-            ratios = {key: spread([turn["project"][key] / turn[other][key] for turn in turns], 2)
-                      for key in ("train", "predict")}
-            lines.append(f"| project / {other} | {ratios['train']} | {ratios['predict']} | | |")
-    if "project" in sides:
-        encoder = sum(int(np.prod(shape)) for name, shape in checkpoint.expected_shapes(SIZES[size]).items()
-                      if "/encoder/" in name)
-        rate = statistics.median([turn["project"]["train"] for turn in turns])
-        lines.append(f"\nproject, training: {6 * encoder * real_tokens * rate / peak:.0%} of the matrix-product peak "
-                     f"on real tokens")
+    for mine in turns[0]:
+        for other in turns[0]:
+            alike = other == "published" or mine.endswith(BY_FOLDS) == other.endswith(BY_FOLDS)
+            if mine.startswith("project") and not other.startswith("project") and alike:
+                ratios = [_spread([turn[mine][key] / turn[other][key] for turn in turns], 2)
+                          for key in ("train", "predict")]
+                lines.append(f"| {mine} / {other} | {ratios[0]} | {ratios[1]} | | |")
     return "\n".join(lines) + "\n"
+
+
+def share_of_peak(size: str, turns: list[Turn], real_tokens: float, peak: float) -> str:
+    """What the project's training makes of the matrix-product peak, padding not counted as work."""
+    encoder = sum(int(np.prod(shape)) for name, shape in checkpoint.expected_shapes(SIZES[size]).items()
+                  if "/encoder/" in name)
+    lines = []
+    for side in turns[0]:
+        if side.startswith("project"):
+            rate = statistics.median([turn[side]["train"] for turn in turns])
+            share = 6 * encoder * real_tokens * rate / peak
+            lines.append(f"- {side}, training: {share:.0%} of the matrix-product peak on real tokens")
+    return "\n".join(lines) + "\n"
+
+
+def stage2_table(title: str, turns: list[Turn]) -> str:
+    """Seconds without compilation, and how many times as fast the project is in each turn."""
+    lines = [f"### {title}, {len(turns)} turns", "",
+             "| side | seconds | start and warm-up, s | peak memory, MB |", "|---|---|---|---|"]
+    for side in turns[0]:
+        columns = [_spread([turn[side][key] for turn in turns], digits) for key, digits in
+                   (("stage2", 1), ("warm_up_seconds", 0), ("peak_mb", 0))]
+        lines.append(f"| {side} | " + " | ".join(columns) + " |")
+    if {"project", "published"} <= set(turns[0]):
+        times = _spread([turn["published"]["stage2"] / turn["project"]["stage2"] for turn in turns], 1)
+        lines.append(f"| published / project | {times} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float], digits: int) -> str:
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 if __name__ == "__main__":

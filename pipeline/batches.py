@@ -1,90 +1,153 @@
-"""Which rows go into a batch together, and how wide it is. Every plan gives each row exactly once."""
+"""Which rows go into a step together, and where their tokens lie. Every plan gives each row exactly once.
 
+Packed: short rows share a *bin*, a sequence of fixed length in which tokens attend only to their own row (sequence
+packing without cross-contamination, https://arxiv.org/abs/2107.02027). All bins of a run are equally long, so there is
+next to no padding and one shape to compile. Random: as published, one row a bin, padded to the batch's longest.
+"""
+
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import Tokens
-
 Ints = npt.NDArray[np.int64]
+SLOTS = (1, 2, 4, 8, 16)  # rows a bin that are tried
+SLOW = 4  # how much longer a multiplication takes in attention's small products, softmax included
+SWAPS = 100  # rounds of evening out the bins; about ten are enough
 
 
 @dataclass(frozen=True)
 class Batch:
-    """rows int64 [n]; width in tokens that all of them are padded to."""
+    """rows: int64 [bins, slots], -1 where a slot is empty; width: tokens a bin."""
 
     rows: Ints
     width: int
 
+    @property
+    def filled(self) -> npt.NDArray[np.bool_]:
+        """bool [bins * slots]: which of the batch's logits belong to a row."""
+        return np.asarray(self.rows >= 0).ravel()
+
 
 @dataclass(frozen=True)
 class Plan:
-    """How rows are batched: at the given widths by length, or (widths None) in the order given, to their longest."""
+    """slots: rows a bin; width: tokens a bin, or None: one row a bin, in the order given, padded to the longest."""
 
-    widths: Ints | None
+    slots: int = 1
+    width: int | None = None
 
     @classmethod
-    def of(cls, config: Tokens, lengths: Ints) -> "Plan":
-        """The plan for all rows of a competition: their lengths in tokens fix the widths."""
-        return cls(bucket_widths(lengths, config.buckets) if config.batches == "bucketed" else None)
+    def packed(cls, lengths: Ints, groups: Iterable[Ints], size: int, layer_weights: int, hidden: int) -> "Plan":
+        """The cheapest plan whose one width holds each of the groups of rows, and whose bins divide ``size`` rows.
+
+        Costs count multiplications: a token costs a layer's weights, and attention twice the bin's width times
+        hidden, by far slower ones.
+        """
+        groups, plans = list(groups), []
+        for slots in (one for one in SLOTS if size % one == 0):
+            width = max(_totals(np.sort(lengths[rows]), slots).max(initial=1) for rows in groups)
+            plans.append((width / slots * (layer_weights + SLOW * 2 * width * hidden), slots, int(width)))
+        _, slots, width = min(plans)
+        return cls(slots, width)
 
     def shuffled(self, lengths: Ints, rows: Ints, size: int, rng: np.random.Generator) -> list[Batch]:
-        """Batches of one training epoch, all of ``size`` rows but the last made; ceil(rows / size) of them."""
+        """Batches of one training epoch: ceil(rows / size) of them, each with room for ``size`` rows."""
         rows = rng.permutation(rows)
-        if self.widths is None:
-            return _chunks(rows, size, lengths)
-        batches: list[Batch] = []
-        waiting = rows[:0]
-        bucket_of_row = np.searchsorted(self.widths, lengths[rows])
-        for bucket, width in enumerate(self.widths):
-            waiting = np.concatenate([waiting, rows[bucket_of_row == bucket]])
-            full = len(waiting) if bucket == len(self.widths) - 1 else len(waiting) // size * size
-            batches += [Batch(waiting[at:at + size], int(width)) for at in range(0, full, size)]
-            waiting = waiting[full:]
-        return [batches[at] for at in rng.permutation(len(batches))]
+        bins = self._bins(lengths, rows)
+        return self._batches(bins if self.width is None else rng.permutation(bins), lengths, size)
 
     def ordered(self, lengths: Ints, rows: Ints, size: int) -> list[Batch]:
         """Batches for prediction."""
-        if self.widths is None:
-            return _chunks(rows, size, lengths)
-        bucket_of_row = np.searchsorted(self.widths, lengths[rows])
-        return [Batch(inside[at:at + size], int(width))
-                for bucket, width in enumerate(self.widths)
-                for inside in [rows[bucket_of_row == bucket]]
-                for at in range(0, len(inside), size)]
+        return self._batches(self._bins(lengths, rows), lengths, size)
+
+    def _bins(self, lengths: Ints, rows: Ints) -> Ints:
+        if self.width is None:
+            return rows[:, None]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        places = _even(lengths[rows], self.slots)
+        return np.where(places >= 0, rows[places], -1)
+
+    def _batches(self, bins: Ints, lengths: Ints, size: int) -> list[Batch]:
+        count = math.ceil(size / self.slots)
+        missing = -len(bins) % count
+        bins = np.concatenate([bins, np.full((missing, self.slots), -1)])
+        parts = np.split(bins, len(bins) // count)
+        if self.width is not None:
+            return [Batch(part, self.width) for part in parts]
+        return [Batch(part, int(lengths[part[part >= 0]].max())) for part in parts]
 
 
-def bucket_widths(lengths: Ints, count: int) -> Ints:
-    """The at most ``count`` widths, the longest length among them, that leave the fewest padding tokens."""
-    distinct, rows = np.unique(lengths, return_counts=True)
-    known = len(distinct)
-    rows_below = np.concatenate([[0], np.cumsum(rows)])
-    # cost[j]: fewest padded tokens for the j shortest lengths with the buckets so far
-    cost = np.full(known + 1, np.inf)
-    cost[0] = 0
-    choices = []
-    for _ in range(min(count, known)):
-        # one more bucket that holds lengths i..j-1 at width distinct[j-1]
-        total = cost[:, None] + (rows_below[None, 1:] - rows_below[:, None]) * distinct[None, :]
-        total[np.arange(known + 1)[:, None] > np.arange(known)[None, :]] = np.inf
-        choices.append(np.argmin(total, axis=0))
-        cost = np.concatenate([[np.inf], np.min(total, axis=0)])
-    widths, end = [], known
-    for choice in reversed(choices):
-        widths.append(int(distinct[end - 1]))
-        end = int(choice[end - 1])
-    return np.array(sorted(widths), np.int64)
+@dataclass(frozen=True)
+class Layout:
+    """Where the tokens of a batch's rows lie.
+
+    member: bool [bins, slots, width], which tokens belong to which row; position: int32 [bins, width], counted inside
+    the row, 0 where padded; source: int64 [bins, width], the token's index where the rows' tokens are end to end;
+    row: int64 [bins, width], 0 where padded.
+    """
+
+    member: npt.NDArray[np.bool_]
+    position: npt.NDArray[np.int32]
+    source: Ints
+    row: Ints
+
+    @property
+    def real(self) -> npt.NDArray[np.bool_]:
+        """bool [bins, width]: not padding."""
+        return np.asarray(self.member.any(axis=1))
 
 
-def pad_rows(batch: Batch, size: int) -> tuple[Ints, npt.NDArray[np.float32]]:
-    """Rows filled up to ``size`` by repeating the first, and their weights: 1 for real rows, 0 for repeats."""
-    missing = size - len(batch.rows)
-    rows = np.concatenate([batch.rows, np.repeat(batch.rows[:1], missing)])
-    weight = np.concatenate([np.ones(len(batch.rows), np.float32), np.zeros(missing, np.float32)])
-    return rows, weight
+def lay_out(batch: Batch, starts: Ints, lengths: Ints) -> Layout:
+    """Rows of a bin one after the other. starts, lengths: int64 [rows], where each row's tokens are."""
+    length = np.where(batch.rows >= 0, lengths[batch.rows], 0)
+    end = np.cumsum(length, axis=1)
+    if (longest := int(end[:, -1].max())) > batch.width:
+        raise ValueError(f"rows of {longest} tokens in a bin of {batch.width}: the plan was not made for these rows")
+    place = np.arange(batch.width)
+    member = (place >= (end - length)[:, :, None]) & (place < end[:, :, None])
+    slot = member.argmax(axis=1)
+    row = np.maximum(np.take_along_axis(batch.rows, slot, axis=1), 0)
+    real = member.any(axis=1)
+    position = np.where(real, place - np.take_along_axis(end - length, slot, axis=1), 0)
+    return Layout(member, position.astype(np.int32), np.where(real, starts[row] + position, 0), row)
 
 
-def _chunks(rows: Ints, size: int, lengths: Ints) -> list[Batch]:
-    parts = [rows[at:at + size] for at in range(0, len(rows), size)]
-    return [Batch(part, int(lengths[part].max())) for part in parts]
+def _even(lengths: Ints, slots: int) -> Ints:
+    """Deals sorted rows to bins of nearly equal totals; int64 [bins, slots] of places in ``lengths``, -1 if empty.
+
+    Depends on the lengths alone, so that equal sets of lengths always fit the same width.
+    """
+    bins = math.ceil(len(lengths) / slots)
+    places = np.concatenate([np.full(bins * slots - len(lengths), -1), np.arange(len(lengths))]).reshape(slots, bins)
+    places[1::2] = places[1::2, ::-1]
+    places = places.T.copy()
+    sizes = np.where(places >= 0, lengths[places], 0)
+    half = np.arange(bins // 2)
+    for turn in range(SWAPS):
+        total = sizes.sum(axis=1)
+        order = np.argsort(total, kind="stable")
+        if not len(half) or total[order[-1]] - total[order[0]] <= 1:
+            break
+        low, high = order[half], np.roll(order[::-1][half], turn)
+        gap = total[high] - total[low]
+        moved = sizes[high][:, :, None] - sizes[low][:, None, :]
+        left = np.abs(gap[:, None, None] - 2 * moved).reshape(len(half), -1)
+        choice = left.argmin(axis=1)
+        better = left[half, choice] < gap
+        low, high, (give, take) = low[better], high[better], np.divmod(choice[better], slots)
+        for table in (sizes, places):
+            table[high, give], table[low, take] = table[low, take], table[high, give]
+    return places
+
+
+def _totals(lengths: Ints, slots: int) -> Ints:
+    places = _even(lengths, slots)
+    return np.where(places >= 0, lengths[places], 0).sum(axis=1)
+
+
+def pad(values: npt.NDArray[Any], batch: Batch) -> npt.NDArray[np.float32]:
+    """Values of the batch's rows, float32 [bins * slots], 0 in empty slots."""
+    return np.where(batch.filled, values[batch.rows.ravel()], 0).astype(np.float32)

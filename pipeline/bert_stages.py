@@ -1,5 +1,8 @@
 """Stage 1 and stage 2: what a cell starts from, what it must prove about itself, and the files it leaves."""
 
+import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,6 @@ from pipeline.errors import DivergedError, MismatchError
 from pipeline.log import Clock, say
 from pipeline.network import HEAD, Network, RowSource
 from pipeline.run import FitCell, Run
-from pipeline.tokens import TokenTable
 from pipeline.training import Epoch, Fitted, Task, Trainer, fit
 
 REPRODUCES = 1e-6  # stage 2 must find stage 1's recorded probabilities again, to this
@@ -22,27 +24,23 @@ REPRODUCES = 1e-6  # stage 2 must find stage 1's recorded probabilities again, t
 
 def start_stage1(run: Run) -> FitCell:
     """Sets up stage 1 and returns the function that fits one of its cells."""
-    use_threads(run.threads)
-    recipe = run.config.stage1
+    setup = Setup(run, run.config.stage1)
+    recipe, network = run.config.stage1, setup.network
     tensors = run.checkpoint.tensors()
-    network = Network(run.checkpoint.config, run.config)
     trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
-    source, test_row = _joined(run)
-    plan = Plan.of(run.config.tokens, source.lengths)
-    size = _predict_size(run, recipe)
 
     def fit_cell(fold: int) -> cells.Files:
         clock = Clock()
         seed = _cell_seed(run, 1, fold)
         network.start(tensors, seed)
-        task = _task(run, "stage1", fold, source, plan, size, recipe)
+        task = setup.task("stage1", fold, setup.tokens)
         fitted = fit(trainer, task, seed)
         _all_moved(tensors, fitted.last.weights, task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
         files: cells.Files = {f"weights_{recipe.hand_on}.safetensors": fitted.epoch(recipe.hand_on).weights,
                               f"weights_{recipe.predict_with}.safetensors": chosen.weights}
-        files |= _tables(run, task, chosen, network.predict(source, test_row, plan, size), fitted)
+        files |= _tables(run, task, chosen, setup.predict(setup.tokens, setup.test), fitted)
         handed = fitted.epoch(recipe.hand_on).logit
         files["handed_on.csv"] = run.competition.task.test_table(run.competition.train.id.iloc[task.valid], handed)
         say(f"{task.name}  done in {clock}")
@@ -53,14 +51,9 @@ def start_stage1(run: Run) -> FitCell:
 
 def start_stage2(run: Run) -> FitCell:
     """Sets up stage 2 and returns the function that fits one of its cells; stage 1 of that fold must be done."""
-    use_threads(run.threads)
-    recipe = run.config.stage2
-    network = Network(run.checkpoint.config, run.config)
-    cached = caches_features(run.config)
+    setup = Setup(run, run.config.stage2)
+    recipe, network, cached = run.config.stage2, setup.network, caches_features(run.config)
     trainer = Trainer(network, recipe, head_only=True, from_vectors=cached)
-    source, test_row = _joined(run)
-    plan = Plan.of(run.config.tokens, source.lengths)
-    size = _predict_size(run, recipe)
 
     def fit_cell(fold: int) -> cells.Files:
         clock = Clock()
@@ -69,41 +62,79 @@ def start_stage2(run: Run) -> FitCell:
         weights = storage.read_tensors(parent / f"weights_{run.config.stage1.hand_on}.safetensors")
         network.start(weights, seed)
         network.load(weights)
-        rows: RowSource = features.compute(network, source, plan, size) if cached else source
-        task = _task(run, "stage2", fold, rows, plan, size, recipe)
-        _reproduces(network, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(),
-                    parent, _predict_size(run, run.config.stage1))
+        rows = setup.features(fold) if cached else setup.tokens
+        task = setup.task("stage2", fold, rows)
+        _reproduces(setup, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
         fitted = fit(trainer, task, seed)
         _none_moved(weights, network.dump(), task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
         files: cells.Files = {"head.safetensors": chosen.weights}
-        files |= _tables(run, task, chosen, network.predict(rows, test_row, plan, size), fitted)
+        files |= _tables(run, task, chosen, setup.predict(rows, setup.test), fitted)
         say(f"{task.name}  done in {clock}")
         return files
 
     return fit_cell
 
 
-def _joined(run: Run) -> tuple[TokenTable, Ints]:
-    """Training rows, then test rows, as one table; and the row numbers of the test rows."""
-    train, test = run.train_tokens, run.test_tokens
-    offsets = np.concatenate([train.offsets, train.offsets[-1] + test.offsets[1:]])
-    table = TokenTable(np.concatenate([train.ids, test.ids]), offsets, np.concatenate([train.second, test.second]))
-    return table, np.arange(len(train.lengths), len(offsets) - 1)
+class Setup:
+    """What all cells of a stage share: the rows as tokens, the network, and how rows are batched."""
 
+    def __init__(self, run: Run, recipe: Training):
+        use_threads(run.threads)
+        self.run, self.recipe = run, recipe
+        self.tokens = run.train_tokens.joined(run.test_tokens)
+        self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
+        bert, hardware = run.checkpoint.config, run.config.hardware
+        used = np.union1d(self.tokens.ids, [0])
+        self.network = Network(bert, run.config, used)
+        self.plan, self.predict_size = Plan(), hardware.predict_batch
+        if run.config.tokens.batches == "packed":
+            size = recipe.batch_size if isinstance(recipe.batch_size, int) else self.predict_size
+            self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, 4 * bert.hidden**2
+                                    + 2 * bert.hidden * bert.intermediate, bert.hidden)
+        else:
+            self.predict_size = run.config.stage1.batch_size  # as published: there a score depends on its batch
 
-def _task(run: Run, stage: str, fold: int, source: RowSource, plan: Plan, size: int, recipe: Training) -> Task:
-    train = np.flatnonzero(run.fold_of_row != fold)
-    valid = monitor = np.flatnonzero(run.fold_of_row == fold)
-    table = run.competition.train
-    if recipe.monitor_on == "inner":
-        rows = table.iloc[train]
-        groups = (rows.group if run.config.folds.group_column else folds.normalised(rows)).to_numpy()
-        method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
-        inner = folds.split(rows.label.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
-        train, monitor = train[~inner], train[inner]
-    return Task(source, table.label.to_numpy(np.float32), train, valid, monitor, plan, size, f"{stage} fold {fold}")
+    def task(self, stage: str, fold: int, source: RowSource) -> Task:
+        """What a cell trains and validates on."""
+        train, valid, monitor = self._split(fold)
+        label = self.run.competition.train.label.to_numpy(np.float32)
+        return Task(source, label, train, valid, monitor, self.plan, self.predict_size, f"{stage} fold {fold}")
+
+    def features(self, fold: int) -> features.FeatureTable:
+        """The outputs of the network's present encoder, which must be that of stage 1 on the fold."""
+        hardware = self.run.config.hardware
+        made_by = [cells.fingerprint(self.run.paths.cell("stage1", fold)), cells.provenance(self.run.threads),
+                   hardware.xla, self.plan.slots, self.plan.width, self.predict_size]
+        key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
+        return features.compute(self.network, self.tokens, self.plan, self.predict_size,
+                                self.run.paths.features / key, hardware.feature_cache)
+
+    def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
+        """Logits, float32 [rows], by the network's present weights."""
+        return self.network.predict(source, rows, self.plan, self.predict_size)
+
+    def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
+        """The rows that a cell trains on, validates on, and compares its epochs by."""
+        run = self.run
+        train = np.flatnonzero(run.fold_of_row != fold)
+        valid = monitor = np.flatnonzero(run.fold_of_row == fold)
+        if self.recipe.monitor_on == "inner":
+            rows = run.competition.train.iloc[train]
+            groups = (rows.group if run.config.folds.group_column else folds.normalised(rows)).to_numpy()
+            method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
+            inner = folds.split(rows.label.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
+            train, monitor = train[~inner], train[inner]
+        return train, valid, monitor
+
+    def _row_groups(self) -> Iterator[Ints]:
+        """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
+        first = self.tokens.first
+        for fold in self.run.folds:
+            train, valid, monitor = self._split(fold)
+            yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))
+        yield from (np.unique(first[self.test]), np.unique(first))
 
 
 def _tables(run: Run, task: Task, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted) -> cells.Files:
@@ -117,13 +148,6 @@ def _tables(run: Run, task: Task, chosen: Epoch, test_logit: npt.NDArray[np.floa
 def _cell_seed(run: Run, stage: int, fold: int) -> int:
     """A seed of the cell's own, so that a cell is the same whatever was trained before it."""
     return int(np.random.SeedSequence([run.config.seed, stage, fold]).generate_state(1)[0] >> 1)
-
-
-def _predict_size(run: Run, recipe: Training) -> int:
-    """Random batches predict at the training size, as published: there a score depends on its batch."""
-    if run.config.tokens.batches == "random" and isinstance(recipe.batch_size, int):
-        return recipe.batch_size
-    return run.config.hardware.predict_batch
 
 
 def _all_moved(before: Tensors, after: Tensors, name: str) -> None:
@@ -143,9 +167,9 @@ def _none_moved(before: Tensors, after: Tensors, name: str) -> None:
         raise AssertionError(f"{name}: the frozen encoder moved: {moved[:3]}")
 
 
-def _reproduces(network: Network, task: Task, recorded: npt.NDArray[np.float32], parent: Path, size: int) -> None:
+def _reproduces(setup: Setup, task: Task, recorded: npt.NDArray[np.float32], parent: Path) -> None:
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
-    now = metrics.sigmoid(network.predict(task.source, task.valid, task.plan, size))
+    now = metrics.sigmoid(setup.predict(task.source, task.valid))
     difference = float(np.abs(now - recorded).max())
     if not difference <= REPRODUCES:
         raise MismatchError(f"{parent}: its weights give validation predictions that differ by {difference:.2g} from "

@@ -150,10 +150,8 @@ class Tokens(Section):
     """Google's Chinese and uncased vocabularies hold no capitals: without this each is [UNK]."""
     max_tokens: Annotated[int, Field(ge=3, le=512)] = 22
     """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first."""
-    batches: Literal["bucketed", "random"] = "bucketed"
-    """bucketed: rows of similar length together, at few fixed widths. random: as published, padded to the longest."""
-    buckets: Annotated[int, Field(ge=1, le=32)] = 4
-    """Number of widths; each is compiled once, so more of them save padding and cost compile time."""
+    batches: Literal["packed", "random"] = "packed"
+    """packed: several short rows share one sequence, each attending to itself. random: as published, padded."""
 
 
 class Head(Section):
@@ -268,11 +266,15 @@ class Hardware(Section):
     """How a cell uses the machine. Recorded, not part of what a number means."""
 
     threads_per_cell: Annotated[int, Field(ge=0, le=1024)] = 0
-    """0: all cores. Resolved at a run's first cell and kept, because it changes last bits."""
+    """0: chosen for the number of folds and cores at a run's first cell, and kept, because it changes last bits."""
+    jobs: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    """Cells at a time, each in a process of its own. Changes no number."""
     xla: bool = True
     """Compile each batch shape with XLA."""
     predict_batch: Annotated[int, Field(ge=1)] = 64
-    """Rows a prediction step; random batches predict with the stage's batch size instead."""
+    """Rows a prediction step; random batches predict with stage 1's batch size instead."""
+    feature_cache: Annotated[float, Field(ge=0)] = 8.0
+    """GiB on disk, under models/.features, for the frozen encoder's outputs, which stage 2 reads again."""
 
 
 class Config(Section):

@@ -1,60 +1,228 @@
-"""keras-bert's encoder: built from a configuration, its weights in and out under Google's tensor names."""
+"""BERT, twice: keras-bert's own graph, and a leaner one over the same weights that takes several rows a sequence.
 
-from typing import Any
+Both have the same interface, and the tests compare them. keras-bert's is used where rows are padded to the longest of a
+random batch, as published; the lean one wherever rows are packed.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.backend import keras, keras_bert, tf
 from pipeline.checkpoint import BertConfig, Tensors, expected_shapes
 
+EPSILON = 1e-12  # of LayerNorm, as in Google's code
+WORDS = "bert/embeddings/word_embeddings"
+SITES = 256  # more than an encoder has dropouts
+QKV = ("query", "key", "value")
 
-def build(config: BertConfig, dropout: float) -> Any:
-    """A trainable model (token ids, segment ids: int32 [rows, tokens]) -> float32 [rows, tokens, hidden].
 
-    Token id 0 is padding: attention does not look at it.
+class Encoder(Protocol):
+    """Token ids to token vectors, with weights by Google's tensor names."""
+
+    @property
+    def variables(self) -> list[Any]:
+        """All trainable variables."""
+
+    @property
+    def decayed(self) -> list[Any]:
+        """The variables that weight decay acts on: kernels, not biases, LayerNorm or embedding tables."""
+
+    def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
+        """int32 [bins, width] three times, bool [bins, slots, width] -> float32 [bins, width, hidden].
+
+        seed: int32 [2], what dropout's random numbers follow from; None: no dropout.
+        """
+
+    def load(self, tensors: Tensors) -> None:
+        """Sets every weight; a missing tensor or another shape is an error."""
+
+    def dump(self) -> Tensors:
+        """Every weight, float32."""
+
+
+class KerasBert:
+    """keras-bert's model: one row a sequence, and attention does not look at token id 0, padding."""
+
+    def __init__(self, config: BertConfig, dropout: float):
+        activations = {"gelu_tanh": "gelu", "gelu_erf": _exact_gelu, "relu": "relu"}
+        inputs, output = keras_bert.get_model(
+            token_num=config.vocab_size, pos_num=config.positions, seq_len=None, embed_dim=config.hidden,
+            transformer_num=config.layers, head_num=config.heads, feed_forward_dim=config.intermediate,
+            feed_forward_activation=activations[config.activation], dropout_rate=dropout, training=False,
+            trainable=True)
+        self._model = keras.Model(inputs, output, name="encoder")
+        self._dropouts = [layer for layer in self._model.layers if isinstance(layer, keras.layers.Dropout)]
+        self._named = self._names(config)
+        self.variables = list(self._model.trainable_variables)
+        self.decayed = [variable for name, variable in self._named.items() if name.endswith("kernel")]
+
+    def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
+        """See Encoder. position and member follow from ids here."""
+        if seed is not None:
+            for number, layer in enumerate(self._dropouts):
+                key, counter = tf.unstack(tf.cast(_of_site(seed, number), tf.int64))
+                layer._random_generator._generator.reset(tf.stack([tf.zeros([], tf.int64), counter, key]))
+        return self._model([ids, segments], training=seed is not None)
+
+    def load(self, tensors: Tensors) -> None:
+        """See Encoder."""
+        for name, variable in self._named.items():
+            variable.assign(tensors[name])
+
+    def dump(self) -> Tensors:
+        """See Encoder."""
+        return {name: variable.numpy() for name, variable in self._named.items()}
+
+    def _names(self, config: BertConfig) -> dict[str, Any]:
+        """Google's name -> variable, in the order that keras-bert's layers list their weights."""
+        def weights(layer: str) -> list[Any]:
+            return self._model.get_layer(layer).weights
+
+        ordered = [*weights("Embedding-Token"), *weights("Embedding-Position"), *weights("Embedding-Segment"),
+                   *weights("Embedding-Norm")]
+        names = [name for name in expected_shapes(config) if name.startswith("bert/embeddings/")]
+        for layer in range(config.layers):
+            prefix, ours = f"bert/encoder/layer_{layer}", f"Encoder-{layer + 1}"
+            ordered += [*weights(f"{ours}-MultiHeadSelfAttention"), *weights(f"{ours}-MultiHeadSelfAttention-Norm"),
+                        *weights(f"{ours}-FeedForward"), *weights(f"{ours}-FeedForward-Norm")]
+            for part in ("attention/self/query", "attention/self/key", "attention/self/value",
+                         "attention/output/dense"):
+                names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
+            names += [f"{prefix}/attention/output/LayerNorm/gamma", f"{prefix}/attention/output/LayerNorm/beta"]
+            for part in ("intermediate/dense", "output/dense"):
+                names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
+            names += [f"{prefix}/output/LayerNorm/gamma", f"{prefix}/output/LayerNorm/beta"]
+        return dict(zip(names, ordered, strict=True))
+
+
+class PackedBert:
+    """The same function on packed rows: one product for query, key and value, and few operations.
+
+    Its table of word embeddings holds the ``used`` token ids alone. For Adam without decay on it that is exact: a
+    token that does not occur gets no gradient and never moves. ``dump`` gives the whole table back.
     """
-    activations = {"gelu_tanh": "gelu", "gelu_erf": _exact_gelu, "relu": "relu"}
-    inputs, output = keras_bert.get_model(
-        token_num=config.vocab_size, pos_num=config.positions, seq_len=None, embed_dim=config.hidden,
-        transformer_num=config.layers, head_num=config.heads, feed_forward_dim=config.intermediate,
-        feed_forward_activation=activations[config.activation], dropout_rate=dropout, training=False, trainable=True)
-    return keras.Model(inputs, output, name="encoder")
+
+    def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64]):
+        self._config, self._dropout, self._used = config, dropout, used
+        self._kept = tf.constant(np.searchsorted(used, np.arange(config.vocab_size)).clip(max=len(used) - 1), tf.int32)
+        self._whole_words = np.zeros([0], np.float32)
+        self._named: dict[str, Any] = {}
+        for name, shape in expected_shapes(config).items():
+            if name == WORDS:
+                self._named[name] = _variable((len(used), config.hidden), name)
+            elif name.startswith(("bert/embeddings/", "bert/encoder/")):
+                one = _joined_name(name)
+                if one != name:
+                    shape = (*shape[:-1], 3 * shape[-1])
+                if one not in self._named:
+                    self._named[one] = _variable(shape, one)
+        self.variables = list(self._named.values())
+        self.decayed = [variable for name, variable in self._named.items() if name.endswith("kernel")]
+
+    def load(self, tensors: Tensors) -> None:
+        """See Encoder."""
+        self._whole_words = tensors[WORDS]
+        for name, variable in self._named.items():
+            if name == WORDS:
+                variable.assign(self._whole_words[self._used])
+            elif "/qkv/" in name:
+                variable.assign(np.concatenate([tensors[name.replace("qkv", one)] for one in QKV], axis=-1))
+            else:
+                variable.assign(tensors[name])
+
+    def dump(self) -> Tensors:
+        """See Encoder."""
+        tensors: Tensors = {}
+        for name, variable in self._named.items():
+            values = variable.numpy()
+            if name == WORDS:
+                tensors[name] = self._whole_words.copy()
+                tensors[name][self._used] = values
+            elif "/qkv/" in name:
+                tensors |= {name.replace("qkv", one): part
+                            for one, part in zip(QKV, np.split(values, 3, axis=-1), strict=True)}
+            else:
+                tensors[name] = values
+        return tensors
+
+    def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
+        """See Encoder. A token attends to the tokens of its own row."""
+        config, get = self._config, self._named
+        bins, width = ids.shape
+        x = (tf.gather(get[WORDS], tf.gather(self._kept, ids))
+             + tf.gather(get["bert/embeddings/position_embeddings"], position)
+             + tf.gather(get["bert/embeddings/token_type_embeddings"], segments))
+        x = tf.reshape(x, [bins * width, config.hidden])
+        x = self._norm(self._drop(x, seed, 0), "bert/embeddings/LayerNorm")
+        together = tf.cast(member, x.dtype)
+        together = tf.matmul(together, together, transpose_a=True)[:, None] > 0  # [bins, 1, width, width]
+        for layer in range(config.layers):
+            prefix = f"bert/encoder/layer_{layer}"
+            attended = self._attention(x, f"{prefix}/attention", together)
+            x = self._norm(x + self._drop(attended, seed, 2 * layer + 1), f"{prefix}/attention/output/LayerNorm")
+            inner = ACTIVATIONS[config.activation](self._dense(x, f"{prefix}/intermediate/dense"))
+            outer = self._dense(inner, f"{prefix}/output/dense")
+            x = self._norm(x + self._drop(outer, seed, 2 * layer + 2), f"{prefix}/output/LayerNorm")
+        return tf.reshape(x, [bins, width, config.hidden])
+
+    def _attention(self, x: Any, prefix: str, together: Any) -> Any:
+        bins, _, width, _ = together.shape
+        heads = self._config.heads
+        size = self._config.hidden // heads
+        joined = tf.reshape(self._dense(x, f"{prefix}/self/qkv"), [bins, width, 3, heads, size])
+        query, key, value = (tf.transpose(joined[:, :, one], [0, 2, 1, 3]) for one in range(3))
+        scores = tf.matmul(query, key, transpose_b=True) / size**0.5
+        weights = tf.nn.softmax(tf.where(together, scores, scores.dtype.min))
+        mixed = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
+        return self._dense(tf.reshape(mixed, [bins * width, heads * size]), f"{prefix}/output/dense")
+
+    def _dense(self, x: Any, name: str) -> Any:
+        return tf.matmul(x, self._named[f"{name}/kernel"]) + self._named[f"{name}/bias"]
+
+    def _norm(self, x: Any, name: str) -> Any:
+        centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + EPSILON)
+        return centred * scale * self._named[f"{name}/gamma"] + self._named[f"{name}/beta"]
+
+    def _drop(self, x: Any, seed: Any, site: int) -> Any:
+        """Dropout from 16 random bits an element: half the work of a float each, the rate exact to 1 in 65,536."""
+        if seed is None or not self._dropout:
+            return x
+        count = x.shape.num_elements()
+        bits = tf.random.stateless_uniform([(count + 1) // 2], _of_site(seed, site), None, None, tf.uint32)
+        kept = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:count], x.shape) >= round(
+            self._dropout * 65536)
+        return tf.where(kept, x / (1 - self._dropout), 0)
 
 
-def load(model: Any, config: BertConfig, tensors: Tensors) -> None:
-    """Sets every weight of the encoder; a missing tensor or another shape is an error."""
-    for name, variable in _variables(model, config).items():
-        variable.assign(tensors[name])
+def build(config: BertConfig, dropout: float, used: npt.NDArray[np.int64] | None) -> Encoder:
+    """keras-bert's graph, or, given the token ids that occur, the packed one."""
+    return KerasBert(config, dropout) if used is None else PackedBert(config, dropout, used)
 
 
-def dump(model: Any, config: BertConfig) -> Tensors:
-    """Every weight of the encoder under its Google name, float32."""
-    return {name: variable.numpy() for name, variable in _variables(model, config).items()}
-
-
-def decayed(model: Any, config: BertConfig) -> list[Any]:
-    """The variables that weight decay acts on: kernels, not biases, LayerNorm or embedding tables."""
-    return [variable for name, variable in _variables(model, config).items() if name.endswith("kernel")]
+def _of_site(seed: Any, site: int) -> Any:
+    """A seed of its own for each dropout of a step: int32 [2]."""
+    return tf.stack([seed[0], seed[1] * SITES + site])
 
 
 def _exact_gelu(x: Any) -> Any:
     return tf.nn.gelu(x, approximate=False)
 
 
-def _variables(model: Any, config: BertConfig) -> dict[str, Any]:
-    """Google's name -> variable, in the order that keras-bert's layers list their weights."""
-    def weights(layer: str) -> list[Any]:
-        return model.get_layer(layer).weights
+def _tanh_gelu(x: Any) -> Any:
+    return tf.nn.gelu(x, approximate=True)
 
-    ordered = [*weights("Embedding-Token"), *weights("Embedding-Position"), *weights("Embedding-Segment"),
-               *weights("Embedding-Norm")]
-    names = [name for name in expected_shapes(config) if name.startswith("bert/embeddings/")]
-    for layer in range(config.layers):
-        prefix, ours = f"bert/encoder/layer_{layer}", f"Encoder-{layer + 1}"
-        ordered += [*weights(f"{ours}-MultiHeadSelfAttention"), *weights(f"{ours}-MultiHeadSelfAttention-Norm"),
-                    *weights(f"{ours}-FeedForward"), *weights(f"{ours}-FeedForward-Norm")]
-        for part in ("attention/self/query", "attention/self/key", "attention/self/value", "attention/output/dense"):
-            names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
-        names += [f"{prefix}/attention/output/LayerNorm/gamma", f"{prefix}/attention/output/LayerNorm/beta"]
-        for part in ("intermediate/dense", "output/dense"):
-            names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
-        names += [f"{prefix}/output/LayerNorm/gamma", f"{prefix}/output/LayerNorm/beta"]
-    return dict(zip(names, ordered, strict=True))
+
+ACTIVATIONS = {"gelu_tanh": _tanh_gelu, "gelu_erf": _exact_gelu, "relu": tf.nn.relu}
+
+
+def _joined_name(name: str) -> str:
+    for one in QKV:
+        name = name.replace(f"/self/{one}/", "/self/qkv/")
+    return name
+
+
+def _variable(shape: tuple[int, ...], name: str) -> Any:
+    return tf.Variable(tf.zeros(shape), name=name.replace("/", "_"))

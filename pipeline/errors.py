@@ -29,6 +29,12 @@ class DiskError(UserError):
     exit_code = 5
 
 
+class OutOfMemoryError(UserError):
+    """A process was killed, which the system does where memory runs out."""
+
+    exit_code = 6
+
+
 class DivergedError(UserError):
     """Training produced a loss or weights that no prediction should be made from."""
 

@@ -1,46 +1,65 @@
-"""The frozen encoder's outputs, computed once: what stage 2 trains its head on."""
+"""The frozen encoder's outputs, computed once for each distinct text and kept: what stage 2 trains its head on."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batches import Ints, Plan, pad_rows
+from pipeline import cells, storage
+from pipeline.batches import Batch, Ints, Plan, lay_out
 from pipeline.network import Network
 from pipeline.tokens import TokenTable
+
+FILE = "vectors.npy"
+GIB = 2**30
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Token vectors of many rows end to end, without padding.
+    """Token vectors of the distinct rows end to end, without padding, in memory or mapped from a file.
 
-    vectors: float32 [tokens, hidden]; offsets: int64 [rows + 1], where each row begins.
+    vectors: float32 [tokens, hidden]; starts, lengths: int64 [rows], where each row is; first: as in TokenTable.
     """
 
     vectors: npt.NDArray[np.float32]
-    offsets: Ints
+    starts: Ints
+    lengths: Ints
+    first: Ints
 
-    @property
-    def lengths(self) -> Ints:
-        """int64 [rows]: tokens a row."""
-        return np.diff(self.offsets)
-
-    def batch(self, rows: Ints, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Token vectors float32 [rows, width, hidden], 0 where padded, and the mask bool [rows, width]."""
-        position = np.arange(width)
-        real = position < self.lengths[rows, None]
-        at = np.where(real, self.offsets[rows, None] + position, 0)
-        return self.vectors[at] * real[:, :, None], real
+    def batch(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Token vectors float32 [bins, width, hidden], 0 where padded, and their rows bool [bins, slots, width]."""
+        layout = lay_out(batch, self.starts, self.lengths)
+        return self.vectors[layout.source] * layout.real[:, :, None], layout.member
 
 
-def compute(network: Network, table: TokenTable, plan: Plan, size: int) -> FeatureTable:
-    """Runs the encoder without dropout over every row."""
-    vectors = np.empty((len(table.ids), network.bert.hidden), np.float32)
-    lengths = table.lengths
-    for batch in plan.ordered(lengths, np.arange(len(lengths)), size):
-        padded, _ = pad_rows(batch, size)
-        outputs = network.vectors(*table.batch(padded, batch.width))
-        real = np.arange(batch.width) < lengths[batch.rows, None]
-        at = (table.offsets[batch.rows, None] + np.arange(batch.width))[real]
-        vectors[at] = outputs[: len(batch.rows)][real]
-    return FeatureTable(vectors, table.offsets)
+def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Path, budget: float) -> FeatureTable:
+    """The encoder's outputs, without dropout, for every row, in a file: they need not fit in memory.
+
+    kept: the folder that they are read from where it is there and whole. Folders beside it that were not used for
+    longest make room, so that together they hold at most ``budget`` GiB; what is larger alone is not kept.
+    """
+    lengths, distinct = table.lengths, np.unique(table.first)
+    ends = np.cumsum(lengths[distinct])
+    starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first)]
+    if cells.read_done(kept) is None:
+        needed, room = 4 * int(ends[-1]) * network.bert.hidden, int(budget * GIB)
+        storage.make_room(kept.parent, room - needed)
+        with storage.publishing(kept) as building:
+            vectors = np.lib.format.open_memmap(building / FILE, "w+", np.float32, (int(ends[-1]), network.bert.hidden))
+            _encode(network, table, plan, size, starts, vectors)
+            vectors.flush()
+            storage.write(building / "DONE.json", {"identity": {}, "files": {FILE: storage.sha256(building / FILE)}})
+    vectors = np.load(kept / FILE, mmap_mode="r")
+    os.utime(kept)
+    if vectors.nbytes > budget * GIB:
+        storage.remove(kept)  # what is mapped stays until the process lets go of it
+    return FeatureTable(vectors, starts, lengths, table.first)
+
+
+def _encode(network: Network, table: TokenTable, plan: Plan, size: int, starts: Ints,
+            vectors: npt.NDArray[np.float32]) -> None:
+    for batch in plan.ordered(table.lengths, np.unique(table.first), size):
+        layout = lay_out(batch, starts, table.lengths)
+        vectors[layout.source[layout.real]] = network.vectors(*table.batch(batch))[layout.real]

@@ -18,16 +18,19 @@ class ClsAttention(SeqSelfAttention):
         fresh = type(initializer).from_config(initializer.get_config())
         return super().add_weight(*args, initializer=fresh, **kwargs)
 
-    def call(self, inputs: Any, mask: Any) -> Any:
-        """inputs float32 [rows, tokens, hidden], mask bool [rows, tokens] -> float32 [rows, hidden]."""
-        query = tf.matmul(inputs[:, 0], self.Wt)[:, None, :]
-        keys = tf.tensordot(inputs, self.Wx, 1)
+    def call(self, inputs: Any, member: Any) -> Any:
+        """inputs float32 [bins, width, hidden], member bool [bins, slots, width] -> float32 [bins, slots, hidden].
+
+        A row's query is its first token, [CLS]; its keys are its own tokens.
+        """
+        first = tf.one_hot(tf.argmax(tf.cast(member, tf.int32), axis=-1), inputs.shape[1], dtype=inputs.dtype)
+        query = tf.matmul(tf.matmul(first, inputs), self.Wt)[:, :, None]
+        keys = tf.matmul(inputs, self.Wx)[:, None]
         emission = tf.tensordot(tf.tanh(query + keys + self.bh), self.Wa[:, 0], 1) + self.ba
-        emission = tf.where(mask, emission, emission.dtype.min)
+        emission = tf.where(member, emission, emission.dtype.min)
         if self.attention_activation is not None:
-            emission = tf.where(mask, self.attention_activation(emission), emission.dtype.min)
-        weights = tf.nn.softmax(emission, axis=-1)
-        return tf.reduce_sum(weights[:, :, None] * inputs, axis=1)
+            emission = tf.where(member, self.attention_activation(emission), emission.dtype.min)
+        return tf.matmul(tf.nn.softmax(emission, axis=-1), inputs)
 
 
 class Head(keras.layers.Layer):
@@ -41,17 +44,21 @@ class Head(keras.layers.Layer):
             self.attention = ClsAttention(config.attention_units, attention_activation=activation, name="attention")
         self.dense = keras.layers.Dense(1, name="dense")
 
-    def call(self, sequence: Any, mask: Any) -> Any:
-        """sequence float32 [rows, tokens, hidden], mask bool [rows, tokens] -> logit float32 [rows]."""
+    def call(self, sequence: Any, member: Any) -> Any:
+        """sequence float32 [bins, width, hidden], member bool [bins, slots, width] -> logit float32 [bins * slots].
+
+        An empty slot gives a finite logit that means nothing.
+        """
         if not self.masked:
-            mask = tf.ones_like(mask)
-        real = tf.cast(mask, sequence.dtype)[:, :, None]
+            member = tf.ones_like(member)
+        count = tf.reduce_sum(tf.cast(member, sequence.dtype), axis=-1, keepdims=True)
         pooled = []
         for part in self.parts:
             if part == "average":
-                pooled.append(tf.reduce_sum(sequence * real, axis=1) / tf.reduce_sum(real, axis=1))
+                pooled.append(tf.matmul(tf.cast(member, sequence.dtype) / tf.maximum(count, 1), sequence))
             elif part == "max":
-                pooled.append(tf.reduce_max(tf.where(real > 0, sequence, sequence.dtype.min), axis=1))
+                largest = tf.reduce_max(tf.where(member[..., None], sequence[:, None], sequence.dtype.min), axis=2)
+                pooled.append(tf.where(count > 0, largest, 0))
             else:
-                pooled.append(self.attention(sequence, mask))
-        return self.dense(tf.concat(pooled, axis=-1))[:, 0]
+                pooled.append(self.attention(sequence, member))
+        return tf.reshape(self.dense(tf.concat(pooled, axis=-1)), [-1])

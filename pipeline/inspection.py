@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline import batches, cells, folds
+from pipeline import cells, folds
 from pipeline.config import STAGES
 from pipeline.errors import DiskError, MismatchError
 from pipeline.run import Run
@@ -29,10 +29,6 @@ def lines(run: Run) -> Iterator[str]:
     yield (f"tokens a row with [CLS] and [SEP]: {quarters[0]} least, {quarters[2]} median, {quarters[4]} at 95 %, "
            f"{quarters[5]} most; {np.mean(lengths == config.tokens.max_tokens):.1%} fill max_tokens = "
            f"{config.tokens.max_tokens}")
-    if config.tokens.batches == "bucketed":
-        widths = batches.bucket_widths(lengths, config.tokens.buckets)
-        padded = widths[np.searchsorted(widths, lengths)].sum()
-        yield f"batch widths: {', '.join(map(str, widths))} ({1 - lengths.sum() / padded:.1%} padding)"
     unknown = found.vocab.index("[UNK]")
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
         yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"

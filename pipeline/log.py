@@ -3,12 +3,14 @@
 import contextlib
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _log = logging.getLogger("run")
@@ -16,9 +18,15 @@ _log.setLevel(logging.INFO)
 _log.propagate = False
 
 
+_parent: Any = None  # where another process started this one: its queue
+
+
 def say(line: str) -> None:
     """One line for the screen and the run's log; control characters that came from data are made visible."""
     clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+    if _parent:
+        _parent.put(("line", clean, 0))
+        return
     console.print(clean, markup=False)
     _log.info(clean)
 
@@ -34,13 +42,54 @@ def keep_log(path: Path) -> None:
 @contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
     """Yields a function to call once a step; draws a bar on a terminal, nothing elsewhere."""
-    if not console.is_terminal:
+    if _parent:
+        _parent.put(("begin", label, total))
+        yield lambda: _parent.put(("step", label, 1))
+        _parent.put(("end", label, 0))
+    elif console.is_terminal:
+        with _bars() as bars:
+            task = bars.add_task(label, total=total)
+            yield lambda: bars.advance(task)
+    else:
         yield lambda: None
-        return
+
+
+def send_to(messages: Any) -> None:
+    """From now on this process's lines and bars are shown by the one that reads the queue."""
+    global _parent
+    _parent = messages
+
+
+@contextlib.contextmanager
+def relay(context: Any) -> Iterator[Any]:
+    """Yields a queue for other processes and shows the lines and bars that come from it."""
+    messages = context.SimpleQueue()
+    with _bars() if console.is_terminal else contextlib.nullcontext() as bars:
+        shown: dict[str, TaskID] = {}
+
+        def show() -> None:
+            for kind, text, number in iter(messages.get, None):
+                if kind == "line":
+                    say(text)
+                elif bars and kind == "begin":
+                    shown[text] = bars.add_task(text, total=number)
+                elif bars and kind == "step":
+                    bars.advance(shown[text])
+                elif bars:
+                    bars.remove_task(shown[text])
+
+        reader = threading.Thread(target=show, daemon=True)
+        reader.start()
+        try:
+            yield messages
+        finally:
+            messages.put(None)
+            reader.join()
+
+
+def _bars() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+    return Progress(*columns, console=console, transient=True)
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """A run opened for work: its configuration, tables, folds and checkpoint, and what each of its cells means."""
 
 import functools
-import os
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells, checkpoint, competition, folds, storage, tokens
+from pipeline import cells, checkpoint, competition, folds, jobs, storage, tokens
 from pipeline.cells import Identity
 from pipeline.checkpoint import Checkpoint
 from pipeline.competition import Competition
@@ -56,7 +56,7 @@ class Run:
 
     @functools.cached_property
     def threads(self) -> int:
-        """Threads a cell: as configured or all cores, resolved when the run first trains and kept with it."""
+        """Threads a cell: as configured or chosen, resolved when the run first trains and kept with it."""
         path = self.paths.models / "run.json"
         if path.exists():
             kept = int(storage.read_json(path)["threads_per_cell"])
@@ -65,7 +65,7 @@ class Run:
                 raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
                                     f"hardware.threads_per_cell = {wanted}; give the other count another --run")
             return kept
-        count = self.config.hardware.threads_per_cell or len(os.sched_getaffinity(0))
+        count = self.config.hardware.threads_per_cell or jobs.best_threads(len(self.folds), jobs.cores())
         storage.write(path, {"threads_per_cell": count})
         return count
 
@@ -100,10 +100,18 @@ class Run:
         """The folds of a stage that are finished and fit this run."""
         return cells.fitting(self.paths, stage, self.folds, lambda fold: self.identity(stage, fold))[0]
 
-    def finish(self, stage: str, wanted: list[int], start: Callable[[], FitCell], strict: bool = False) -> None:
-        """Brings the wanted cells of a stage to done: skips valid ones, trains the others one after the other.
+    def jobs(self, cells_to_fit: int) -> int:
+        """Cells at a time, as configured or as many as this machine holds."""
+        wanted = self.config.hardware.jobs
+        if wanted != "auto":
+            return min(wanted, cells_to_fit)
+        weights = sum(math.prod(shape) for shape in checkpoint.expected_shapes(self.checkpoint.config).values())
+        return jobs.best_jobs(cells_to_fit, self.threads, weights)
 
-        ``start`` sets up what all cells share, and is called only if there is work.
+    def finish(self, stage: str, wanted: list[int], start: Callable[["Run"], FitCell], strict: bool = False) -> None:
+        """Brings the wanted cells of a stage to done: skips valid ones, fits the others, several at a time.
+
+        ``start``, a function of a module, sets up what all cells of a process share, and is called only for work.
         """
         done, damaged = cells.fitting(self.paths, stage, wanted, lambda fold: self.identity(stage, fold))
         for fold in damaged:
@@ -115,10 +123,14 @@ class Run:
         if not todo:
             return
         self.threads  # noqa: B018, resolved and kept before the first cell
-        fit = start()
-        for fold in todo:
-            identity = self.identity(stage, fold)
-            cells.publish(self.paths.cell(stage, fold), identity, fit(fold), cells.provenance(self.threads))
+        at_once = 1 if stage == "baseline" else self.jobs(len(todo))
+        if at_once > 1:
+            say(f"{stage}: {at_once} folds at a time, {self.threads} threads each")
+        jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets what a run is made of, and works out the rest."""
+        return Run, (self.config, self.competition, self.fold_of_row)
 
     def discard(self, stage: str) -> None:
         """Deletes the cells of a stage and of the stage that is built on it."""
@@ -151,6 +163,16 @@ class Run:
             if strict:
                 raise MismatchError(f"{line} (--strict)")
             say(f"warning: {line}")
+
+
+def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[int], None]:
+    fit = start(run)
+
+    def fit_and_publish(fold: int) -> None:
+        identity = run.identity(stage, fold)
+        cells.publish(run.paths.cell(stage, fold), identity, fit(fold), cells.provenance(run.threads))
+
+    return fit_and_publish
 
 
 def prepare(config: Config, tables: Competition) -> Run:

@@ -39,6 +39,10 @@ class Paths:
     def folds(self) -> Path:
         return self.models / "folds.csv"
 
+    @property
+    def features(self) -> Path:
+        return Path("models/.features")
+
     def cell(self, stage: str, fold: int) -> Path:
         return self.models / stage / f"fold_{fold}"
 
@@ -119,6 +123,17 @@ def remove(folder: Path) -> None:
         shutil.rmtree(leaving, ignore_errors=True)
         folder.replace(leaving)
         shutil.rmtree(leaving)
+
+
+def make_room(folder: Path, room: int) -> None:
+    """Deletes the folders inside, those unused for longest first, until the rest holds at most ``room`` bytes."""
+    held = {inside: sum(file.stat().st_size for file in inside.iterdir())
+            for inside in folder.glob("[!.]*") if inside.is_dir()}
+    for inside in sorted(held, key=lambda one: one.stat().st_mtime_ns):
+        if sum(held.values()) <= room:
+            break
+        del held[inside]
+        remove(inside)
 
 
 @contextlib.contextmanager

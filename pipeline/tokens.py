@@ -1,18 +1,30 @@
 """Texts to token ids: one token a character, or WordPiece; and vocabularies made from texts."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from pipeline.batches import Batch, lay_out
 from pipeline.competition import text_columns
 from pipeline.config import Tokens
 
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
+
+
+class TokenBatch(NamedTuple):
+    """ids, segments, position: int32 [bins, width], 0 where padded; member: bool [bins, slots, width]."""
+
+    ids: npt.NDArray[np.int32]
+    segments: npt.NDArray[np.int32]
+    position: npt.NDArray[np.int32]
+    member: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,13 +44,25 @@ class TokenTable:
         """int64 [rows]: tokens a row."""
         return np.diff(self.offsets)
 
-    def batch(self, rows: npt.NDArray[np.int64], width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Token ids and segment ids of some rows, int32 [rows, width], padded with 0."""
-        position = np.arange(width)
-        real = position < self.lengths[rows, None]
-        ids = self.ids[np.where(real, self.offsets[rows, None] + position, 0)] * real
-        segments = (real & (position >= self.second[rows, None])).astype(np.int32)
-        return ids, segments
+    @functools.cached_property
+    def first(self) -> npt.NDArray[np.int64]:
+        """int64 [rows]: the first row with the same tokens, so that equal texts need be predicted once."""
+        seen: dict[tuple[bytes, int], int] = {}
+        bounds = zip(self.offsets, self.offsets[1:], self.second.tolist(), strict=False)
+        return np.array([seen.setdefault((self.ids[start:end].tobytes(), second), row)
+                         for row, (start, end, second) in enumerate(bounds)], np.int64)
+
+    def batch(self, batch: Batch) -> TokenBatch:
+        """The rows of a batch, laid out in its bins."""
+        layout = lay_out(batch, self.offsets[:-1], self.lengths)
+        ids = np.where(layout.real, self.ids[layout.source], 0).astype(np.int32)
+        segments = (layout.real & (layout.position >= self.second[layout.row])).astype(np.int32)
+        return TokenBatch(ids, segments, layout.position, layout.member)
+
+    def joined(self, other: "TokenTable") -> "TokenTable":
+        """The rows of this table, then those of the other."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return TokenTable(np.concatenate([self.ids, other.ids]), offsets, np.concatenate([self.second, other.second]))
 
 
 def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens) -> TokenTable:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline import metrics
 from pipeline.backend import keras, tf
-from pipeline.batches import Batch, Ints, Plan, pad_rows
+from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
 from pipeline.config import Training
 from pipeline.errors import DivergedError
@@ -64,7 +64,7 @@ class Trainer:
         self.network, self.recipe, self.from_vectors = network, recipe, from_vectors
         self.variables = list(network.head.trainable_variables)
         if not head_only:
-            self.variables = list(network.encoder.trainable_variables) + self.variables
+            self.variables = network.encoder.variables + self.variables
         self.head_only = head_only
         # The step is compiled as a whole, so the optimizer must not compile itself.
         options = {"learning_rate": recipe.learning_rate, "jit_compile": False}
@@ -76,31 +76,66 @@ class Trainer:
             self.optimizer = keras.optimizers.Adam(**options)
         self.optimizer.build(self.variables)
         self._step = tf.function(self._train_step, jit_compile=network.compile)
+        self._add_part = tf.function(self._part, jit_compile=network.compile)
 
     def reset(self) -> None:
         """Forgets the moments and the step count of the cell before."""
         for variable in self.optimizer.variables:
             variable.assign(tf.zeros_like(variable))
 
-    def step(self, inputs: tuple[Any, Any], label: Any, weight: Any, rate: float) -> Any:
-        """One update; returns the loss, float32 scalar."""
+    def step(self, batch: Batch, task: Task, rate: float, seed: tuple[int, int]) -> Any:
+        """One update from a batch; returns the loss, float32 scalar. seed: of this step's dropout."""
         self.optimizer.learning_rate.assign(rate)
-        first, second = inputs
-        return self._step(tf.constant(first), tf.constant(second), tf.constant(label), tf.constant(weight))
+        inputs = [tf.constant(part) for part in task.source.batch(batch)]
+        return self._step(inputs, tf.constant(pad(task.label, batch)), tf.constant(batch.filled, tf.float32),
+                          tf.constant(seed, tf.int32))
 
-    def _train_step(self, first: Any, second: Any, label: Any, weight: Any) -> Any:
+    def step_of_all(self, task: Task, rate: float) -> Any:
+        """One update from all training rows at once, in parts that need not fit in memory together.
+
+        The loss's gradient in each logit follows from all logits; the weights' is then summed over the parts. Exact,
+        since nothing is random here (gradient caching, https://arxiv.org/abs/2101.06983).
+        """
+        self.optimizer.learning_rate.assign(rate)
+        logit = tf.constant(self.network.predict(task.source, task.train, task.plan, task.predict_size))
+        with tf.GradientTape() as tape:
+            tape.watch(logit)
+            loss = LOSSES[self.recipe.loss](task.label[task.train], logit, tf.ones_like(logit))
+        slope = np.zeros(len(task.source.lengths), np.float32)
+        slope[task.train] = tape.gradient(loss, logit).numpy()
+        total = [tf.zeros_like(variable) for variable in self.variables]
+        for batch in task.plan.ordered(task.source.lengths, task.train, task.predict_size):
+            inputs = [tf.constant(part) for part in task.source.batch(batch)]
+            total = self._add_part(total, inputs, tf.constant(pad(slope, batch)))
+        self._apply(total)
+        return loss
+
+    def _logit(self, inputs: Any, seed: Any) -> Any:
+        if self.from_vectors:
+            return self.network.head(*inputs)
+        ids, segments, position, member = inputs
+        dropout = seed if self.recipe.encoder_dropout else None
+        return self.network.logit_of_tokens(ids, segments, position, member, dropout)
+
+    def _train_step(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
-            if self.from_vectors:
-                logit = self.network.head(first, second)
-            else:
-                logit = self.network.logit_of_tokens(first, second, dropout=self.recipe.encoder_dropout)
-            loss = LOSSES[self.recipe.loss](label, logit, weight)
-        gradients = tape.gradient(loss, self.variables)
+            loss = LOSSES[self.recipe.loss](label, self._logit(inputs, seed), weight)
+        # A table's gradient comes as rows: dense, the optimizer treats it like any other.
+        self._apply([tf.convert_to_tensor(one) for one in tape.gradient(loss, self.variables)])
+        return loss
+
+    def _part(self, total: list[Any], inputs: list[Any], slope: Any) -> list[Any]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.variables)
+            logit = self._logit(inputs, None)
+        parts = tape.gradient(logit, self.variables, output_gradients=slope)
+        return [one + tf.convert_to_tensor(part) for one, part in zip(total, parts, strict=True)]
+
+    def _apply(self, gradients: list[Any]) -> None:
         if self.recipe.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm)
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
-        return loss
 
 
 class Watch:
@@ -139,22 +174,26 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     recipe, network = trainer.recipe, trainer.network
     trainer.reset()
     rng = np.random.default_rng(seed)
-    size = len(task.train) if recipe.batch_size == "fold" else recipe.batch_size
-    per_epoch = math.ceil(len(task.train) / size)
+    per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(task.train) / recipe.batch_size)
+    total = recipe.epochs * per_epoch
     dump = network.dump_head if trainer.head_only else network.dump
     watch = Watch(recipe)
     best: Epoch | None = None
     history: list[dict[str, float]] = []
-    with progress(task.name, recipe.epochs * per_epoch) as advance:
+
+    def rate_at(step: int) -> float:
+        return recipe.learning_rate * 0.5**watch.halvings * schedule(step, total, recipe)
+
+    with progress(task.name, total) as advance:
         for number in range(1, recipe.epochs + 1):
             where = f"{task.name}, epoch {number}"
             losses: list[Any] = []
-            rate = 0.0
-            for batch in _epoch_batches(recipe, task, size, rng):
-                step = (number - 1) * per_epoch + len(losses)
-                rate = recipe.learning_rate * 0.5**watch.halvings * schedule(step, recipe.epochs * per_epoch, recipe)
-                rows, weight = pad_rows(batch, size)
-                losses.append(trainer.step(task.source.batch(rows, batch.width), task.label[rows], weight, rate))
+            batches = [None] if recipe.batch_size == "fold" else task.plan.shuffled(
+                task.source.lengths, task.train, recipe.batch_size, rng)
+            for step, batch in enumerate(batches, start=(number - 1) * per_epoch):
+                rate = rate_at(step)
+                losses.append(trainer.step_of_all(task, rate) if batch is None else
+                              trainer.step(batch, task, rate, (seed, step)))
                 advance()
                 if len(losses) % CHECK_EVERY == 0 or len(losses) == per_epoch:
                     _finite(float(losses[-1]), f"{where}, step {len(losses)}: the loss", rate)
@@ -178,13 +217,6 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     table = pd.DataFrame(history)
     table["best"] = np.where(table.epoch == best.number, 1, 0)
     return Fitted(table, last, best)
-
-
-def _epoch_batches(recipe: Training, task: Task, size: int, rng: np.random.Generator) -> list[Batch]:
-    lengths = task.source.lengths
-    if recipe.batch_size == "fold":
-        return [Batch(task.train, int(lengths[task.train].max()))]
-    return task.plan.shuffled(lengths, task.train, size, rng)
 
 
 def _validate(network: Network, task: Task, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:

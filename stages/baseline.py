@@ -11,5 +11,5 @@ def baseline(config: options.ConfigPath, fold: options.Folds = None, overrides: 
              run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
              strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
-        work.finish("baseline", options.chosen_folds(work, fold), lambda: tfidf.start(work), strict)
+        work.finish("baseline", options.chosen_folds(work, fold), tfidf.start, strict)
         options.tell(work, "baseline")

@@ -11,7 +11,7 @@ def stage1(config: options.ConfigPath, fold: options.Folds = None, overrides: op
            run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
            strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
-        work.finish("stage1", options.chosen_folds(work, fold), lambda: _start(work), strict)
+        work.finish("stage1", options.chosen_folds(work, fold), _start, strict)
         options.tell(work, "stage1")
 
 

@@ -17,7 +17,7 @@ def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         if lacking := [one for one in wanted if one not in trained]:
             raise UserError(f"stage 2 starts from stage 1, which is not done for fold {lacking[0]}: "
                             f"python -m stages stage1 {config} --fold {lacking[0]}")
-        work.finish("stage2", wanted, lambda: _start(work), strict)
+        work.finish("stage2", wanted, _start, strict)
         options.tell(work, "stage2")
 
 

@@ -13,7 +13,7 @@ import pytest
 from pipeline import backend, checkpoint, log
 from pipeline.checkpoint import BertConfig
 from pipeline.tokens import SPECIAL
-from stages.__main__ import main
+from stages.command import main
 
 backend.use_threads(1)  # as the toy's config says; TensorFlow takes it once a process
 
@@ -34,9 +34,6 @@ n = 3
 
 [bert]
 checkpoint = "data/bert"
-
-[tokens]
-buckets = 2
 
 [stage1]
 epochs = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
-from stages.__main__ import NAMES
+from stages.command import NAMES
 from tests.conftest import ROOT, Command
 
 CONFIG = "configs/toy.toml"

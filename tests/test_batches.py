@@ -1,53 +1,90 @@
-"""Batches: every row once, few widths, and the fewest padding tokens."""
-
-from itertools import combinations
+"""Batches: every row once, bins of one width with next to no padding, tokens where they belong."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batches import Plan, bucket_widths, pad_rows
+from pipeline.batches import Batch, Plan, lay_out, pad
 from pipeline.config import Stage1
+from pipeline.tokens import TokenTable
 from pipeline.training import schedule
 
 lengths_strategy = st.lists(st.integers(3, 40), min_size=1, max_size=120).map(np.array)
 
 
-@given(lengths_strategy, st.integers(1, 17), st.integers(1, 6), st.booleans(), st.integers(0, 3))
-def test_every_row_is_in_a_plan_once_and_fits_its_width(lengths: np.ndarray, size: int, buckets: int, bucketed: bool,
-                                                        seed: int) -> None:
-    plan = Plan(bucket_widths(lengths, buckets) if bucketed else None)
+def packed(lengths: np.ndarray, rows: np.ndarray, size: int) -> Plan:
+    return Plan.packed(lengths, [rows], size, layer_weights=12 * 64**2, hidden=64)
+
+
+@given(lengths_strategy, st.sampled_from([1, 2, 4, 6, 16, 17]), st.booleans(), st.integers(0, 3))
+def test_every_row_is_in_a_plan_once_and_fits_its_bin(lengths: np.ndarray, size: int, random: bool, seed: int) -> None:
     rows = np.arange(len(lengths))[::2]
+    plan = Plan() if random else packed(lengths, rows, size)
+    assert size % plan.slots == 0
     for batches in (plan.shuffled(lengths, rows, size, np.random.default_rng(seed)), plan.ordered(lengths, rows, size)):
-        assert sorted(row for batch in batches for row in batch.rows) == rows.tolist()
+        found = [int(row) for batch in batches for row in batch.rows.ravel() if row >= 0]
+        assert sorted(found) == rows.tolist()
+        assert len(batches) == -(-len(rows) // size)
         for batch in batches:
-            assert 1 <= len(batch.rows) <= size
-            assert lengths[batch.rows].max() <= batch.width
-            if plan.widths is None:
-                assert lengths[batch.rows].max() == batch.width
-    assert len(plan.shuffled(lengths, rows, size, np.random.default_rng(seed))) == -(-len(rows) // size)
+            in_bin = np.where(batch.rows >= 0, lengths[batch.rows], 0).sum(axis=1)
+            assert in_bin.max() <= batch.width
+            if random:
+                assert in_bin.max() == batch.width
+            else:
+                assert batch.rows.shape == (size // plan.slots, plan.slots)
+                assert batch.width == plan.width
 
 
-@given(st.lists(st.integers(3, 14), min_size=1, max_size=60).map(np.array), st.integers(1, 4))
-def test_bucket_widths_leave_the_fewest_padding_tokens(lengths: np.ndarray, count: int) -> None:
-    def padded(widths: np.ndarray) -> int:
-        return int(widths[np.searchsorted(widths, lengths)].sum())
+@pytest.mark.parametrize("draw", [lambda rng: rng.integers(7, 23, 3000),
+                                  lambda rng: np.clip(rng.lognormal(3.2, 0.6, 3000).astype(int), 3, 128)])
+def test_bins_are_nearly_full(draw) -> None:  # type: ignore[no-untyped-def]
+    lengths = draw(np.random.default_rng(0))
+    plan = Plan.packed(lengths, [np.arange(3000)], 32, 12 * 768**2, 768)
+    assert plan.width is not None
+    assert 3000 / plan.slots * plan.width < 1.03 * lengths.sum()
 
-    found = bucket_widths(lengths, count)
-    distinct = np.unique(lengths)
-    assert found[-1] == distinct[-1]
-    choices = [np.array([*rest, distinct[-1]]) for rest in combinations(distinct[:-1], min(count, len(distinct)) - 1)]
-    assert padded(found) == min(padded(choice) for choice in choices)
+
+def test_the_width_depends_on_the_lengths_alone() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 40, 300)
+    half = np.arange(0, 300, 2)
+    plan = Plan.packed(lengths, [np.arange(300), half], 16, 12 * 64**2, 64)
+    for seed in range(20):  # no epoch's order needs more room than the plan has
+        for batch in plan.shuffled(lengths, rng.permutation(half), 16, np.random.default_rng(seed)):
+            lay_out(batch, np.cumsum(lengths) - lengths, lengths)
+
+
+def test_rows_that_the_plan_was_not_made_for_are_refused() -> None:
+    lengths = np.array([3, 3, 30])
+    plan = packed(lengths, np.array([0, 1]), 2)
+    [batch] = plan.ordered(lengths, np.array([0, 2]), 2)
+    with pytest.raises(ValueError, match="the plan was not made for these rows"):
+        lay_out(batch, np.array([0, 3, 6]), lengths)
+
+
+def test_tokens_lie_where_the_layout_says() -> None:
+    table = TokenTable(np.arange(1, 11, dtype=np.int32), np.array([0, 3, 7, 10]), np.array([3, 2, 3], np.int32))
+    ids, segments, position, member = table.batch(Batch(np.array([[2, 1], [0, -1]]), 8))
+    assert ids.tolist() == [[8, 9, 10, 4, 5, 6, 7, 0], [1, 2, 3, 0, 0, 0, 0, 0]]
+    assert position.tolist() == [[0, 1, 2, 0, 1, 2, 3, 0], [0, 1, 2, 0, 0, 0, 0, 0]]
+    assert segments.tolist() == [[0, 0, 0, 0, 0, 1, 1, 0], [0] * 8]
+    assert member.astype(int).tolist() == [[[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 0]],
+                                           [[1, 1, 1, 0, 0, 0, 0, 0], [0] * 8]]
+
+
+def test_equal_rows_are_found() -> None:
+    ids = np.array([1, 2, 1, 3, 1, 2, 1, 2], np.int32)
+    assert TokenTable(ids, np.array([0, 2, 4, 6, 8]), np.array([2, 2, 2, 1], np.int32)).first.tolist() == [0, 1, 0, 3]
 
 
 def test_epochs_are_shuffled_anew_and_follow_the_seed() -> None:
     lengths = np.random.default_rng(0).integers(3, 20, 100)
-    plan = Plan(bucket_widths(lengths, 3))
+    plan = packed(lengths, np.arange(100), 8)
 
     def two_epochs(seed: int) -> list[list[int]]:
         rng = np.random.default_rng(seed)
-        return [[int(row) for batch in plan.shuffled(lengths, np.arange(100), 8, rng) for row in batch.rows]
+        return [[int(row) for batch in plan.shuffled(lengths, np.arange(100), 8, rng) for row in batch.rows.ravel()]
                 for _ in range(2)]
 
     first, second = two_epochs(1)
@@ -56,11 +93,11 @@ def test_epochs_are_shuffled_anew_and_follow_the_seed() -> None:
     assert two_epochs(2) != [first, second]
 
 
-def test_short_batches_are_filled_with_rows_of_weight_0() -> None:
-    [batch] = Plan(None).ordered(np.array([3, 4, 5]), np.array([2, 0]), 4)
-    rows, weight = pad_rows(batch, 4)
-    assert rows.tolist() == [2, 0, 2, 2]
-    assert weight.tolist() == [1, 1, 0, 0]
+def test_empty_slots_count_for_nothing() -> None:
+    [batch] = Plan().ordered(np.array([3, 4, 5]), np.array([2, 0]), 4)
+    assert batch.rows.tolist() == [[2], [0], [-1], [-1]]
+    assert batch.filled.tolist() == [True, True, False, False]
+    assert pad(np.array([1.0, 2.0, 3.0]), batch).tolist() == [3, 1, 0, 0]
 
 
 @pytest.mark.parametrize(("recipe", "expected"), [

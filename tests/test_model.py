@@ -1,125 +1,269 @@
 """Encoder, head and losses: what a score depends on, and what training moves."""
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline import checkpoint, losses
+from pipeline import checkpoint, encoder, losses
 from pipeline.backend import SeqSelfAttention, tf
-from pipeline.batches import Plan
+from pipeline.batches import Batch, Plan
 from pipeline.bert_stages import _none_moved
-from pipeline.config import Bert, Config, Data, Head, Tokens
-from pipeline.features import compute
+from pipeline.checkpoint import Tensors
+from pipeline.config import Bert, Config, Data, Head, Stage1, Stage2, Tokens
+from pipeline.features import FeatureTable, compute
 from pipeline.heads import ClsAttention
 from pipeline.heads import Head as HeadLayer
 from pipeline.network import Network
 from pipeline.tokens import TokenTable
+from pipeline.training import Task, Trainer
 from tests.conftest import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
+ALL = np.arange(len(LENGTHS))
+USED = np.arange(TINY.vocab_size)
 
 
-def network(**head: Any) -> Network:
-    config = Config(name="t", data=Data(train="a", test="b"), bert=Bert(checkpoint="c"), head=Head(**head),
-                    tokens=Tokens(), stage2={"batch_size": 8})  # type: ignore[arg-type]
-    built = Network(TINY, config)
+def network(batches: str = "packed", dropout: float = 0.1, used: np.ndarray = USED, seed: int = 5, **head: Any
+            ) -> Network:
+    config = Config(name="t", data=Data(train="a", test="b"), bert=Bert(checkpoint="c", dropout=dropout),
+                    head=Head(**head), tokens=Tokens.model_validate({"batches": batches}),
+                    stage2={"batch_size": 8})  # type: ignore[arg-type]
+    built = Network(TINY, config, used)
     weights = checkpoint.random_tensors(TINY, 3)
-    built.start({name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}, seed=5)
+    built.start({name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}, seed)
     return built
 
 
 def token_rows(seed: int = 0) -> TokenTable:
     rng = np.random.default_rng(seed)
     ids = rng.integers(6, TINY.vocab_size, LENGTHS.sum()).astype(np.int32)
-    return TokenTable(ids, np.concatenate([[0], np.cumsum(LENGTHS)]), LENGTHS.astype(np.int32))
+    return TokenTable(ids, np.concatenate([[0], np.cumsum(LENGTHS)]), (LENGTHS - LENGTHS % 2).astype(np.int32))
 
 
-def probabilities_by_width(built: Network, rows: TokenTable) -> list[np.ndarray]:
-    """The first row's and the others' probabilities, padded to four widths and in batches of one and of all."""
-    found = []
-    for width in (12, 15, 20, 31):
-        ids, segments = rows.batch(np.arange(len(LENGTHS)), width)
-        found.append(tf.sigmoid(built.logit_of_tokens(tf.constant(ids), tf.constant(segments))).numpy())
-    alone = [rows.batch(np.array([row]), int(length)) for row, length in enumerate(LENGTHS)]
-    found.append(np.concatenate([tf.sigmoid(built.logit_of_tokens(*map(tf.constant, one))).numpy() for one in alone]))
+def plan_of(slots: int, rows: np.ndarray = ALL) -> Plan:
+    """A plan whose bins hold that many rows, a little wider than they need."""
+    return Plan(slots, int(max(batch.width for batch in Plan().ordered(LENGTHS, rows, 8))) * slots)
+
+
+def probabilities(built: Network, rows: TokenTable, batch: Batch) -> np.ndarray:
+    """float32 [rows], in the order of ``LENGTHS``; nan for a row that is not in the batch."""
+    found = np.full(len(LENGTHS), np.nan, np.float32)
+    values = tf.sigmoid(built.logit_of_tokens(*map(tf.constant, rows.batch(batch)))).numpy()
+    found[batch.rows.ravel()[batch.filled]] = values[batch.filled]
     return found
 
 
+def by_layout(built: Network, rows: TokenTable, slots: tuple[int, ...] = (1, 2, 4, 8)) -> list[np.ndarray]:
+    """The rows' probabilities one a bin at several widths, alone, and several a bin."""
+    found = [probabilities(built, rows, Batch(ALL[:, None], width)) for width in (12, 15, 20, 31)]
+    alone = [probabilities(built, rows, Batch(np.array([[row]]), int(length))) for row, length in enumerate(LENGTHS)]
+    found.append(np.nanmax(alone, axis=0))
+    order = np.random.default_rng(0).permutation(ALL)
+    return found + [probabilities(built, rows, Batch(order.reshape(-1, count), 12 * count)) for count in slots]
+
+
 @pytest.mark.parametrize("activation", ["none", "softmax"])
-def test_a_score_does_not_depend_on_padding_or_batch(activation: str) -> None:
-    found = probabilities_by_width(network(attention_activation=activation), token_rows())
+def test_a_score_does_not_depend_on_padding_batch_or_its_neighbours_in_a_bin(activation: str) -> None:
+    found = by_layout(network(attention_activation=activation), token_rows())
     assert found[0].std() > 0.01  # the scores differ by row, so that equality means something
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], atol=1e-5)
 
 
-def test_the_published_head_fails_that() -> None:
-    found = probabilities_by_width(network(masked=False, attention_activation="softmax"), token_rows())
-    assert max(np.abs(other - found[0]).max() for other in found[1:]) > 1e-3
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_published_head_fails_that_and_the_masked_one_on_keras_berts_graph_does_not(masked: bool) -> None:
+    found = by_layout(network("random", masked=masked, attention_activation="softmax"), token_rows(), slots=())
+    assert (max(np.abs(other - found[0]).max() for other in found[1:]) < 1e-5) == masked
 
 
-def test_predictions_come_back_in_the_order_asked_for() -> None:
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu_erf", "relu"])
+def test_the_packed_encoder_is_keras_berts_graph(activation: str) -> None:
+    config = dataclasses.replace(TINY, activation=activation)
+    tensors = {name: values + np.random.default_rng(len(name)).normal(0, 0.1, values.shape).astype(np.float32)
+               for name, values in checkpoint.random_tensors(config, 3).items()}
+    inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))]
+    outputs = []
+    for used in (None, USED):
+        built = encoder.build(config, 0.1, used)
+        built.load(tensors)
+        outputs.append(np.where(inputs[0].numpy()[:, :, None] > 0, built(*inputs).numpy(), 0))
+        for name, values in built.dump().items():
+            np.testing.assert_array_equal(values, tensors[name])
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
+
+
+def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0) -> Tensors:
+    """The weights after three steps of stage 1."""
+    recipe = Stage1(batch_size=8, learning_rate=1e-2, clip_norm=clip_norm)
+    trainer = Trainer(built, recipe, head_only=False, from_vectors=False)
+    label = (ALL % 3 == 0).astype(np.float32)
+    task = Task(rows, label, ALL, ALL, ALL, plan, 8, "cell")
+    for step, batch in enumerate(plan.ordered(rows.lengths, ALL, 8) * 3):
+        trainer.step(batch, task, 1e-2, (1, step))
+    return built.dump()
+
+
+def test_training_packed_is_training_on_keras_berts_graph() -> None:
+    packed = trained(network(dropout=0.0), token_rows(), plan_of(4))
+    reference = trained(network("random", dropout=0.0), token_rows(), Plan())
+    assert packed.keys() == reference.keys()
+    for name, values in packed.items():
+        np.testing.assert_allclose(values, reference[name], atol=2e-4, err_msg=name)
+
+
+def test_training_on_the_words_that_occur_is_training_on_the_whole_table() -> None:
+    rows = token_rows()
+    used = np.union1d(rows.ids, [0])
+    assert len(used) < TINY.vocab_size
+    whole, cut = (trained(network(used=table), rows, plan_of(4)) for table in (USED, used))
+    for name, values in whole.items():
+        # these biases do not change a softmax: their gradient is rounding, which Adam then scales up
+        idle = name.endswith(("key/bias", "Add_ba"))
+        np.testing.assert_allclose(cut[name], values, atol=1e-4 if idle else 1e-6, err_msg=name)
+    # a text with a token that training never saw is predicted by the weights that are kept, alike
+    unseen = TokenTable(np.setdiff1d(USED, used)[:1].astype(np.int32).repeat(9), np.array([0, 4, 9]), np.array([4, 5]))
+    logits = []
+    for weights in (whole, cut):
+        built = network()
+        built.load(weights)
+        logits.append(built.predict(unseen, np.arange(2), Plan(1, 5), 2))
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("plan", [Plan(2, 24), Plan(4, 48), Plan()])
+def test_predictions_come_back_in_the_order_asked_for(plan: Plan) -> None:
     built, rows = network(), token_rows()
     order = np.array([3, 0, 7, 1, 6])
-    for plan in (Plan(np.array([5, 12])), Plan(None)):
-        whole = built.predict(rows, np.arange(8), plan, 3)
-        np.testing.assert_allclose(built.predict(rows, order, plan, 2), whole[order], atol=1e-5)
+    whole = built.predict(rows, ALL, plan, 4)
+    assert np.isfinite(whole).all()
+    np.testing.assert_allclose(built.predict(rows, order, plan, 2), whole[order], atol=1e-5)
 
 
-def test_frozen_features_give_the_same_logits_as_the_whole_network() -> None:
-    built, rows = network(), token_rows()
-    plan = Plan(np.array([5, 12]))
-    table = compute(built, rows, plan, 3)
-    assert table.vectors.shape == (LENGTHS.sum(), TINY.hidden)
-    np.testing.assert_allclose(built.predict(table, np.arange(8), plan, 4), built.predict(rows, np.arange(8), plan, 4),
-                               atol=1e-6)
+def test_equal_texts_are_predicted_once() -> None:
+    built = network()
+    one = token_rows()
+    twice = one.joined(one)
+    calls: list[int] = []
+    logit_of = built._logit_of_tokens
+
+    def counted(*inputs: Any) -> Any:
+        calls.append(1)
+        return logit_of(*inputs)
+
+    built._logit_of_tokens = counted
+    logit = built.predict(twice, np.arange(16), Plan(4, 48), 8)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(logit[:8], logit[8:])
+
+
+def test_frozen_features_give_the_same_logits_and_are_read_again(tmp_path: Path) -> None:
+    built, plan = network(), plan_of(4)
+    one = token_rows()
+    rows = one.joined(one)
+    folder = tmp_path / "features"
+
+    def features(name: str, budget: float = 1.0) -> FeatureTable:
+        return compute(built, rows, plan, 8, folder / name, budget)
+
+    table = features("a")
+    assert table.vectors.shape == (LENGTHS.sum(), TINY.hidden)  # equal texts once
+    expected = built.predict(rows, np.arange(16), plan, 8)
+    np.testing.assert_allclose(built.predict(table, np.arange(16), plan, 8), expected, atol=1e-6)
+    built.load({name: values * 2 for name, values in built.dump().items()})
+    again = features("a")
+    np.testing.assert_array_equal(again.vectors, table.vectors)
+    # a damaged file is not believed
+    path = folder / "a" / "vectors.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert not np.array_equal(features("a").vectors, again.vectors)
+    # the one unused for longest makes room; what is larger than the budget is used and not kept
+    one_file = table.vectors.nbytes * 1.5 / 2**30
+    features("b", one_file)
+    assert [inside.name for inside in folder.iterdir()] == ["b"]
+    assert len(features("c", 0.0).vectors) == LENGTHS.sum()
+    assert not list(folder.iterdir())
+
+
+def test_a_step_of_all_rows_in_parts_is_the_step_of_one_batch() -> None:
+    rows, label = token_rows(), (ALL % 3 == 0).astype(np.float32)
+    results = []
+    for parts in (8, 2):
+        built = network()
+        recipe = Stage2(learning_rate=1e-2, clip_norm=0.1)
+        trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
+        task = Task(rows, label, ALL, ALL, ALL, Plan(2, 24), parts, "cell")
+        loss = trainer.step_of_all(task, 1e-2)
+        results.append((float(loss), built.dump_head()))
+    built = network()
+    trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
+    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8)[0], task, 1e-2, (0, 0))
+    results.append((float(loss), built.dump_head()))
+    for value, weights in results[1:]:
+        assert value == pytest.approx(results[0][0], abs=1e-6)
+        for name in weights:
+            np.testing.assert_allclose(weights[name], results[0][1][name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
 def test_cls_attention_is_row_0_of_the_package(activation: str | None) -> None:
     vectors = tf.constant(np.random.default_rng(1).normal(size=(4, 6, 16)).astype(np.float32))
     ours = ClsAttention(32, attention_activation=activation)
-    ours(vectors, mask=tf.ones([4, 6], tf.bool))
+    found = ours(vectors, tf.ones([4, 1, 6], tf.bool))
     package = SeqSelfAttention(32, attention_activation=activation)
     package(vectors)
     package.set_weights(ours.get_weights())
-    np.testing.assert_allclose(ours(vectors, mask=tf.ones([4, 6], tf.bool)), package(vectors)[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found[:, 0], package(vectors)[:, 0], atol=1e-6)
 
 
 def test_the_attention_weights_start_different() -> None:
     layer = ClsAttention(32)
-    layer(tf.zeros([1, 2, 16]), mask=tf.ones([1, 2], tf.bool))
+    layer(tf.zeros([1, 2, 16]), tf.ones([1, 1, 2], tf.bool))
     assert not np.array_equal(layer.Wt.numpy(), layer.Wx.numpy())
 
 
 def test_pooling_against_numpy() -> None:
     vectors = np.random.default_rng(2).normal(size=(2, 4, 16)).astype(np.float32)
-    mask = np.array([[True, True, False, False], [True, True, True, True]])
+    member = np.array([[[1, 1, 0, 0], [0, 0, 1, 0]], [[1, 1, 1, 1], [0, 0, 0, 0]]], bool)
     head = HeadLayer(Head(parts=["average", "max"]))
-    head(vectors, mask)
+    logit = head(vectors, member).numpy()
     weights = head.dense.get_weights()
-    pooled = np.stack([np.concatenate([row[real].mean(0), row[real].max(0)])
-                       for row, real in zip(vectors, mask, strict=True)])
-    np.testing.assert_allclose(head(vectors, mask), (pooled @ weights[0] + weights[1])[:, 0], atol=1e-5)
+    rows = [vectors[0, :2], vectors[0, 2:3], vectors[1]]
+    pooled = np.stack([np.concatenate([row.mean(0), row.max(0)]) for row in rows])
+    np.testing.assert_allclose(logit[:3], (pooled @ weights[0] + weights[1])[:, 0], atol=1e-5)
+    assert np.isfinite(logit[3])  # the empty slot
 
 
-def test_a_start_follows_from_weights_and_seed_alone() -> None:
-    built = network()
+@pytest.mark.parametrize("batches", ["packed", "random"])
+def test_a_start_follows_from_weights_and_seed_alone(batches: str) -> None:
+    built = network(batches)
     tensors = checkpoint.random_tensors(TINY, 3)
-    ids, segments = (tf.constant(part) for part in token_rows().batch(np.arange(8), 12))
+    ids, segments, position, member = (tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12)))
+
+    def drawn(seed: int, step: int) -> np.ndarray:
+        logit: np.ndarray = built.logit_of_tokens(ids, segments, position, member, tf.constant([seed, step])).numpy()
+        return logit
 
     def first_steps(seed: int) -> list[np.ndarray]:
         built.start(tensors, seed)
         head = built.dump_head()["head/dense/kernel"]
-        return [head, *(built.logit_of_tokens(ids, segments, dropout=True).numpy() for _ in range(2))]
+        return [head, *(drawn(seed, step) for step in range(2))]
 
     once, other, again = first_steps(1), first_steps(2), first_steps(1)
     for a, b, c in zip(once, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
-    assert not np.array_equal(once[1], once[2])  # dropout draws anew each time
+    assert not np.array_equal(once[1], once[2])  # dropout draws anew each step
+
+
+def test_dropout_keeps_its_share_and_the_mean() -> None:
+    built = encoder.PackedBert(TINY, 0.1, USED)
+    dropped = built._drop(tf.ones([1001, 101]), tf.constant([1, 2]), 3).numpy()
+    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1) / np.float32(0.9)}
+    assert (dropped == 0).mean() == pytest.approx(0.1, abs=0.005)  # five standard errors
 
 
 def test_weights_come_back_by_name() -> None:

@@ -1,5 +1,7 @@
 """The whole run on a tiny competition, by the real command: what it leaves behind and what a rerun does."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import checkpoint, storage
+from pipeline import checkpoint, jobs, storage
+from pipeline.run import FitCell, Run
 from pipeline.tokens import SPECIAL
 from tests.conftest import CHARACTERS, TINY, Command
 
@@ -247,7 +250,7 @@ def test_report_and_submit_import_no_tensorflow(finished: Path) -> None:
     from tests.conftest import shell
 
     probe = ("import sys; sys.argv = ['stages', {stage!r}, 'configs/toy.toml']\n"
-             "from stages.__main__ import main\n"
+             "from stages.command import main\n"
              "try: main()\nexcept SystemExit as stop: assert not stop.code, stop.code\n"
              "assert 'tensorflow' not in sys.modules, 'tensorflow was imported'")
     for stage in ("report", "submit"):
@@ -256,9 +259,49 @@ def test_report_and_submit_import_no_tensorflow(finished: Path) -> None:
 
 
 def test_a_fold_alone_equals_the_fold_after_another_with_xla(project: Path, stages: Command) -> None:
-    options = ["--set", "hardware.xla=true", "--set", "tokens.buckets=1", "--set", "stage1.epochs=1"]
+    options = ["--set", "hardware.xla=true", "--set", "stage1.epochs=1"]
     assert stages("stage1", CONFIG, "--fold", "0", "--fold", "1", *options).code == 0
     assert stages("stage1", CONFIG, "--run", "alone", "--fold", "1", *options).code == 0
     both, alone = (Path(f"models/{run}/stage1/fold_1") for run in ("toy", "alone"))
     for name in ("weights_last.safetensors", "oof.csv", "test.csv"):
         assert (both / name).read_bytes() == (alone / name).read_bytes(), name
+
+
+def test_folds_at_a_time_in_processes_leave_the_same_bytes(project: Path, stages: Command) -> None:
+    for stage in ("stage1", "stage2"):
+        assert stages(stage, CONFIG, "--set", "hardware.jobs=1").code == 0
+        result = stages(stage, CONFIG, "--run", "several", "--set", "hardware.jobs=3")
+        assert result.code == 0, result.err
+        assert f"{stage}: 3 folds at a time, 1 threads each" in result.out
+        assert f"{stage} fold 2  epoch 2/2" in result.out
+        assert f"{stage} fold 2  epoch 2/2" in Path("models/several/run.log").read_text()
+    for stage in ("stage1", "stage2"):
+        for path in Path(f"models/toy/{stage}").rglob("*.*"):
+            if path.is_file() and path.name != "DONE.json":
+                assert Path(str(path).replace("toy", "several")).read_bytes() == path.read_bytes(), path
+
+
+def test_an_error_in_a_process_is_told_like_any_other(project: Path, stages: Command) -> None:
+    result = stages("stage1", CONFIG, "--set", "hardware.jobs=2", "--set", "stage1.learning_rate=1e-30")
+    assert result.code == 8
+    assert "did not move" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_killed_process_ends_with_exit_code_6(project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch
+                                                ) -> None:
+    monkeypatch.setattr("stages.stage1._start", killed)
+    result = stages("stage1", CONFIG, "--set", "hardware.jobs=2")
+    assert result.code == 6
+    assert "hardware.jobs=1" in result.err
+
+
+def killed(work: Run) -> FitCell:
+    """What the system does to a process that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("cells", "cores", "threads"), [(5, 2, 2), (4, 2, 1), (1, 16, 16), (5, 16, 3), (5, 5, 1)])
+def test_threads_a_cell_make_the_whole_run_short(cells: int, cores: int, threads: int) -> None:
+    assert jobs.best_threads(cells, cores) == threads

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import tokens
+from pipeline.batches import Batch
 from pipeline.config import Tokens
 from pipeline.tokens import SPECIAL, TokenTable
 
@@ -89,7 +90,7 @@ def test_a_special_token_written_in_a_text_is_not_the_special_token() -> None:
 
 def test_a_pair_has_segment_1_from_its_second_text_on() -> None:
     table = pairs(["香辣", "", "香"], ["a", "ab", ""])
-    ids, segments = table.batch(np.array([0, 1, 2]), 7)
+    ids, segments, _, _ = table.batch(Batch(np.array([[0], [1], [2]]), 7))
     assert [[CHARACTERS[number] for number in row] for row in ids] == [
         ["[CLS]", "香", "辣", "[SEP]", "a", "[SEP]", "[PAD]"],
         ["[CLS]", "[SEP]", "a", "b", "[SEP]", "[PAD]", "[PAD]"],
@@ -147,7 +148,7 @@ def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, da
     table = tokens.encode(pd.DataFrame({"text": texts}), CHARACTERS, Tokens(max_tokens=most))
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=9))
     width = int(table.lengths[rows].max()) + data.draw(st.integers(0, 3))
-    ids, segments = table.batch(np.array(rows), width)
+    ids, segments, _, _ = table.batch(Batch(np.array(rows)[:, None], width))
     assert (ids.dtype, segments.dtype, ids.shape) == (np.int32, np.int32, (len(rows), width))
     assert not segments.any()
     for row, values in zip(rows, ids.tolist(), strict=True):
