@@ -37,7 +37,7 @@ def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, us
 
     def train(most: int | None = None) -> None:
         for step, batch in enumerate(task.plan.shuffled(table.lengths, rows, BATCH, rng)[:most]):
-            loss = trainer.step(batch, task, 1e-5, (0, step))
+            loss = trainer.step([batch], task, 1e-5, (0, step))
         float(loss)
 
     def predict() -> None:

@@ -19,7 +19,7 @@ from pipeline.network import HEAD, Network, RowSource
 from pipeline.run import FitCell, Run
 from pipeline.training import Epoch, Fitted, Task, Trainer, fit
 
-REPRODUCES = 1e-6  # stage 2 must find stage 1's recorded probabilities again, to this
+REPRODUCES = {"float32": 1e-6, "bfloat16": 1e-2}  # how closely stage 2 must find stage 1's probabilities again
 
 
 def start_stage1(run: Run) -> FitCell:
@@ -90,7 +90,8 @@ class Setup:
         self.network = Network(bert, run.config, used)
         self.plan, self.predict_size = Plan(), hardware.predict_batch
         if run.config.tokens.batches == "packed":
-            size = recipe.batch_size if isinstance(recipe.batch_size, int) else self.predict_size
+            size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
+                    else self.predict_size)
             self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, 4 * bert.hidden**2
                                     + 2 * bert.hidden * bert.intermediate, bert.hidden)
         else:
@@ -171,6 +172,7 @@ def _reproduces(setup: Setup, task: Task, recorded: npt.NDArray[np.float32], par
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
     now = metrics.sigmoid(setup.predict(task.source, task.valid))
     difference = float(np.abs(now - recorded).max())
-    if not difference <= REPRODUCES:
+    most = REPRODUCES[setup.run.config.bert.precision]
+    if not difference <= most:
         raise MismatchError(f"{parent}: its weights give validation predictions that differ by {difference:.2g} from "
-                            f"those recorded with them (at most {REPRODUCES:g}); make it again: --redo stage1")
+                            f"those recorded with them (at most {most:g}); make it again: --redo stage1")

@@ -134,6 +134,9 @@ class Bert(Section):
     dropout: Share = 0.1
     """On the embeddings and on each sub-layer's output, as BERT was trained; keras-bert has none on attention."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the encoder's matrix products. bfloat16 is for GPUs that have it, about twice as fast there (not run here)."""
+
     @model_validator(mode="after")
     def _one_source(self) -> "Bert":
         if (self.checkpoint is None) == (self.random is None):
@@ -174,6 +177,8 @@ class Training(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: BatchSize
     """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
     loss: Literal["bce", "smooth_f1"]
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0, lt=10)]
@@ -204,6 +209,10 @@ class Training(Section):
     def _recipe_is_consistent(self) -> "Training":
         if self.plateau and (self.warmup or self.decay != "none"):
             raise ValueError("plateau sets the rate itself: it needs warmup = 0 and decay = 'none'")
+        if self.accumulate > 1 and (self.loss != "bce" or self.batch_size == "fold"
+                                    or self.batch_size % self.accumulate):
+            raise ValueError(f"accumulate needs loss = 'bce', whose parts add up, and must divide batch_size; got "
+                             f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
         if self.optimizer == "adam" and self.weight_decay:
             raise ValueError(f"adam takes no weight decay: set weight_decay = 0, got {self.weight_decay}")
         return self
@@ -303,6 +312,8 @@ class Config(Section):
             )
         if self.stage2.batch_size == "fold" and not caches_features(self):
             raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false")
+        if self.bert.precision != "float32" and self.tokens.batches == "random":
+            raise ValueError("bert.precision = 'bfloat16' needs tokens.batches = 'packed': keras-bert is float32")
         return self
 
 

@@ -104,8 +104,8 @@ class PackedBert:
     token that does not occur gets no gradient and never moves. ``dump`` gives the whole table back.
     """
 
-    def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64]):
-        self._config, self._dropout, self._used = config, dropout, used
+    def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64], precision: str = "float32"):
+        self._config, self._dropout, self._used, self._precision = config, dropout, used, tf.as_dtype(precision)
         self._kept = tf.constant(np.searchsorted(used, np.arange(config.vocab_size)).clip(max=len(used) - 1), tf.int32)
         self._whole_words = np.zeros([0], np.float32)
         self._named: dict[str, Any] = {}
@@ -173,13 +173,17 @@ class PackedBert:
         size = self._config.hidden // heads
         joined = tf.reshape(self._dense(x, f"{prefix}/self/qkv"), [bins, width, 3, heads, size])
         query, key, value = (tf.transpose(joined[:, :, one], [0, 2, 1, 3]) for one in range(3))
-        scores = tf.matmul(query, key, transpose_b=True) / size**0.5
+        scores = self._product(query, key, transpose_b=True) / size**0.5
         weights = tf.nn.softmax(tf.where(together, scores, scores.dtype.min))
-        mixed = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
+        mixed = tf.transpose(self._product(weights, value), [0, 2, 1, 3])
         return self._dense(tf.reshape(mixed, [bins * width, heads * size]), f"{prefix}/output/dense")
 
     def _dense(self, x: Any, name: str) -> Any:
-        return tf.matmul(x, self._named[f"{name}/kernel"]) + self._named[f"{name}/bias"]
+        return self._product(x, self._named[f"{name}/kernel"]) + self._named[f"{name}/bias"]
+
+    def _product(self, a: Any, b: Any, **options: Any) -> Any:
+        """In bert.precision; everything else, sums included, stays float32."""
+        return tf.cast(tf.matmul(tf.cast(a, self._precision), tf.cast(b, self._precision), **options), tf.float32)
 
     def _norm(self, x: Any, name: str) -> Any:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
@@ -187,19 +191,30 @@ class PackedBert:
         return centred * scale * self._named[f"{name}/gamma"] + self._named[f"{name}/beta"]
 
     def _drop(self, x: Any, seed: Any, site: int) -> Any:
-        """Dropout from 16 random bits an element: half the work of a float each, the rate exact to 1 in 65,536."""
         if seed is None or not self._dropout:
             return x
-        count = x.shape.num_elements()
-        bits = tf.random.stateless_uniform([(count + 1) // 2], _of_site(seed, site), None, None, tf.uint32)
-        kept = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:count], x.shape) >= round(
-            self._dropout * 65536)
+        kept = _hashed(_of_site(seed, site), x.shape) >= round(self._dropout * 2**32)
         return tf.where(kept, x / (1 - self._dropout), 0)
 
 
-def build(config: BertConfig, dropout: float, used: npt.NDArray[np.int64] | None) -> Encoder:
-    """keras-bert's graph, or, given the token ids that occur, the packed one."""
-    return KerasBert(config, dropout) if used is None else PackedBert(config, dropout, used)
+def _hashed(seed: Any, shape: Any) -> Any:
+    """Random uint32 of a shape: each element's number, hashed with the seed, int32 [2].
+
+    XLA fuses it into the operation that reads it and vectorises it, which it does not do with its own generators.
+    Wellons' triple32, whose bias is that of a perfect hash as far as he could measure
+    (https://nullprogram.com/blog/2018/07/31/).
+    """
+    key = tf.bitcast(seed, tf.uint32)
+    x = tf.reshape(tf.range(shape.num_elements(), dtype=tf.int32), shape)
+    x = tf.bitcast(x, tf.uint32) * tf.constant(2654435769, tf.uint32) + _mixed(_mixed(key[0]) + key[1])
+    return _mixed(x)
+
+
+def _mixed(x: Any) -> Any:
+    for shift, factor in ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB)):
+        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint32)))
+        x *= tf.constant(factor, tf.uint32)
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(14, tf.uint32)))
 
 
 def _of_site(seed: Any, site: int) -> Any:

@@ -5,11 +5,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import encoder
 from pipeline.backend import keras, tf
 from pipeline.batches import Batch, Ints, Plan
 from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Config
+from pipeline.encoder import Encoder, KerasBert, PackedBert
 from pipeline.heads import Head
 
 HEAD = "head/"  # prefix of the head's tensors in a cell's weights
@@ -36,8 +36,9 @@ class Network:
     def __init__(self, bert: BertConfig, config: Config, used: Ints):
         """used: the token ids that occur, [PAD] among them."""
         self.bert = bert
-        packed = config.tokens.batches == "packed"
-        self.encoder = encoder.build(bert, config.bert.dropout, used if packed else None)
+        self.encoder: Encoder = (
+            PackedBert(bert, config.bert.dropout, used, config.bert.precision) if config.tokens.batches == "packed"
+            else KerasBert(bert, config.bert.dropout))
         self.head_config = config.head
         self.head = self._new_head()
         self.compile = config.hardware.xla

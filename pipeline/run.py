@@ -86,7 +86,8 @@ class Run:
             return own | flatten(config.baseline, "baseline")
         own["seed"] = config.seed
         if stage == "stage1":
-            return (own | {"checkpoint": self.checkpoint.identity, "bert.dropout": config.bert.dropout}
+            return (own | {"checkpoint": self.checkpoint.identity, "bert.dropout": config.bert.dropout,
+                    "bert.precision": config.bert.precision}
                     | flatten(config.tokens, "tokens") | flatten(config.head, "head") | self._predicting()
                     | flatten(config.stage1, "stage1"))
         return own | {"stage 1 cell": cells.fingerprint(self.paths.cell("stage1", fold))} | flatten(

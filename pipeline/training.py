@@ -76,6 +76,7 @@ class Trainer:
             self.optimizer = keras.optimizers.Adam(**options)
         self.optimizer.build(self.variables)
         self._step = tf.function(self._train_step, jit_compile=network.compile)
+        self._add_batch = tf.function(self._weighted, jit_compile=network.compile)
         self._add_part = tf.function(self._part, jit_compile=network.compile)
 
     def reset(self) -> None:
@@ -83,12 +84,26 @@ class Trainer:
         for variable in self.optimizer.variables:
             variable.assign(tf.zeros_like(variable))
 
-    def step(self, batch: Batch, task: Task, rate: float, seed: tuple[int, int]) -> Any:
-        """One update from a batch; returns the loss, float32 scalar. seed: of this step's dropout."""
+    def step(self, batches: list[Batch], task: Task, rate: float, seed: tuple[int, int]) -> Any:
+        """One update from one batch, or from several whose gradients are summed; returns the loss, float32 scalar.
+
+        seed: of the first batch's dropout; the second number grows by one a batch.
+        """
         self.optimizer.learning_rate.assign(rate)
-        inputs = [tf.constant(part) for part in task.source.batch(batch)]
-        return self._step(inputs, tf.constant(pad(task.label, batch)), tf.constant(batch.filled, tf.float32),
-                          tf.constant(seed, tf.int32))
+        if len(batches) == 1:
+            return self._step(*self._inputs(batches[0], task, seed))
+        rows = sum(int(batch.filled.sum()) for batch in batches)
+        total, loss = [tf.zeros_like(variable) for variable in self.variables], 0.0
+        for number, batch in enumerate(batches):
+            share = tf.constant(batch.filled.sum() / rows, tf.float32)
+            part, total = self._add_batch(total, share, *self._inputs(batch, task, (seed[0], seed[1] + number)))
+            loss += part
+        self._apply(total)
+        return loss
+
+    def _inputs(self, batch: Batch, task: Task, seed: tuple[int, int]) -> tuple[Any, ...]:
+        return ([tf.constant(part) for part in task.source.batch(batch)], tf.constant(pad(task.label, batch)),
+                tf.constant(batch.filled, tf.float32), tf.constant(seed, tf.int32))
 
     def step_of_all(self, task: Task, rate: float) -> Any:
         """One update from all training rows at once, in parts that need not fit in memory together.
@@ -118,12 +133,20 @@ class Trainer:
         return self.network.logit_of_tokens(ids, segments, position, member, dropout)
 
     def _train_step(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> Any:
+        loss, gradients = self._gradients(inputs, label, weight, seed)
+        self._apply(gradients)
+        return loss
+
+    def _gradients(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
             loss = LOSSES[self.recipe.loss](label, self._logit(inputs, seed), weight)
         # A table's gradient comes as rows: dense, the optimizer treats it like any other.
-        self._apply([tf.convert_to_tensor(one) for one in tape.gradient(loss, self.variables)])
-        return loss
+        return loss, [tf.convert_to_tensor(one) for one in tape.gradient(loss, self.variables)]
+
+    def _weighted(self, total: list[Any], share: Any, *batch: Any) -> tuple[Any, list[Any]]:
+        loss, gradients = self._gradients(*batch)
+        return share * loss, [one + share * part for one, part in zip(total, gradients, strict=True)]
 
     def _part(self, total: list[Any], inputs: list[Any], slope: Any) -> list[Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -134,7 +157,10 @@ class Trainer:
 
     def _apply(self, gradients: list[Any]) -> None:
         if self.recipe.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm)
+            # Column by column: what is summed to one number at once, XLA adds up one by one, in one thread.
+            columns = tf.concat([tf.norm(tf.reshape(one, [-1, one.shape[-1]]), axis=0) for one in gradients], axis=0)
+            norm = tf.sqrt(tf.tensordot(columns, columns, 1))
+            gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm, use_norm=norm)
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
 
 
@@ -188,12 +214,10 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
         for number in range(1, recipe.epochs + 1):
             where = f"{task.name}, epoch {number}"
             losses: list[Any] = []
-            batches = [None] if recipe.batch_size == "fold" else task.plan.shuffled(
-                task.source.lengths, task.train, recipe.batch_size, rng)
-            for step, batch in enumerate(batches, start=(number - 1) * per_epoch):
+            for step, batches in enumerate(_steps(recipe, task, rng), start=(number - 1) * per_epoch):
                 rate = rate_at(step)
-                losses.append(trainer.step_of_all(task, rate) if batch is None else
-                              trainer.step(batch, task, rate, (seed, step)))
+                losses.append(trainer.step(batches, task, rate, (seed, step * recipe.accumulate)) if batches else
+                              trainer.step_of_all(task, rate))
                 advance()
                 if len(losses) % CHECK_EVERY == 0 or len(losses) == per_epoch:
                     _finite(float(losses[-1]), f"{where}, step {len(losses)}: the loss", rate)
@@ -217,6 +241,14 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     table = pd.DataFrame(history)
     table["best"] = np.where(table.epoch == best.number, 1, 0)
     return Fitted(table, last, best)
+
+
+def _steps(recipe: Training, task: Task, rng: np.random.Generator) -> list[list[Batch]]:
+    """The batches of each step of an epoch; none for the one step that takes all rows."""
+    if recipe.batch_size == "fold":
+        return [[]]
+    batches = task.plan.shuffled(task.source.lengths, task.train, recipe.batch_size // recipe.accumulate, rng)
+    return [batches[at:at + recipe.accumulate] for at in range(0, len(batches), recipe.accumulate)]
 
 
 def _validate(network: Network, task: Task, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:

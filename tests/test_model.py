@@ -87,13 +87,25 @@ def test_the_packed_encoder_is_keras_berts_graph(activation: str) -> None:
                for name, values in checkpoint.random_tensors(config, 3).items()}
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))]
     outputs = []
-    for used in (None, USED):
-        built = encoder.build(config, 0.1, used)
+    for built in (encoder.KerasBert(config, 0.1), encoder.PackedBert(config, 0.1, USED)):
         built.load(tensors)
         outputs.append(np.where(inputs[0].numpy()[:, :, None] > 0, built(*inputs).numpy(), 0))
         for name, values in built.dump().items():
             np.testing.assert_array_equal(values, tensors[name])
     np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
+
+
+def test_bfloat16_products_are_close_and_the_rest_stays_float32() -> None:
+    tensors = checkpoint.random_tensors(TINY, 3)
+    inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL.reshape(-1, 4), 48))]
+    outputs = []
+    for precision in ("float32", "bfloat16"):
+        built = encoder.PackedBert(TINY, 0.1, USED, precision)
+        built.load(tensors)
+        outputs.append(built(*inputs))
+        assert {variable.dtype for variable in built.variables} == {tf.float32}
+        assert outputs[-1].dtype == tf.float32
+    assert 0 < np.abs(outputs[1] - outputs[0]).max() < 0.05
 
 
 def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0) -> Tensors:
@@ -103,7 +115,7 @@ def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0
     label = (ALL % 3 == 0).astype(np.float32)
     task = Task(rows, label, ALL, ALL, ALL, plan, 8, "cell")
     for step, batch in enumerate(plan.ordered(rows.lengths, ALL, 8) * 3):
-        trainer.step(batch, task, 1e-2, (1, step))
+        trainer.step([batch], task, 1e-2, (1, step))
     return built.dump()
 
 
@@ -200,12 +212,28 @@ def test_a_step_of_all_rows_in_parts_is_the_step_of_one_batch() -> None:
         results.append((float(loss), built.dump_head()))
     built = network()
     trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
-    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8)[0], task, 1e-2, (0, 0))
+    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8), task, 1e-2, (0, 0))
     results.append((float(loss), built.dump_head()))
     for value, weights in results[1:]:
         assert value == pytest.approx(results[0][0], abs=1e-6)
         for name in weights:
             np.testing.assert_allclose(weights[name], results[0][1][name], atol=1e-5, err_msg=name)
+
+
+def test_accumulated_parts_make_the_step_of_the_whole_batch() -> None:
+    rows, label = token_rows(), (ALL % 3 == 0).astype(np.float32)
+    results = []
+    for parts, plan in ((1, Plan(4, 48)), (4, Plan(2, 24)), (8, Plan())):
+        built = network(dropout=0.0)
+        trainer = Trainer(built, Stage1(batch_size=8, accumulate=parts), head_only=False, from_vectors=False)
+        task = Task(rows, label, ALL[:7], ALL, ALL, plan, 8, "cell")  # the last part is not full
+        loss = trainer.step(plan.ordered(LENGTHS, ALL[:7], 8 // parts), task, 1e-2, (0, 0))
+        results.append((float(loss), built.dump()))
+    for value, weights in results[1:]:
+        assert value == pytest.approx(results[0][0], abs=1e-6)
+        for name in weights:
+            if not name.endswith(("key/bias", "Add_ba")):  # no gradient but rounding
+                np.testing.assert_allclose(weights[name], results[0][1][name], atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
