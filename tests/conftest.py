@@ -1,6 +1,8 @@
 """A tiny competition in a folder of its own, and the command run on it as a user would."""
 
+import contextlib
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,9 +90,36 @@ def make_tables(rows: int = 48, test_rows: int = 12, seed: int = 0) -> tuple[pd.
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project's root: data/train.csv, test.csv, sample_submission.csv, data/bert/ and configs/toy.toml."""
     monkeypatch.chdir(tmp_path)
+    make_project()
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project on which every stage has run; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        make_project()
+        for stage in ("folds", "baseline", "stage1", "stage2", "submit", "report"):
+            patch.setattr(sys, "argv", ["stages", stage, "configs/toy.toml"])
+            with contextlib.suppress(SystemExit):
+                main()
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a project on which every stage has run."""
+    shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make_project() -> None:
+    """Writes the tiny competition into the present folder."""
     train, test = make_tables()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "configs").mkdir()
+    Path("data").mkdir()
+    Path("configs").mkdir()
     train.to_csv("data/train.csv", index=False)
     test.to_csv("data/test.csv", index=False)
     shuffled = test.sample(frac=1, random_state=1)
@@ -98,7 +127,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     vocab = [*SPECIAL, *CHARACTERS]
     checkpoint.write_google(Path("data/bert"), TINY, vocab, checkpoint.random_tensors(TINY, 1))
     Path("configs/toy.toml").write_text(CONFIG)
-    return tmp_path
 
 
 Command = Callable[..., Result]

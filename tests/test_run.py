@@ -23,12 +23,6 @@ def run_everything(stages: Command, *options: str) -> None:
         assert result.code == 0, f"{stage}: {result.err}\n{result.out}"
 
 
-@pytest.fixture
-def finished(project: Path, stages: Command) -> Path:
-    run_everything(stages)
-    return project
-
-
 def test_the_whole_run(finished: Path, stages: Command) -> None:
     train = pd.read_csv("data/train.csv", dtype=str)
     folds = pd.read_csv("models/toy/folds.csv", dtype={"id": str})
