@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import backend, checkpoint, log
+from pipeline import backend, checkpoint
 from pipeline.checkpoint import BertConfig
 from pipeline.tokens import SPECIAL
 from stages.command import main
@@ -102,7 +102,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_project()
         for stage in ("folds", "baseline", "stage1", "stage2", "submit", "report"):
             patch.setattr(sys, "argv", ["stages", stage, "configs/toy.toml"])
-            with contextlib.suppress(SystemExit):
+            with pytest.raises(SystemExit, match=r"^0$"):
                 main()
     return folder
 
@@ -135,8 +135,6 @@ Command = Callable[..., Result]
 @pytest.fixture
 def stages(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """``stages("check", "configs/toy.toml", ...)``: the command in this process, with its exit code and output."""
-    monkeypatch.setattr(log.console, "file", None)
-
     def run(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["stages", *arguments])
         capfd.readouterr()
