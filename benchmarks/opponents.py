@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.checkpoint import BertConfig, Tensors, expected_shapes
+from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.tokens import TokenTable
 
 BATCH, PREDICT_BATCH, WIDTHS = 16, 64, 4
@@ -79,7 +79,9 @@ def published_model(bert: BertConfig, tensors: Tensors | None = None) -> Any:
         keras.layers.Lambda(lambda x: x[:, 0])(attention)])
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="head_dense")(pooled))
     if tensors is not None:
-        for name, variable in _encoder_variables(model, bert).items():
+        from pipeline.encoder import keras_bert_variables
+
+        for name, variable in keras_bert_variables(model, bert).items():
             variable.assign(tensors[name])
     return model
 
@@ -133,16 +135,6 @@ def _batches(table: TokenTable, label: Floats, rows: Ints, rng: np.random.Genera
 
 def _steps(rows: Ints) -> int:
     return -(-len(rows) // BATCH)
-
-
-def _encoder_variables(model: Any, bert: BertConfig) -> dict[str, Any]:
-    """Google's name -> variable of keras-bert's layers, taken in the order that ``expected_shapes`` has."""
-    layers = ["Embedding-Token", "Embedding-Position", "Embedding-Segment", "Embedding-Norm"]
-    for number in range(1, bert.layers + 1):
-        layers += [f"Encoder-{number}-{part}" for part in
-                   ("MultiHeadSelfAttention", "FeedForward", "MultiHeadSelfAttention-Norm", "FeedForward-Norm")]
-    variables = [variable for layer in layers for variable in model.get_layer(layer).weights]
-    return dict(zip(expected_shapes(bert), variables, strict=True))
 
 
 def hugging_face(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:

@@ -57,7 +57,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
                        lengths.astype(np.int32))
     rows = np.arange(BATCH)
     recipe = Stage1(batch_size=BATCH)
-    plan = Plan.packed(lengths, [rows], BATCH, 4 * bert.hidden**2 + 2 * bert.hidden * bert.intermediate, bert.hidden)
+    plan = Plan.packed(lengths, [rows], BATCH, bert.layer_weights, bert.hidden)
     [batch] = plan.ordered(lengths, rows, BATCH)
     task = Task(table, np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
 

@@ -86,8 +86,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     network.start(checkpoint.random_tensors(bert, 0), seed=0)
     first = table.first
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
-    plan = Plan.packed(table.lengths, groups, size, 4 * bert.hidden**2 + 2 * bert.hidden * bert.intermediate,
-                       bert.hidden)
+    plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
     return network, Task(table, label, train, valid, valid, plan, PREDICT_BATCH, "bench")
 
 

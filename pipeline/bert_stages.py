@@ -92,8 +92,8 @@ class Setup:
         if run.config.tokens.batches == "packed":
             size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
                     else self.predict_size)
-            self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, 4 * bert.hidden**2
-                                    + 2 * bert.hidden * bert.intermediate, bert.hidden)
+            self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, bert.layer_weights,
+                                    bert.hidden)
         else:
             self.predict_size = run.config.stage1.batch_size  # as published: there a score depends on its batch
 

@@ -44,6 +44,11 @@ class BertConfig:
     segments: int
     activation: str
 
+    @property
+    def layer_weights(self) -> int:
+        """Weights of a layer's matrix products, each of which a token is multiplied by once."""
+        return 4 * self.hidden**2 + 2 * self.hidden * self.intermediate
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -54,7 +54,7 @@ class KerasBert:
             trainable=True)
         self._model = keras.Model(inputs, output, name="encoder")
         self._dropouts = [layer for layer in self._model.layers if isinstance(layer, keras.layers.Dropout)]
-        self._named = self._names(config)
+        self._named = keras_bert_variables(self._model, config)
         self.variables = list(self._model.trainable_variables)
         self.decayed = [variable for name, variable in self._named.items() if name.endswith("kernel")]
 
@@ -75,26 +75,15 @@ class KerasBert:
         """See Encoder."""
         return {name: variable.numpy() for name, variable in self._named.items()}
 
-    def _names(self, config: BertConfig) -> dict[str, Any]:
-        """Google's name -> variable, in the order that keras-bert's layers list their weights."""
-        def weights(layer: str) -> list[Any]:
-            return self._model.get_layer(layer).weights
 
-        ordered = [*weights("Embedding-Token"), *weights("Embedding-Position"), *weights("Embedding-Segment"),
-                   *weights("Embedding-Norm")]
-        names = [name for name in expected_shapes(config) if name.startswith("bert/embeddings/")]
-        for layer in range(config.layers):
-            prefix, ours = f"bert/encoder/layer_{layer}", f"Encoder-{layer + 1}"
-            ordered += [*weights(f"{ours}-MultiHeadSelfAttention"), *weights(f"{ours}-MultiHeadSelfAttention-Norm"),
-                        *weights(f"{ours}-FeedForward"), *weights(f"{ours}-FeedForward-Norm")]
-            for part in ("attention/self/query", "attention/self/key", "attention/self/value",
-                         "attention/output/dense"):
-                names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
-            names += [f"{prefix}/attention/output/LayerNorm/gamma", f"{prefix}/attention/output/LayerNorm/beta"]
-            for part in ("intermediate/dense", "output/dense"):
-                names += [f"{prefix}/{part}/kernel", f"{prefix}/{part}/bias"]
-            names += [f"{prefix}/output/LayerNorm/gamma", f"{prefix}/output/LayerNorm/beta"]
-        return dict(zip(names, ordered, strict=True))
+def keras_bert_variables(model: Any, config: BertConfig) -> dict[str, Any]:
+    """Google's name -> variable of a model with keras-bert's layers, taken in the order of ``expected_shapes``."""
+    layers = ["Embedding-Token", "Embedding-Position", "Embedding-Segment", "Embedding-Norm"]
+    for number in range(1, config.layers + 1):
+        layers += [f"Encoder-{number}-{part}" for part in
+                   ("MultiHeadSelfAttention", "FeedForward", "MultiHeadSelfAttention-Norm", "FeedForward-Norm")]
+    variables = [variable for layer in layers for variable in model.get_layer(layer).weights]
+    return dict(zip(expected_shapes(config), variables, strict=True))
 
 
 class PackedBert:
