@@ -33,6 +33,7 @@ stage() {
 stage check
 stage folds
 stage baseline "${fold[@]}"
+stage pretrain "${fold[@]}"                    # stage 0, where the config has [pretrain]
 stage stage1 "${fold[@]}"
 stage stage2 "${fold[@]}"
 if ((!${#fold[@]})); then stage submit; fi      # refused while folds are missing

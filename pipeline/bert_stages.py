@@ -26,12 +26,12 @@ def start_stage1(run: Run) -> FitCell:
     """Sets up stage 1 and returns the function that fits one of its cells."""
     setup = Setup(run, run.config.stage1)
     recipe, network = run.config.stage1, setup.network
-    tensors = run.checkpoint.tensors()
     trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
 
     def fit_cell(fold: int) -> cells.Files:
         clock = Clock()
-        seed = _cell_seed(run, 1, fold)
+        seed = cells.seed_of(run.config.seed, 1, fold)
+        tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
         task = setup.task("stage1", fold, setup.tokens)
         fitted = fit(trainer, task, seed)
@@ -57,7 +57,7 @@ def start_stage2(run: Run) -> FitCell:
 
     def fit_cell(fold: int) -> cells.Files:
         clock = Clock()
-        seed = _cell_seed(run, 2, fold)
+        seed = cells.seed_of(run.config.seed, 2, fold)
         parent = run.paths.cell("stage1", fold)
         weights = storage.read_tensors(parent / f"weights_{run.config.stage1.hand_on}.safetensors")
         network.start(weights, seed)
@@ -144,11 +144,6 @@ def _tables(run: Run, task: Task, chosen: Epoch, test_logit: npt.NDArray[np.floa
     return {"oof.csv": kind.oof_table(train.id, fold, train.label.to_numpy(), chosen.logit),
             "test.csv": kind.test_table(run.competition.test.id, test_logit),
             "history.csv": fitted.history}
-
-
-def _cell_seed(run: Run, stage: int, fold: int) -> int:
-    """A seed of the cell's own, so that a cell is the same whatever was trained before it."""
-    return int(np.random.SeedSequence([run.config.seed, stage, fold]).generate_state(1)[0] >> 1)
 
 
 def _all_moved(before: Tensors, after: Tensors, name: str) -> None:

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import storage
 from pipeline.errors import MismatchError
 from pipeline.storage import Paths
 
 Identity = dict[str, Any]
-Files = dict[str, Any]  # file name -> table, tensors or JSON value
+Files = dict[str, Any]  # file name -> table, tensors or JSON value; folder name -> function that fills it
 
 PACKAGES = ("tensorflow", "tf-keras", "keras-bert", "keras-self-attention", "numpy", "scikit-learn", "tokenizers")
 
@@ -77,12 +79,34 @@ def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str
     """Writes a finished cell: all files, then DONE.json, then the folder under its own name."""
     with storage.publishing(folder) as building:
         for name, content in files.items():
-            storage.write(building / name, content)
-        storage.write(building / "DONE.json", {
-            "identity": identity,
-            "files": {name: storage.sha256(building / name) for name in files},
-            "provenance": provenance,
-        })
+            if callable(content):
+                content(building / name)
+            else:
+                storage.write(building / name, content)
+        storage.write(building / "DONE.json", {"identity": identity, "files": hashes(building),
+                                               "provenance": provenance})
+    unfinished(folder).unlink(missing_ok=True)
+
+
+def unfinished(folder: Path) -> Path:
+    """Where the state of a cell is kept that is still in training."""
+    return folder.with_name(f".{folder.name}.state.safetensors")
+
+
+def seed_of(run_seed: int, stage: int, fold: int) -> int:
+    """A seed of the cell's own, so that a cell is the same whatever was trained before it."""
+    return int(np.random.SeedSequence([run_seed, stage, fold]).generate_state(1)[0] >> 1)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """The hash of every file inside, by its path from there."""
+    return {str(path.relative_to(folder)): storage.sha256(path) for path in sorted(folder.rglob("*"))
+            if path.is_file()}
+
+
+def cell_name(stage: str, fold: int) -> str:
+    """What a cell is called on the screen."""
+    return stage if fold == storage.ALL_FOLDS else f"{stage} fold {fold}"
 
 
 def reuse(old: Paths, new: Paths, stage: str, fold: int, identity: Identity) -> bool:
@@ -92,6 +116,7 @@ def reuse(old: Paths, new: Paths, stage: str, fold: int, identity: Identity) -> 
         return False
     with storage.publishing(new.cell(stage, fold)) as building:
         for name in [*done["files"], "DONE.json"]:
+            (building / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(old.cell(stage, fold) / name, building / name)
     return True
 
@@ -120,4 +145,6 @@ def provenance(threads: int) -> dict[str, Any]:
 
 def _folds(folds: Iterable[int]) -> str:
     numbers = list(folds)
+    if numbers == [storage.ALL_FOLDS]:
+        return "its cell"
     return f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

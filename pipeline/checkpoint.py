@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from pipeline import tokens
+from pipeline import storage, tokens
 from pipeline.config import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
+
+MASKED_LM = "cls/predictions/"  # prefix of the masked-language-model head's tensors
 
 ACTIVATIONS = {
     # Google's code computes "gelu" by its tanh approximation, Hugging Face's by the error function.
@@ -54,8 +56,9 @@ class BertConfig:
 class Checkpoint:
     """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights.
 
-    ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); in Google's format
-    this imports TensorFlow, all else does not.
+    ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); ``masked_lm()`` reads
+    those of the masked-language-model head, none where they are not all there. In Google's format both import
+    TensorFlow, all else does not.
     """
 
     config: BertConfig
@@ -63,18 +66,20 @@ class Checkpoint:
     identity: str
     source: str
     tensors: Callable[[], Tensors]
+    masked_lm: Callable[[], Tensors]
 
 
-def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int) -> Checkpoint:
+def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, positions: int = 0) -> Checkpoint:
     """The checkpoint that a run starts from. Raises UserError with all that is wrong with configuration and vocabulary.
 
-    ``texts`` serve to make a vocabulary where [bert.random] names none.
+    ``texts`` serve to make a vocabulary where [bert.random] names none. positions: position embeddings that a random
+    one needs beyond tokens.max_tokens.
     """
     if bert.checkpoint:
         found = read(Path(bert.checkpoint))
     else:
         assert bert.random is not None
-        found = _random(bert.random, token_config, texts, seed)
+        found = _random(bert.random, token_config, texts, seed, max(token_config.max_tokens, positions))
     if token_config.max_tokens > found.config.positions:
         raise UserError(f"tokens.max_tokens = {token_config.max_tokens} cannot be greater than the checkpoint's "
                         f"position embeddings: {found.config.positions} ({found.source})")
@@ -101,12 +106,18 @@ def read(folder: Path) -> Checkpoint:
         read = reader(weights)[1]
         return {name: read[name] for name in expected}
 
+    def masked_lm() -> Tensors:
+        shapes, read = reader(weights, part=MASKED_LM)
+        whole = all(shapes.get(name) == shape for name, shape in masked_lm_shapes(config).items())
+        return {name: read[name] for name in masked_lm_shapes(config)} if whole else {}
+
     digest = hashlib.sha256()
     names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
     for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", verified_tensors)
+    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", verified_tensors,
+                      masked_lm)
 
 
 def expected_shapes(config: BertConfig) -> Shapes:
@@ -134,10 +145,19 @@ def expected_shapes(config: BertConfig) -> Shapes:
     return shapes
 
 
-def random_tensors(config: BertConfig, seed: int) -> Tensors:
+def masked_lm_shapes(config: BertConfig) -> Shapes:
+    """Name -> shape of the masked-language-model head's own tensors; its output product is the table of words."""
+    dense = MASKED_LM + "transform/"
+    return {f"{dense}dense/kernel": (config.hidden, config.hidden), f"{dense}dense/bias": (config.hidden,),
+            f"{dense}LayerNorm/gamma": (config.hidden,), f"{dense}LayerNorm/beta": (config.hidden,),
+            f"{MASKED_LM}output_bias": (config.vocab_size,)}
+
+
+def random_tensors(config: BertConfig, seed: int, with_masked_lm: bool = False) -> Tensors:
     """Tensors as BERT initialises them: normal with sd 0.02 cut off at two sd, biases 0, LayerNorm 1 and 0."""
     drawn: Tensors = {}
-    for number, (name, shape) in enumerate(expected_shapes(config).items()):
+    shapes = {**expected_shapes(config), **(masked_lm_shapes(config) if with_masked_lm else {})}
+    for number, (name, shape) in enumerate(shapes.items()):
         if name.endswith("gamma"):
             drawn[name] = np.ones(shape, np.float32)
         elif name.endswith(("beta", "bias")):
@@ -164,8 +184,29 @@ def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Te
         "max_position_embeddings": config.positions, "num_attention_heads": config.heads,
         "num_hidden_layers": config.layers, "type_vocab_size": config.segments, "vocab_size": config.vocab_size,
     }, indent=2) + "\n")
-    (folder / "vocab.txt").write_bytes("".join(f"{token}\n" for token in vocab).encode())
+    (folder / "vocab.txt").write_bytes(_lines(vocab))
     tf_checkpoint.write(folder / "bert_model.ckpt", weights)
+
+
+def write_hugging_face(folder: Path, config: BertConfig, vocab: list[str], weights: Tensors,
+                       stored: str = "float32") -> None:
+    """Writes config.json, vocab.txt and model.safetensors that transformers' BertForMaskedLM and our loader read."""
+    by_name = {ours: theirs for theirs, ours in ACTIVATIONS["hugging face"].items() if theirs != "gelu_pytorch_tanh"}
+    folder.mkdir(parents=True, exist_ok=True)
+    storage.write(folder / "config.json", {
+        "architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1,
+        "hidden_act": by_name[config.activation], "hidden_dropout_prob": 0.1, "hidden_size": config.hidden,
+        "initializer_range": 0.02, "intermediate_size": config.intermediate, "layer_norm_eps": 1e-12,
+        "max_position_embeddings": config.positions, "model_type": "bert", "num_attention_heads": config.heads,
+        "num_hidden_layers": config.layers, "pad_token_id": 0, "type_vocab_size": config.segments,
+        "vocab_size": config.vocab_size,
+    })
+    storage.write(folder / "vocab.txt", _lines(vocab))
+    tensors = {}
+    for name, values in weights.items():
+        theirs, transpose = _to_hugging_face(name)
+        tensors[theirs] = (values.T if transpose else values).astype(stored)
+    storage.write(folder / "model.safetensors", tensors, notes={"format": "pt"})
 
 
 def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
@@ -200,6 +241,10 @@ def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
     if len(problems) > 10:
         problems[10:] = [f"{path}: {len(problems) - 10} more problems"]
     return vocab
+
+
+def _lines(vocab: list[str]) -> bytes:
+    return "".join(f"{token}\n" for token in vocab).encode()
 
 
 def _files(folder: Path) -> tuple[str, Path, Path]:
@@ -281,7 +326,7 @@ def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
     return problems
 
 
-def _read_hugging_face(path: Path, shapes_only: bool = False) -> tuple[Shapes, Tensors]:
+def _read_hugging_face(path: Path, shapes_only: bool = False, part: str = "bert/") -> tuple[Shapes, Tensors]:
     shapes: dict[str, tuple[int, ...]] = {}
     read: Tensors = {}
     try:
@@ -290,7 +335,7 @@ def _read_hugging_face(path: Path, shapes_only: bool = False) -> tuple[Shapes, T
                 ours, transpose = _from_hugging_face(name)
                 stored = tuple(file.get_slice(name).get_shape())
                 shapes[ours] = stored[::-1] if transpose else stored
-                if not shapes_only and ours.startswith("bert/"):
+                if not shapes_only and ours.startswith(part):
                     values = file.get_tensor(name).astype(np.float32)
                     read[ours] = np.ascontiguousarray(values.T) if transpose else values
     except (SafetensorError, OSError, TypeError) as error:
@@ -307,17 +352,27 @@ def _from_hugging_face(name: str) -> tuple[str, bool]:
     name = re.sub(r"LayerNorm\.(bias|beta)$", "LayerNorm.beta", name)
     name = re.sub(r"_embeddings\.weight$", "_embeddings", name)
     name = re.sub(r"\.weight$", ".kernel", name)
+    name = re.sub(r"^cls\.predictions\.bias$", "cls.predictions.output_bias", name)
     own = name.startswith(("embeddings.", "encoder."))
     return ("bert/" if own else "") + name.replace(".", "/"), kernel
 
 
-def _read_google(prefix: Path, shapes_only: bool = False) -> tuple[Shapes, Tensors]:
+def _to_hugging_face(name: str) -> tuple[str, bool]:
+    """Hugging Face's name of one of Google's tensors, and whether it must be transposed."""
+    theirs = name.replace("/layer_", "/layer/").replace("/", ".")
+    for pattern, new in ((r"\.(kernel|gamma)$", ".weight"), (r"\.beta$", ".bias"),
+                         (r"_embeddings$", "_embeddings.weight"), (r"\.output_bias$", ".bias")):
+        theirs = re.sub(pattern, new, theirs)
+    return theirs, name.endswith("/kernel")
+
+
+def _read_google(prefix: Path, shapes_only: bool = False, part: str = "bert/") -> tuple[Shapes, Tensors]:
     from pipeline import tf_checkpoint  # imports TensorFlow
 
     stored = tf_checkpoint.shapes(prefix)
     ours = {name: _from_tf2(name) for name in stored}
     shapes = {ours[name]: _flat(ours[name], shape) for name, shape in stored.items()}
-    wanted = {} if shapes_only else {name: new for name, new in ours.items() if new.startswith("bert/")
+    wanted = {} if shapes_only else {name: new for name, new in ours.items() if new.startswith(part)
                                      and not re.search(r"/(adam_[mv]|pooler)\b", new)}
     read = tf_checkpoint.read(prefix, wanted)
     return shapes, {name: values.reshape(shapes[name]) for name, values in read.items()}
@@ -362,19 +417,19 @@ def _flat(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: int) -> Checkpoint:
+def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: int, positions: int) -> Checkpoint:
     problems: list[str] = []
     if spec.vocab:
         vocab = read_vocabulary(Path(spec.vocab), problems)
     elif token_config.tokenizer == "characters":
-        vocab = tokens.character_vocabulary(texts, token_config.lowercase)
+        vocab = tokens.character_vocabulary(texts, token_config.lowercase, spec.min_count)
     else:
         vocab = tokens.wordpiece_vocabulary(texts, spec.vocab_size, token_config.lowercase)
     if problems:
         raise UserError(*problems)
-    config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, token_config.max_tokens,
+    config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                         segments=2, activation="gelu_tanh")
     meaning: Any = [config.__dict__, vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
-    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed))
+    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed), dict)

@@ -37,6 +37,7 @@ class Competition:
 def read(config: Config) -> Competition:
     """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
     data = config.data
+    assert data is not None
     task = Binary(*data.labels)
     problems: list[str] = []
 

@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import UserError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
-STAGES = ("baseline", "stage1", "stage2")
+STAGES = ("baseline", "stage1", "stage2")  # those that predict
+CELLS = ("pretrain", *STAGES)  # those that leave cells
 
 
 class Section(BaseModel):
@@ -114,7 +125,9 @@ class RandomBert(Section):
     vocab: FilePath | None = None
     """A vocab.txt; without one the vocabulary is made from the train and test texts."""
     vocab_size: Annotated[int, Field(ge=16)] = 8000
-    """Size of a made WordPiece vocabulary, more if there are more characters; one of characters takes them all."""
+    """Size of a made WordPiece vocabulary, more if there are more characters."""
+    min_count: Annotated[int, Field(ge=1)] = 1
+    """How often a character must occur to be in a made vocabulary of characters."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "RandomBert":
@@ -171,15 +184,10 @@ class Head(Section):
     """Width of the additive attention; keras-self-attention's default."""
 
 
-class Training(Section):
-    """One stage's training recipe."""
+class Recipe(Section):
+    """How weights are moved."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: BatchSize
-    """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
-    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
-    loss: Literal["bce", "smooth_f1"]
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0, lt=10)]
     """Peak rate."""
@@ -191,6 +199,60 @@ class Training(Section):
     """linear: to 0 at the last step."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest global norm of the gradients; 0: no clipping."""
+
+    @model_validator(mode="after")
+    def _adam_does_not_decay(self) -> "Recipe":
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError(f"adam takes no weight decay: set weight_decay = 0, got {self.weight_decay}")
+        return self
+
+
+class Pretrain(Recipe):
+    """Stage 0: masked-language-model training of the encoder, before fine-tuning. Looks at no label."""
+
+    texts: list[Literal["train", "test"]] = ["train", "test"]
+    """The competition's own texts to train on."""
+    fold_texts: Literal["all", "training"] = "all"
+    """all: the folds' validation texts too, as the test texts; one encoder for all folds. training: an encoder a fold,
+    which has not seen its validation texts."""
+    files: list[FilePath] = []
+    """Further texts: UTF-8 files with one a line, gzipped where named .gz."""
+    masking: Literal["words", "tokens"] = "words"
+    """words: all tokens of a word are masked together (Chinese: jieba's words). tokens: each alone."""
+    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Share of a batch's tokens that must be guessed."""
+    max_tokens: Annotated[int, Field(ge=3, le=512)] = 128
+    """[CLS] and [SEP] included; longer texts are cut into pieces, none is lost."""
+    batch_tokens: Annotated[int, Field(ge=8)] = 4096
+    """Tokens a step, about."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
+    """1e-4 goes on with a pretrained BERT-Base; a small encoder from random weights takes 1e-3."""
+    warmup: Share = 0.06
+    dropout: Share = 0.1
+    """As bert.dropout, in this stage."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of the texts that are never trained on: masked loss and accuracy are measured on them."""
+    storage: Literal["float32", "float16"] = "float32"
+    """Of the weights in huggingface/; float16 halves the file."""
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> "Pretrain":
+        if not self.texts and not self.files:
+            raise ValueError("needs texts or files to train on")
+        if self.fold_texts == "training" and "train" not in self.texts:
+            raise ValueError("fold_texts = 'training' needs 'train' among texts")
+        return self
+
+
+class Training(Recipe):
+    """One stage's training recipe."""
+
+    batch_size: BatchSize
+    """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
+    loss: Literal["bce", "smooth_f1"]
     encoder_dropout: bool = True
     """Whether the encoder's dropout is active while this stage trains."""
     monitor: Metric = "auc"
@@ -213,8 +275,6 @@ class Training(Section):
                                     or self.batch_size % self.accumulate):
             raise ValueError(f"accumulate needs loss = 'bce', whose parts add up, and must divide batch_size; got "
                              f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
-        if self.optimizer == "adam" and self.weight_decay:
-            raise ValueError(f"adam takes no weight decay: set weight_decay = 0, got {self.weight_decay}")
         return self
 
 
@@ -293,7 +353,10 @@ class Config(Section):
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
-    data: Data
+    pretrain: Pretrain | None = None
+    """Without this table there is no stage 0."""
+    data: Annotated[Data | None, Field(validate_default=True)] = None
+    """May be left out where stage 0 trains on files alone and nothing else is to be run."""
     folds: Folds = Folds()
     bert: Bert
     tokens: Tokens = Tokens()
@@ -303,6 +366,14 @@ class Config(Section):
     baseline: Baseline = Baseline()
     submit: Submit = Submit()
     hardware: Hardware = Hardware()
+
+    @field_validator("data")
+    @classmethod
+    def _data_where_it_is_read(cls, value: Data | None, others: ValidationInfo) -> Data | None:
+        pretrain = others.data.get("pretrain")
+        if value is None and (pretrain is None or pretrain.texts):
+            raise PydanticCustomError("missing", "Field required")
+        return value
 
     @model_validator(mode="after")
     def _whole_is_consistent(self) -> "Config":
@@ -407,7 +478,7 @@ def _explain(problem: Any) -> str:
         siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
         near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
         found = near or elsewhere or difflib.get_close_matches(where, known, n=1)
-        return f"unknown key {where}" + (f"; did you mean {found[0]}?" if found else "")
+        return f"unknown key {where}" + (f"; did you mean {' or '.join(found)}?" if found else "")
     if problem["type"] == "missing":
         return f"{where} is missing: it must be given"
     if problem["type"] == "model_type":

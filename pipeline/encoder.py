@@ -94,21 +94,29 @@ class PackedBert:
     """
 
     def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64], precision: str = "float32"):
-        self._config, self._dropout, self._used, self._precision = config, dropout, used, tf.as_dtype(precision)
+        self.config, self._dropout, self._used, self._precision = config, dropout, used, tf.as_dtype(precision)
         self._kept = tf.constant(np.searchsorted(used, np.arange(config.vocab_size)).clip(max=len(used) - 1), tf.int32)
         self._whole_words = np.zeros([0], np.float32)
         self._named: dict[str, Any] = {}
         for name, shape in expected_shapes(config).items():
             if name == WORDS:
-                self._named[name] = _variable((len(used), config.hidden), name)
+                self._named[name] = new_variable((len(used), config.hidden), name)
             elif name.startswith(("bert/embeddings/", "bert/encoder/")):
                 one = _joined_name(name)
                 if one != name:
                     shape = (*shape[:-1], 3 * shape[-1])
                 if one not in self._named:
-                    self._named[one] = _variable(shape, one)
-        self.variables = list(self._named.values())
-        self.decayed = [variable for name, variable in self._named.items() if name.endswith("kernel")]
+                    self._named[one] = new_variable(shape, one)
+
+    @property
+    def variables(self) -> list[Any]:
+        """See Encoder."""
+        return list(self._named.values())
+
+    @property
+    def decayed(self) -> list[Any]:
+        """See Encoder."""
+        return [variable for name, variable in self._named.items() if name.endswith("kernel")]
 
     def load(self, tensors: Tensors) -> None:
         """See Encoder."""
@@ -138,7 +146,7 @@ class PackedBert:
 
     def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
         """See Encoder. A token attends to the tokens of its own row."""
-        config, get = self._config, self._named
+        config, get = self.config, self._named
         bins, width = ids.shape
         x = (tf.gather(get[WORDS], tf.gather(self._kept, ids))
              + tf.gather(get["bert/embeddings/position_embeddings"], position)
@@ -158,8 +166,8 @@ class PackedBert:
 
     def _attention(self, x: Any, prefix: str, together: Any) -> Any:
         bins, _, width, _ = together.shape
-        heads = self._config.heads
-        size = self._config.hidden // heads
+        heads = self.config.heads
+        size = self.config.hidden // heads
         joined = tf.reshape(self._dense(x, f"{prefix}/self/qkv"), [bins, width, 3, heads, size])
         query, key, value = (tf.transpose(joined[:, :, one], [0, 2, 1, 3]) for one in range(3))
         scores = self._product(query, key, transpose_b=True) / size**0.5
@@ -228,5 +236,5 @@ def _joined_name(name: str) -> str:
     return name
 
 
-def _variable(shape: tuple[int, ...], name: str) -> Any:
+def new_variable(shape: tuple[int, ...], name: str) -> Any:
     return tf.Variable(tf.zeros(shape), name=name.replace("/", "_"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline import cells, folds
-from pipeline.config import STAGES
+from pipeline import cells, folds, storage
+from pipeline.config import CELLS
 from pipeline.errors import DiskError, MismatchError
 from pipeline.run import Run
 
@@ -36,7 +36,7 @@ def lines(run: Run) -> Iterator[str]:
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
         seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
-        yield f"  id {train.id.iloc[row]}, label {config.data.labels[train.label.iloc[row]]}: {seen}"
+        yield f"  id {train.id.iloc[row]}, label {run.competition.task.labels[train.label.iloc[row]]}: {seen}"
     yield from _cells(run)
     _disk(run, size)
 
@@ -66,14 +66,18 @@ def _meaning(run: Run) -> Iterator[str]:
 
 
 def _cells(run: Run) -> Iterator[str]:
-    for stage in STAGES:
+    for stage in CELLS:
+        numbers = run.cells_of(stage)
+        if not numbers:
+            continue
         try:
-            done, damaged = cells.fitting(run.paths, stage, run.folds, functools.partial(run.identity, stage))
+            done, damaged = cells.fitting(run.paths, stage, numbers, functools.partial(run.identity, stage))
         except MismatchError as error:
             yield from error.problems
             continue
-        todo = [fold for fold in run.folds if fold not in done]
-        yield (f"{stage}: {len(done)} of {len(run.folds)} cells done" + (f", folds {todo} to do" if todo else "")
+        todo = [fold for fold in numbers if fold not in done]
+        named = f", folds {todo} to do" if todo and todo != [storage.ALL_FOLDS] else ""
+        yield (f"{stage}: {len(done)} of {len(numbers)} cells done" + named
                + (f" ({len(damaged)} damaged)" if damaged else ""))
 
 

@@ -48,7 +48,7 @@ def write(run: Run, found: dict[str, StagePredictions]) -> list[Path]:
         for axis, (stage, part) in zip(axes, found.items(), strict=True):
             for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
                 axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                          color=colour, label=f"label {run.config.data.labels[value]}".replace("$", r"\$"))
+                          color=colour, label=f"label {run.competition.task.labels[value]}".replace("$", r"\$"))
             axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
             axis.legend(fontsize=8)
     trained = [stage for stage in ("stage1", "stage2") if stage in found]
@@ -59,6 +59,21 @@ def write(run: Run, found: dict[str, StagePredictions]) -> list[Path]:
         with picture("stage2_vs_stage1.png", 2, f"{run.config.name}: stage 2 against stage 1") as (scatter, change):
             _against(scatter, change, found["stage1"].oof, found["stage2"].oof)
     return written
+
+
+def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
+    """A PNG of stage 0's held-out masked loss and accuracy by epoch, each cell's."""
+    figure, axes = plt.subplots(1, 2, figsize=(10.4, 4.4), layout="constrained")
+    figure.suptitle(f"{run}: stage 0, held-out texts", fontsize=11)
+    for name, history in histories.items():
+        for axis, what in zip(axes, ("loss", "accuracy"), strict=True):
+            for by, style in (("words", "-"), ("tokens", ":")):
+                axis.plot(history.epoch, history[f"held_out_{by}_{what}"], style, marker="o", markersize=3,
+                          label=f"{name}, {by} masked")
+            axis.set(xlabel="epoch", title=f"masked {what}")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(fontsize=8)
+    return _png(figure)
 
 
 def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:

@@ -1,5 +1,6 @@
 """The AUC report: what each finished stage scores out of fold, and what stage 2 changed. No times, paths or events."""
 
+import string
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,9 @@ def _notes(config: Config) -> list[str]:
         if chooses and stage.monitor_on == "fold":
             notes.append(f"{name} chooses its epoch on the fold that is reported: its OOF score is optimistic "
                          f"({name}.monitor_on = 'inner' is not)")
+    if config.pretrain and config.pretrain.fold_texts == "all" and "train" in config.pretrain.texts:
+        notes.append("stage 0 has read the validation folds' texts, though no label (pretrain.fold_texts = 'training' "
+                     "keeps them from it)")
     if not config.head.masked:
         notes.append("the head reads padding: a score depends on the batch that the row sits in")
     if "grouped" not in config.folds.method and config.folds.method != "given":
@@ -127,7 +131,7 @@ def markdown(report: Report) -> str:
     """The report for reading: the table, what stage 2 changed, and what to keep in mind."""
     header = ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])),
               "mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
-    lines = [f"# Out-of-fold report of run {_plain(report['run'])}", "",
+    lines = [f"# Out-of-fold report of run {plain(report['run'])}", "",
              f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
              f"({report['folds']['method']}). AUC:", "",
              "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
@@ -155,7 +159,7 @@ def summary(report: Report) -> list[str]:
             lines.append(f"{stage}: folds {_listed(part['missing_folds'])} are not finished; pooled AUC waits for them")
     best, submitted = report["best_oof"], report["submitted"]
     if best:
-        lines.append(f"best pooled OOF AUC: {best}; submissions/{_plain(report['run'])}.csv is made from {submitted}"
+        lines.append(f"best pooled OOF AUC: {best}; submissions/{plain(report['run'])}.csv is made from {submitted}"
                      + ("" if best == submitted else " (submit.stage)"))
     return lines + report["notes"]
 
@@ -185,5 +189,7 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _plain(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-." else f"\\{c}" for c in text)
+def plain(text: str) -> str:
+    """A text in which Markdown finds nothing to render: no mark-up, links, HTML or line breaks."""
+    return "".join(f"\\{c}" if c in string.punctuation and c not in "-." else c if c.isprintable() else " "
+                   for c in text)

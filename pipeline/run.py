@@ -1,19 +1,23 @@
 """A run opened for work: its configuration, tables, folds and checkpoint, and what each of its cells means."""
 
 import functools
+import hashlib
+import itertools
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import cells, checkpoint, competition, folds, jobs, storage, tokens
+from pipeline import cells, checkpoint, competition, corpus, folds, jobs, storage, tokens
 from pipeline.cells import Identity
-from pipeline.checkpoint import Checkpoint
+from pipeline.checkpoint import Checkpoint, Tensors
 from pipeline.competition import Competition
-from pipeline.config import STAGES, Config, dump, flatten
+from pipeline.config import CELLS, Config, dump, flatten
+from pipeline.corpus import Corpus, Text
 from pipeline.errors import MismatchError, UserError
 from pipeline.folds import FoldOfRow
 from pipeline.log import say
@@ -28,8 +32,22 @@ class Run:
     """What every stage works on. Build it with ``prepare``."""
 
     config: Config
-    competition: Competition
-    fold_of_row: FoldOfRow
+    tables: Competition | None
+    dealt: FoldOfRow | None
+
+    @property
+    def competition(self) -> Competition:
+        """The tables. Raises UserError in a run that only pre-trains on files."""
+        if self.tables is None:
+            raise UserError(f"run {self.config.name!r} has no [data]: all it can do is pretrain")
+        return self.tables
+
+    @property
+    def fold_of_row(self) -> FoldOfRow:
+        """int64 [rows]: each training row's fold."""
+        if self.dealt is None:
+            raise UserError(f"run {self.config.name!r} has no [data]: all it can do is pretrain")
+        return self.dealt
 
     @property
     def paths(self) -> Paths:
@@ -37,14 +55,55 @@ class Run:
 
     @property
     def folds(self) -> list[int]:
-        """The fold numbers of all cells of a stage."""
+        """The numbers of all folds."""
         return list(range(folds.fold_count(self.config.folds)))
+
+    def cells_of(self, stage: str, wanted: list[int] | None = None) -> list[int]:
+        """The numbers of the stage's cells that belong to the wanted folds (None: all)."""
+        if stage == "pretrain":
+            if self.config.pretrain is None:
+                return []
+            if self.config.pretrain.fold_texts == "all":
+                return [storage.ALL_FOLDS]
+        return self.folds if wanted is None else wanted
 
     @functools.cached_property
     def checkpoint(self) -> Checkpoint:
-        tables = (self.competition.train, self.competition.test)
-        texts = (text for table in tables for name in competition.text_columns(table) for text in table[name])
-        return checkpoint.prepare(self.config.bert, self.config.tokens, texts, self.config.seed)
+        """What the run starts from, before stage 0."""
+        texts: Iterator[str] = (text for text, _ in self._texts(("train", "test"))) if self.tables else iter(())
+        positions = 0
+        if pretrain := self.config.pretrain:
+            texts = itertools.chain(texts, *(corpus.lines(Path(name)) for name in pretrain.files))
+            positions = pretrain.max_tokens
+        return checkpoint.prepare(self.config.bert, self.config.tokens, texts, self.config.seed, positions)
+
+    def encoder_weights(self, fold: int) -> Tensors:
+        """The encoder that stage 1 of a fold starts from: stage 0's, where there is one."""
+        if self.config.pretrain is None:
+            return self.checkpoint.tensors()
+        [cell] = self.cells_of("pretrain", [fold])
+        return checkpoint.read(self.paths.cell("pretrain", cell) / "huggingface").tensors()
+
+    @functools.cached_property
+    def corpus(self) -> Corpus:
+        """What stage 0 trains on, as tokens; made where it is not there."""
+        pretrain = self.config.pretrain
+        assert pretrain is not None
+        texts = itertools.chain(self._texts(pretrain.texts), *(
+            ((line, corpus.FILES) for line in corpus.lines(Path(name))) for name in pretrain.files))
+        meaning = [self._corpus_identity, self.checkpoint.vocab, flatten(self.config.tokens, "tokens"),
+                   pretrain.max_tokens, pretrain.held_out]
+        made_of = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+        return corpus.build(self.paths.corpus, made_of, texts, self.checkpoint.vocab, self.config)
+
+    def _texts(self, names: Iterable[str]) -> Iterator[Text]:
+        """The competition's texts, with the group of the fold that validates them where stage 0 must know it."""
+        by_fold = self.config.pretrain is not None and self.config.pretrain.fold_texts == "training"
+        for name in names:
+            table = getattr(self.competition, name)
+            groups = self.fold_of_row + 1 if name == "train" and by_fold else np.full(len(table), corpus.FILES)
+            for column in competition.text_columns(table):
+                yield from zip(table[column], groups.tolist(), strict=True)
 
     @functools.cached_property
     def train_tokens(self) -> TokenTable:
@@ -57,17 +116,27 @@ class Run:
     @functools.cached_property
     def threads(self) -> int:
         """Threads a cell: as configured or chosen, resolved when the run first trains and kept with it."""
+        return self._kept_threads("threads_per_cell", jobs.best_threads(len(self.folds), jobs.cores()))
+
+    @functools.cached_property
+    def pretrain_threads(self) -> int:
+        """Threads of stage 0: all cores where it has one cell for all folds."""
+        if self.cells_of("pretrain") != [storage.ALL_FOLDS]:
+            return self.threads
+        return self._kept_threads("pretrain_threads", jobs.cores())
+
+    def _kept_threads(self, key: str, best: int) -> int:
         path = self.paths.models / "run.json"
-        if path.exists():
-            kept = int(storage.read_json(path)["threads_per_cell"])
-            wanted = self.config.hardware.threads_per_cell
-            if wanted not in (0, kept):
-                raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
-                                    f"hardware.threads_per_cell = {wanted}; give the other count another --run")
-            return kept
-        count = self.config.hardware.threads_per_cell or jobs.best_threads(len(self.folds), jobs.cores())
-        storage.write(path, {"threads_per_cell": count})
-        return count
+        known = storage.read_json(path) if path.exists() else {}
+        wanted = self.config.hardware.threads_per_cell
+        if key not in known:
+            known[key] = wanted or best
+            storage.write(path, known)
+        kept = int(known[key])
+        if wanted not in (0, kept):
+            raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
+                                f"hardware.threads_per_cell = {wanted}; give the other count another --run")
+        return kept
 
     @functools.cached_property
     def _data_identity(self) -> Identity:
@@ -81,17 +150,42 @@ class Run:
     def identity(self, stage: str, fold: int) -> Identity:
         """What a cell's numbers mean, key by key; two cells with the same identity are the same experiment."""
         config = self.config
+        if stage == "pretrain":
+            assert config.pretrain is not None
+            return {"stage": stage, "fold": fold, "texts": self._corpus_identity,
+                    "checkpoint": self.checkpoint.identity, "seed": config.seed,
+                    "bert.precision": config.bert.precision, "tokens.tokenizer": config.tokens.tokenizer,
+                    "tokens.lowercase": config.tokens.lowercase} | {
+                        key: value for key, value in flatten(config.pretrain, "pretrain").items()
+                        if key not in ("pretrain.texts", "pretrain.files")}
         own = {"stage": stage, "fold": fold, **self._data_identity}
         if stage == "baseline":
             return own | flatten(config.baseline, "baseline")
         own["seed"] = config.seed
         if stage == "stage1":
-            return (own | {"checkpoint": self.checkpoint.identity, "bert.dropout": config.bert.dropout,
+            return (own | {"checkpoint": self._start_identity(fold), "bert.dropout": config.bert.dropout,
                     "bert.precision": config.bert.precision}
                     | flatten(config.tokens, "tokens") | flatten(config.head, "head") | self._predicting()
                     | flatten(config.stage1, "stage1"))
         return own | {"stage 1 cell": cells.fingerprint(self.paths.cell("stage1", fold))} | flatten(
             config.stage2, "stage2")
+
+    def _start_identity(self, fold: int) -> str:
+        if self.config.pretrain is None:
+            return self.checkpoint.identity
+        [cell] = self.cells_of("pretrain", [fold])
+        return cells.fingerprint(self.paths.cell("pretrain", cell))
+
+    @functools.cached_property
+    def _corpus_identity(self) -> str:
+        """A hash of every text that stage 0 may read, and of its group."""
+        pretrain = self.config.pretrain
+        assert pretrain is not None
+        corpus.check_files(pretrain.files)
+        digest = hashlib.sha256("".join(storage.sha256(Path(name)) for name in pretrain.files).encode())
+        for text, group in self._texts(pretrain.texts):
+            digest.update(json.dumps([text, group]).encode())
+        return digest.hexdigest()
 
     def _predicting(self) -> Identity:
         """The batch size of prediction changes a result only where a score depends on its batch."""
@@ -99,10 +193,14 @@ class Run:
 
     def done(self, stage: str) -> list[int]:
         """The folds of a stage that are finished and fit this run."""
-        return cells.fitting(self.paths, stage, self.folds, lambda fold: self.identity(stage, fold))[0]
+        return cells.fitting(self.paths, stage, self.cells_of(stage), lambda fold: self.identity(stage, fold))[0]
+
+    def cell_threads(self, stage: str) -> int:
+        """Threads of each of a stage's cells."""
+        return self.pretrain_threads if stage == "pretrain" else self.threads
 
     def jobs(self, cells_to_fit: int) -> int:
-        """Cells at a time, as configured or as many as this machine holds."""
+        """Cells of a stage at a time, as configured or as many as this machine holds."""
         wanted = self.config.hardware.jobs
         if wanted != "auto":
             return min(wanted, cells_to_fit)
@@ -116,26 +214,31 @@ class Run:
         """
         done, damaged = cells.fitting(self.paths, stage, wanted, lambda fold: self.identity(stage, fold))
         for fold in damaged:
-            say(f"{stage} fold {fold}: damaged or incomplete, made again")
+            say(f"{cells.cell_name(stage, fold)}: damaged or incomplete, made again")
         for fold in done:
-            say(f"{stage} fold {fold}: done already")
+            say(f"{cells.cell_name(stage, fold)}: done already")
         self._compare_provenance(stage, done, strict)
         todo = [fold for fold in wanted if fold not in done]
         if not todo:
             return
-        self.threads  # noqa: B018, resolved and kept before the first cell
+        self.cell_threads(stage)  # resolved and kept before the first cell
+        if stage == "pretrain":
+            self.corpus  # noqa: B018, made before several processes read it
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
         if at_once > 1:
             say(f"{stage}: {at_once} folds at a time, {self.threads} threads each")
         jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
+        if stage == "pretrain":
+            storage.remove(self.paths.corpus)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets what a run is made of, and works out the rest."""
-        return Run, (self.config, self.competition, self.fold_of_row)
+        return Run, (self.config, self.tables, self.dealt)
 
     def discard(self, stage: str) -> None:
-        """Deletes the cells of a stage and of the stage that is built on it."""
-        for name in (stage, "stage2") if stage == "stage1" else (stage,):
+        """Deletes the cells of a stage and of the stages that are built on it."""
+        built_on = {"pretrain": ["stage1", "stage2"], "stage1": ["stage2"]}
+        for name in (stage, *built_on.get(stage, [])):
             storage.remove(self.paths.models / name)
 
     def take_from(self, other: str) -> None:
@@ -145,11 +248,11 @@ class Run:
             raise UserError(f"--from {other}: there is no such run under models/")
         if (old.models / "run.json").exists() and not (self.paths.models / "run.json").exists():
             storage.write(self.paths.models / "run.json", storage.read_json(old.models / "run.json"))
-        for stage in STAGES:
-            taken = [fold for fold in self.folds
+        for stage in CELLS:
+            taken = [fold for fold in self.cells_of(stage)
                      if cells.reuse(old, self.paths, stage, fold, self.identity(stage, fold))]
             if taken:
-                say(f"{stage}: folds {', '.join(map(str, taken))} taken from run {other}")
+                say(f"{', '.join(cells.cell_name(stage, fold) for fold in taken)} taken from run {other}")
 
     def _compare_provenance(self, stage: str, done: list[int], strict: bool) -> None:
         now = cells.provenance(0)
@@ -171,17 +274,18 @@ def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[
 
     def fit_and_publish(fold: int) -> None:
         identity = run.identity(stage, fold)
-        cells.publish(run.paths.cell(stage, fold), identity, fit(fold), cells.provenance(run.threads))
+        cells.publish(run.paths.cell(stage, fold), identity, fit(fold),
+                      cells.provenance(run.cell_threads(stage)))
 
     return fit_and_publish
 
 
-def prepare(config: Config, tables: Competition) -> Run:
-    """Deals the folds of validated tables, or reads those the run has. Writes nothing.
+def prepare(config: Config, tables: Competition | None) -> Run:
+    """Deals the folds of validated tables (None: a run without), or reads those the run has. Writes nothing.
 
     Raises UserError where the rows cannot be dealt and MismatchError where kept folds are of other rows or settings.
     """
-    return Run(config, tables, _folds(config, tables))
+    return Run(config, tables, _folds(config, tables) if tables else None)
 
 
 def _fold_source(config: Config, tables: Competition) -> Identity:
@@ -218,7 +322,7 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
 def keep(run: Run) -> None:
     """Writes the run's folds, once, and its resolved configuration."""
     path = run.paths.folds
-    if not (path.exists() and path.with_suffix(".json").exists()):
+    if run.tables and not (path.exists() and path.with_suffix(".json").exists()):
         storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
         storage.write(path.with_suffix(".json"), {"sha256": storage.sha256(path),
                                                   "source": _fold_source(run.config, run.competition)})

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DiskError, LockedError
+
+ALL_FOLDS = -1  # the number of a cell that serves every fold
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,20 @@ class Paths:
     def features(self) -> Path:
         return Path("models/.features")
 
+    @property
+    def corpus(self) -> Path:
+        return self.models / ".corpus"
+
     def cell(self, stage: str, fold: int) -> Path:
-        return self.models / stage / f"fold_{fold}"
+        """fold: a fold's number, or ALL_FOLDS."""
+        return self.models / stage / ("all_folds" if fold == ALL_FOLDS else f"fold_{fold}")
 
     def submission(self, stage: str | None = None) -> Path:
         return Path("submissions") / (f"{self.run}_{stage}.csv" if stage else f"{self.run}.csv")
 
 
-def write(path: Path, content: Any) -> None:
-    """Writes a table (.csv), tensors (.safetensors), a JSON value (.json), bytes or text, atomically.
+def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None:
+    """Writes a table (.csv), tensors (.safetensors, with notes), a JSON value (.json), bytes or text, atomically.
 
     Raises DiskError; the old file, if any, is then untouched.
     """
@@ -59,7 +67,7 @@ def write(path: Path, content: Any) -> None:
     with _disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".safetensors":
-            save_file({name: np.ascontiguousarray(values) for name, values in content.items()}, temporary)
+            save_file({name: np.asarray(values, order="C") for name, values in content.items()}, temporary, notes)
         elif isinstance(content, bytes):
             temporary.write_bytes(content)
         else:
@@ -83,6 +91,12 @@ def read_csv(path: Path) -> pd.DataFrame:
 def read_tensors(path: Path) -> dict[str, Any]:
     """Name -> array of a .safetensors file."""
     return load_file(path)
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes that were written with the tensors of a .safetensors file."""
+    with safe_open(path, framework="numpy") as file:
+        return dict(file.metadata() or {})
 
 
 def read_json(path: Path) -> Any:

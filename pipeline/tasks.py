@@ -23,10 +23,15 @@ class Binary:
     negative: str
     positive: str
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The label's text by its number."""
+        return self.negative, self.positive
+
     def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
         """One line for each wrong label in the column with the first line it stands on, or for a class that is
         missing where the rows are trained on."""
-        allowed = (self.negative, self.positive)
+        allowed = self.labels
         wrong: dict[str, list[int]] = {}
         for label, line in zip(labels, lines, strict=True):
             if label not in allowed:

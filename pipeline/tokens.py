@@ -1,7 +1,8 @@
 """Texts to token ids: one token a character, or WordPiece; and vocabularies made from texts."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from pipeline.batches import Batch, lay_out
 from pipeline.competition import text_columns
 from pipeline.config import Tokens
+from pipeline.words import word_starts
 
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
@@ -85,12 +87,28 @@ def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens) -> TokenTa
     return TokenTable(flat, offsets, np.array(second, np.int32))
 
 
-def character_vocabulary(texts: Iterable[str], lowercase: bool) -> list[str]:
-    """The special tokens, then every character that occurs, by code point."""
-    seen = {character for text in texts for character in text if not character.isspace()}
-    if lowercase:
-        seen = {_lower(character) for character in seen}
-    return [*SPECIAL, *sorted(seen)]
+def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> Iterator[tuple[list[int], list[bool]]]:
+    """For each text the ids of all its tokens, neither cut nor framed, and whether each begins a word."""
+    if config.tokenizer == "characters":
+        for text, ids in zip(texts, _character_ids(texts, id_of, config), strict=True):
+            yield ids, word_starts(text).tolist()
+        return
+    for text, encoding in zip(texts, _wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False),
+                              strict=True):
+        word = np.cumsum(word_starts(text))[[start for start, _ in encoding.offsets]] if encoding.ids else np.zeros(0)
+        yield encoding.ids, (np.diff(word, prepend=-1) != 0).tolist()
+
+
+def character_vocabulary(texts: Iterable[str], lowercase: bool, least: int = 1) -> list[str]:
+    """The special tokens, then every character that occurs ``least`` times, by code point."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    seen: Counter[str] = Counter()
+    for character, count in counts.items():
+        if not character.isspace():
+            seen[_lower(character) if lowercase else character] += count
+    return [*SPECIAL, *sorted(character for character, count in seen.items() if count >= least)]
 
 
 def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
@@ -100,21 +118,25 @@ def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> li
     number, so every character is named to it beforehand.
     """
     tokenizer = _wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
-    words = [word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD]
-    begin, inside = ({word[0] for word in words}, {character for word in words for character in word[1:]})
+    count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
+    begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}
     known = [*SPECIAL, *sorted(begin), *(f"##{character}" for character in sorted(inside))]
-    tokenizer.train_from_iterator(words, trainers.WordPieceTrainer(
+    tokenizer.train_from_iterator(count.elements(), trainers.WordPieceTrainer(
         vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
         continuing_subword_prefix="##"))
     pieces = tokenizer.get_vocab()
     return sorted(pieces, key=pieces.__getitem__)
 
 
-def _tokenize(texts: list[str], id_of: dict[str, int], config: Tokens) -> list[list[int]]:
+def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     if config.tokenizer == "wordpiece":
         encodings = _wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+    return _character_ids([text[: config.max_tokens] for text in texts], id_of, config)
+
+
+def _character_ids(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     unknown = id_of["[UNK]"]
     space = id_of.get("[unused1]", unknown)
 
@@ -127,7 +149,7 @@ def _tokenize(texts: list[str], id_of: dict[str, int], config: Tokens) -> list[l
         return found
 
     number_of = {character: number(character) for character in set().union(*texts)}
-    return [[number_of[character] for character in text[: config.max_tokens]] for text in texts]
+    return [[number_of[character] for character in text] for text in texts]
 
 
 def _lower(character: str) -> str:
@@ -136,9 +158,9 @@ def _lower(character: str) -> str:
     return lower if len(lower) == 1 else character
 
 
-def _wordpiece(id_of: dict[str, int], lowercase: bool) -> Tokenizer:
+def _wordpiece(id_of: Mapping[str, int], lowercase: bool) -> Tokenizer:
     """BERT's tokenizer; "[SEP]" written in a text is punctuation and letters there, not the special token."""
-    tokenizer = Tokenizer(models.WordPiece(id_of, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
+    tokenizer = Tokenizer(models.WordPiece(dict(id_of), unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer

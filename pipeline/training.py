@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import metrics
-from pipeline.backend import keras, tf
+from pipeline.backend import tf
 from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
 from pipeline.config import Training
@@ -17,6 +17,7 @@ from pipeline.errors import DivergedError
 from pipeline.log import progress, say
 from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
+from pipeline.optimizer import Optimizer, schedule
 
 CHECK_EVERY = 50  # steps between looks at the loss
 
@@ -66,30 +67,17 @@ class Trainer:
         if not head_only:
             self.variables = network.encoder.variables + self.variables
         self.head_only = head_only
-        # The step is compiled as a whole, so the optimizer must not compile itself.
-        options = {"learning_rate": recipe.learning_rate, "jit_compile": False}
-        if recipe.optimizer == "adamw":
-            self.optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **options)
-            decayed = {id(variable) for variable in network.decayed()}
-            self.optimizer.exclude_from_weight_decay([v for v in self.variables if id(v) not in decayed])
-        else:
-            self.optimizer = keras.optimizers.Adam(**options)
-        self.optimizer.build(self.variables)
+        self.optimizer = Optimizer(recipe, self.variables, network.decayed())
         self._step = tf.function(self._train_step, jit_compile=network.compile)
         self._add_batch = tf.function(self._weighted, jit_compile=network.compile)
         self._add_part = tf.function(self._part, jit_compile=network.compile)
-
-    def reset(self) -> None:
-        """Forgets the moments and the step count of the cell before."""
-        for variable in self.optimizer.variables:
-            variable.assign(tf.zeros_like(variable))
 
     def step(self, batches: list[Batch], task: Task, rate: float, seed: tuple[int, int]) -> Any:
         """One update from one batch, or from several whose gradients are summed; returns the loss, float32 scalar.
 
         seed: of the first batch's dropout; the second number grows by one a batch.
         """
-        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.set_rate(rate)
         if len(batches) == 1:
             return self._step(*self._inputs(batches[0], task, seed))
         rows = sum(int(batch.filled.sum()) for batch in batches)
@@ -98,7 +86,7 @@ class Trainer:
             share = tf.constant(batch.filled.sum() / rows, tf.float32)
             part, total = self._add_batch(total, share, *self._inputs(batch, task, (seed[0], seed[1] + number)))
             loss += part
-        self._apply(total)
+        self.optimizer.apply(total)
         return loss
 
     def _inputs(self, batch: Batch, task: Task, seed: tuple[int, int]) -> tuple[Any, ...]:
@@ -111,7 +99,7 @@ class Trainer:
         The loss's gradient in each logit follows from all logits; the weights' is then summed over the parts. Exact,
         since nothing is random here (gradient caching, https://arxiv.org/abs/2101.06983).
         """
-        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.set_rate(rate)
         logit = tf.constant(self.network.predict(task.source, task.train, task.plan, task.predict_size))
         with tf.GradientTape() as tape:
             tape.watch(logit)
@@ -122,7 +110,7 @@ class Trainer:
         for batch in task.plan.ordered(task.source.lengths, task.train, task.predict_size):
             inputs = [tf.constant(part) for part in task.source.batch(batch)]
             total = self._add_part(total, inputs, tf.constant(pad(slope, batch)))
-        self._apply(total)
+        self.optimizer.apply(total)
         return loss
 
     def _logit(self, inputs: Any, seed: Any) -> Any:
@@ -134,7 +122,7 @@ class Trainer:
 
     def _train_step(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> Any:
         loss, gradients = self._gradients(inputs, label, weight, seed)
-        self._apply(gradients)
+        self.optimizer.apply(gradients)
         return loss
 
     def _gradients(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> tuple[Any, list[Any]]:
@@ -154,14 +142,6 @@ class Trainer:
             logit = self._logit(inputs, None)
         parts = tape.gradient(logit, self.variables, output_gradients=slope)
         return [one + tf.convert_to_tensor(part) for one, part in zip(total, parts, strict=True)]
-
-    def _apply(self, gradients: list[Any]) -> None:
-        if self.recipe.clip_norm:
-            # Column by column: what is summed to one number at once, XLA adds up one by one, in one thread.
-            columns = tf.concat([tf.norm(tf.reshape(one, [-1, one.shape[-1]]), axis=0) for one in gradients], axis=0)
-            norm = tf.sqrt(tf.tensordot(columns, columns, 1))
-            gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm, use_norm=norm)
-        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
 
 
 class Watch:
@@ -198,7 +178,7 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
     Raises DivergedError where the loss or a validation logit is not finite.
     """
     recipe, network = trainer.recipe, trainer.network
-    trainer.reset()
+    trainer.optimizer.reset()
     rng = np.random.default_rng(seed)
     per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(task.train) / recipe.batch_size)
     total = recipe.epochs * per_epoch
@@ -254,14 +234,6 @@ def _steps(recipe: Training, task: Task, rng: np.random.Generator) -> list[list[
 def _validate(network: Network, task: Task, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
     logit = network.predict(task.source, rows, task.plan, task.predict_size)
     return logit, metrics.monitored(task.label[rows].astype(np.int8), logit)
-
-
-def schedule(step: int, total: int, recipe: Training) -> float:
-    """Share of the peak rate at a step counted from 0: linear warm-up, then constant or linear decay to 0."""
-    warmup = round(recipe.warmup * total)
-    if step < warmup:
-        return (step + 1) / warmup
-    return (total - step) / (total - warmup) if recipe.decay == "linear" else 1.0
 
 
 def _finite(value: float, what: str, rate: float) -> None:

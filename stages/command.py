@@ -8,7 +8,7 @@ import typer
 
 from pipeline.errors import UserError
 
-NAMES = ("check", "folds", "baseline", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint")
+NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
                   help="Staged, cross-validated BERT for text-classification competitions.")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline import competition, config, log, predictions, run, storage
-from pipeline.config import STAGES
+from pipeline import cells, competition, config, log, predictions, run, storage
+from pipeline.competition import Competition
+from pipeline.config import CELLS, STAGES, Config
 from pipeline.errors import UserError
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
@@ -25,7 +26,7 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
     settings = config.load(path, overrides, name)
-    return run.prepare(settings, competition.read(settings))
+    return run.prepare(settings, _tables(settings))
 
 
 @contextlib.contextmanager
@@ -34,23 +35,36 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
     """Locks the run, deals or reads its folds, and keeps both with its configuration."""
     settings = config.load(path, overrides, name)
     paths = storage.Paths(settings.name)
-    if redo not in (None, "folds", *STAGES):
-        raise UserError(f"--redo {redo}: must be folds, {', '.join(STAGES)}")
-    tables = competition.read(settings)  # wrong input is told before anything is written
+    if redo not in (None, "folds", *CELLS):
+        raise UserError(f"--redo {redo}: must be folds, {', '.join(CELLS)}")
+    tables = _tables(settings)  # wrong input is told before anything is written
     with storage.lock(paths):
         log.keep_log(paths.models / "run.log")
         if redo == "folds":
-            for stage in STAGES:
+            for stage in CELLS:
                 storage.remove(paths.models / stage)
             for kept in (paths.folds, paths.folds.with_suffix(".json")):
                 kept.unlink(missing_ok=True)
         work = run.prepare(settings, tables)
-        if redo in STAGES:
+        if redo in CELLS:
             work.discard(redo)
         run.keep(work)
         if other:
             work.take_from(other)
         yield work
+
+
+def _tables(settings: Config) -> Competition | None:
+    return competition.read(settings) if settings.data else None
+
+
+def require(work: Run, stage: str, wanted: list[int], path: Path) -> None:
+    """Raises UserError where a stage that is built on is not done for one of the wanted folds."""
+    done = work.done(stage)
+    if lacking := [one for one in work.cells_of(stage, wanted) if one not in done]:
+        which = "" if lacking[0] == storage.ALL_FOLDS else f" --fold {lacking[0]}"
+        raise UserError(f"{cells.cell_name(stage, lacking[0])} is not done, which this stage starts from: "
+                        f"python -m stages {stage} {path}{which}")
 
 
 def chosen_folds(work: Run, folds: list[int] | None) -> list[int]:

@@ -11,7 +11,9 @@ def stage1(config: options.ConfigPath, fold: options.Folds = None, overrides: op
            run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
            strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
-        work.finish("stage1", options.chosen_folds(work, fold), _start, strict)
+        wanted = options.chosen_folds(work, fold)
+        options.require(work, "pretrain", wanted, config)
+        work.finish("stage1", wanted, _start, strict)
         options.tell(work, "stage1")
 
 

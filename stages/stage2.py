@@ -3,7 +3,6 @@
 Example: python -m stages stage2 configs/example.toml --set stage2.learning_rate=1e-5
 """
 
-from pipeline.errors import UserError
 from pipeline.run import FitCell, Run
 from stages import options
 
@@ -13,10 +12,7 @@ def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: op
            strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
         wanted = options.chosen_folds(work, fold)
-        trained = work.done("stage1")
-        if lacking := [one for one in wanted if one not in trained]:
-            raise UserError(f"stage 2 starts from stage 1, which is not done for fold {lacking[0]}: "
-                            f"python -m stages stage1 {config} --fold {lacking[0]}")
+        options.require(work, "stage1", wanted, config)
         work.finish("stage2", wanted, _start, strict)
         options.tell(work, "stage2")
 

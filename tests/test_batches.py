@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.batches import Batch, Plan, lay_out, pad
 from pipeline.config import Stage1
+from pipeline.optimizer import schedule
 from pipeline.tokens import TokenTable
-from pipeline.training import schedule
 
 lengths_strategy = st.lists(st.integers(3, 40), min_size=1, max_size=120).map(np.array)
 

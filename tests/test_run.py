@@ -130,7 +130,7 @@ def test_a_changed_setting_stops_the_run_and_both_ways_on_work(project: Path, st
     taken = stages("stage2", CONFIG, "--fold", "0", "--run", "new", "--from", "toy",
                    "--set", "stage2.learning_rate=0.02")
     assert taken.code == 0
-    assert "stage1: folds 0 taken from run toy" in taken.out
+    assert "stage1 fold 0 taken from run toy" in taken.out
     assert Path("models/new/stage1/fold_0/DONE.json").read_bytes() == done.read_bytes()
     # --redo discards the stage's cells and those built on them
     assert stages("stage1", CONFIG, "--fold", "0", "--set", "stage1.epochs=1", "--redo", "stage1").code == 0

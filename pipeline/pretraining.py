@@ -1,0 +1,269 @@
+"""Stage 0: masked-language-model training on texts, and what it taught, measured on texts held out."""
+
+import functools
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline import cells, checkpoint, masking, storage
+from pipeline.backend import tf, use_threads
+from pipeline.batches import SLOTS, Batch, Ints, Plan
+from pipeline.checkpoint import MASKED_LM, Tensors
+from pipeline.config import Pretrain
+from pipeline.corpus import Corpus
+from pipeline.errors import DivergedError, UserError
+from pipeline.log import Clock, progress, say
+from pipeline.masked_lm import MaskedLanguageModel
+from pipeline.masking import MaskedBatch
+from pipeline.optimizer import Optimizer, schedule
+from pipeline.run import FitCell, Run
+from pipeline.state import State
+
+KEEP_EVERY = 300  # seconds between the states that a killed training goes on from
+CHECK_EVERY = 50  # steps between looks at the loss
+EXAMPLES = 8
+MASKINGS = ("words", "tokens")  # a model trained on the one is also measured on the other
+
+
+def start(run: Run) -> FitCell:
+    """Sets up stage 0 and returns the function that fits one of its cells."""
+    recipe = run.config.pretrain
+    assert recipe is not None
+    use_threads(run.pretrain_threads)
+    base, corpus = run.checkpoint, run.corpus
+    if recipe.max_tokens > base.config.positions:
+        raise UserError(f"pretrain.max_tokens = {recipe.max_tokens} cannot be greater than the checkpoint's position "
+                        f"embeddings: {base.config.positions} ({base.source})")
+    model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
+    fresh = checkpoint.random_tensors(base.config, run.config.seed, with_masked_lm=True)
+    head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
+    weights = base.tensors() | head
+    trainer = Trainer(model, recipe, run.config.hardware.xla)
+
+    def fit_cell(fold: int) -> cells.Files:
+        clock, name = Clock(), cells.cell_name("pretrain", fold)
+        rows = corpus.training_rows(None if fold == storage.ALL_FOLDS else fold)
+        task = Task(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
+        kept = State(run.paths.cell("pretrain", fold), run.identity("pretrain", fold))
+        history = trainer.fit(task, weights, kept)
+        files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, task, base.vocab)}
+        trained = model.dump()
+        files["huggingface"] = functools.partial(
+            checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage)
+        if base.config.activation == "gelu_tanh":
+            files["google"] = functools.partial(
+                checkpoint.write_google, config=base.config, vocab=base.vocab, weights=trained)
+        say(f"{name}  done in {clock}")
+        return files
+
+    return fit_cell
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a cell trains on: rows and held-out rows of a corpus, int64; everything random follows from the seed."""
+
+    corpus: Corpus
+    rows: Ints
+    held: Ints
+    seed: int
+    name: str
+
+    def plan(self, batch_tokens: int, layer_weights: int, hidden: int) -> tuple[Plan, int]:
+        """How rows share sequences, and how many rows a batch of about that many tokens has."""
+        plan = Plan.packed(self.corpus.table.lengths, [self.rows, self.held], SLOTS[-1], layer_weights, hidden)
+        assert plan.width is not None
+        return plan, max(1, batch_tokens // plan.width) * plan.slots
+
+
+@dataclass
+class Progress:
+    """How far a training is: steps done, the loss summed over the present epoch's, and a line for each epoch."""
+
+    step: int = 0
+    loss: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """The compiled step and evaluation, reused by all cells."""
+
+    def __init__(self, model: MaskedLanguageModel, recipe: Pretrain, compiled: bool):
+        self._model, self.recipe = model, recipe
+        self._optimizer = Optimizer(recipe, model.variables, model.decayed)
+        self._step = tf.function(self._train, jit_compile=compiled)
+        self._score = tf.function(self._evaluate, jit_compile=compiled)
+
+    def fit(self, task: Task, weights: Tensors, kept: State) -> pd.DataFrame:
+        """Trains from the weights, or on from what was kept; the model then holds the result. A row an epoch.
+
+        Raises DivergedError where the loss is not finite.
+        """
+        recipe, config = self.recipe, self._model.config
+        plan, size = task.plan(recipe.batch_tokens, config.layer_weights, config.hidden)
+        lengths = task.corpus.table.lengths
+        per_epoch = math.ceil(len(task.rows) / size)
+        total = recipe.epochs * per_epoch
+        say(f"{task.name}: {len(task.rows):,} rows, {lengths[task.rows].sum():,} tokens, {per_epoch:,} steps an epoch; "
+            f"{len(task.held):,} rows held out")
+        now = self._start(task, plan, size, weights, kept)
+        pace = _Pace(now.step, total, recipe.batch_tokens)
+        with progress(task.name, total) as advance:
+            for _ in range(now.step):
+                advance()
+            while now.step < total:
+                epoch = now.step // per_epoch
+                batches = plan.shuffled(lengths, task.rows, size, np.random.default_rng([task.seed, epoch]))
+                for batch in batches[now.step % per_epoch:]:
+                    rate = recipe.learning_rate * schedule(now.step, total, recipe)
+                    now.loss += self._take(task, batch, now.step, rate)
+                    now.step += 1
+                    advance()
+                    if now.step % CHECK_EVERY == 0 and not math.isfinite(now.loss):
+                        raise DivergedError(f"{task.name}, step {now.step}: the loss is not finite at learning rate "
+                                            f"{rate:.2g}; lower pretrain.learning_rate")
+                    if pace.keep_now():
+                        kept.keep(asdict(now), self._state())
+                        done = now.step % per_epoch or per_epoch
+                        say(f"{task.name}  epoch {now.step / per_epoch:.2f}/{recipe.epochs}  "
+                            f"loss {now.loss / done:.4f}  {pace.line(now.step)}")
+                now.history.append({"epoch": epoch + 1, "learning_rate": rate, "loss": now.loss / per_epoch}
+                                   | self._held_out(task, plan, size))
+                now.loss = 0.0
+                self._tell(task, now)
+                kept.keep(asdict(now), self._state())
+        return pd.DataFrame(now.history)
+
+    def _start(self, task: Task, plan: Plan, size: int, weights: Tensors, kept: State) -> Progress:
+        self._optimizer.reset()
+        if found := kept.read():
+            now, tensors = Progress(**found[0]), found[1]
+            self._model.load(tensors)
+            for number, variable in enumerate(self._optimizer.state):
+                variable.assign(tensors[f"optimizer/{number}"])
+            say(f"{task.name}: goes on after step {now.step:,}")
+            return now
+        self._model.load(weights)
+        now = Progress()
+        now.history.append({"epoch": 0, "learning_rate": 0.0, "loss": math.nan} | self._held_out(task, plan, size))
+        self._tell(task, now)
+        return now
+
+    def _state(self) -> Tensors:
+        return self._model.dump() | {f"optimizer/{number}": variable.numpy()
+                                     for number, variable in enumerate(self._optimizer.state)}
+
+    def _take(self, task: Task, batch: Batch, step: int, rate: float) -> float:
+        rng = np.random.default_rng([task.seed, step, 1])
+        masked = masking.mask(task.corpus, batch, self.recipe.masking, self.recipe.mask_share, rng)
+        self._optimizer.set_rate(rate)
+        return float(self._step(*_constants(masked), tf.constant([task.seed, step], tf.int32)))
+
+    def _held_out(self, task: Task, plan: Plan, size: int) -> dict[str, float]:
+        """Masked loss and accuracy, by both kinds of masking, with the same masks every time."""
+        found: dict[str, float] = {}
+        for by in MASKINGS:
+            rng = np.random.default_rng([task.seed, MASKINGS.index(by), 2])
+            sums = np.zeros(3)
+            for batch in plan.ordered(task.corpus.table.lengths, task.held, size):
+                masked = masking.mask(task.corpus, batch, by, self.recipe.mask_share, rng)
+                sums += [float(one) for one in self._score(*_constants(masked))]
+            loss, hits, count = sums
+            found |= {f"held_out_{by}_loss": loss / max(count, 1), f"held_out_{by}_accuracy": hits / max(count, 1)}
+        return found
+
+    def guesses(self, masked: MaskedBatch) -> npt.NDArray[np.int64]:
+        """The likeliest token at each place, int64 [guesses]."""
+        seen, place, _, _ = _constants(masked)
+        return np.asarray(tf.argmax(self._model.guess(seen, place), axis=-1))
+
+    def _train(self, seen: Any, place: Any, target: Any, weight: Any, seed: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._model.variables)
+            logit = self._model.guess(seen, place, seed)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logit)
+            loss = tf.reduce_sum(weight * each) / tf.maximum(tf.reduce_sum(weight), 1)
+        # A table's gradient comes as rows: dense, the optimizer treats it like any other.
+        self._optimizer.apply([tf.convert_to_tensor(one) for one in tape.gradient(loss, self._model.variables)])
+        return loss
+
+    def _evaluate(self, seen: Any, place: Any, target: Any, weight: Any) -> Any:
+        logit = self._model.guess(seen, place)
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logit)
+        hits = tf.cast(tf.argmax(logit, axis=-1, output_type=tf.int32) == target, tf.float32)
+        return tf.reduce_sum(weight * each), tf.reduce_sum(weight * hits), tf.reduce_sum(weight)
+
+    def _tell(self, task: Task, now: Progress) -> None:
+        row = now.history[-1]
+        trained = f"  loss {row['loss']:.4f}" if row["epoch"] else "  before"
+        say(f"{task.name}  epoch {row['epoch']}/{self.recipe.epochs}{trained}  held out: "
+            + ", ".join(f"{by} loss {row[f'held_out_{by}_loss']:.4f} accuracy {row[f'held_out_{by}_accuracy']:.4f}"
+                        for by in MASKINGS))
+
+
+class _Pace:
+    """How fast the steps go since this process began, and when a state is to be kept."""
+
+    def __init__(self, step: int, total: int, batch_tokens: int):
+        self._first, self._total, self._tokens = step, total, batch_tokens
+        self._begin = self._kept = time.monotonic()
+
+    def keep_now(self) -> bool:
+        if time.monotonic() - self._kept < KEEP_EVERY:
+            return False
+        self._kept = time.monotonic()
+        return True
+
+    def line(self, step: int) -> str:
+        each = (time.monotonic() - self._begin) / (step - self._first)
+        return f"{self._tokens / each:,.0f} tokens/s, {(self._total - step) * each / 60:.0f} min left"
+
+
+def _constants(masked: MaskedBatch) -> tuple[Any, ...]:
+    return [tf.constant(part) for part in masked.seen], *map(tf.constant, (masked.place, masked.target, masked.weight))
+
+
+def _examples(trainer: Trainer, task: Task, vocab: list[str]) -> pd.DataFrame:
+    """Held-out texts with blanks, the words that stood there, and what the model puts there."""
+    corpus, rng = task.corpus, np.random.default_rng([task.seed, 3])
+    rows = rng.permutation(task.held)[:EXAMPLES]
+    found = []
+    for row in rows:
+        batch = Batch(np.array([[row]]), int(corpus.table.lengths[row]))
+        masked = masking.mask(corpus, batch, "words", max(trainer.recipe.mask_share, 3 / batch.width), rng,
+                              masking.ALL_MASKED)
+        used = masked.weight > 0
+        order = np.argsort(masked.place[used])
+        place = masked.place[used][order]
+        if not len(place):
+            continue
+        begins = corpus.begins[corpus.table.offsets[row] + place] | (np.diff(place, prepend=-2) > 1)
+        shown = [vocab[token] for token in masked.seen.ids[0, 1:-1]]
+        guess = trainer.guesses(masked)[used][order]
+        found.append({"text": joined(["□" if token == "[MASK]" else token for token in shown]),
+                      "truth": _words(masked.target[used][order], begins, vocab),
+                      "guess": _words(guess, begins, vocab)})
+    return pd.DataFrame(found, columns=["text", "truth", "guess"])
+
+
+def _words(tokens: npt.NDArray[Any], begins: npt.NDArray[np.bool_], vocab: list[str]) -> str:
+    parts = np.split(tokens, np.flatnonzero(begins)[1:])
+    return " | ".join(joined([vocab[token] for token in part]) for part in parts)
+
+
+def joined(pieces: list[str]) -> str:
+    """Tokens as a text: word pieces put together, a space between two of Latin letters or digits."""
+    text = ""
+    for piece in pieces:
+        piece = " " if piece == "[unused1]" else piece
+        if piece.startswith("##"):
+            text += piece[2:]
+        else:
+            apart = text[-1:].isascii() and text[-1:].isalnum() and piece.isascii() and piece.isalnum()
+            text += " " * (apart and len(piece) > 1) + piece
+    return text

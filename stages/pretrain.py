@@ -1,0 +1,28 @@
+"""Stage 0: train the encoder on the competition's texts and on files, as a masked language model. Needs [pretrain].
+
+Looks at no label. Example: python -m stages pretrain configs/boyu_adapted.toml
+"""
+
+from pipeline import pretrain_report
+from pipeline.log import say
+from pipeline.run import FitCell, Run
+from stages import options
+
+
+def pretrain(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
+             run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
+             strict: options.Strict = False) -> None:
+    with options.opened(config, overrides, run, other, redo) as work:
+        if work.config.pretrain is None:
+            say(f"pretrain: {config} has no [pretrain], so there is no stage 0")
+            return
+        wanted = work.cells_of("pretrain", options.chosen_folds(work, fold))
+        work.finish("pretrain", wanted, _start, strict)
+        found = [str(work.paths.cell("pretrain", cell)) for cell in wanted]
+        say(f"pretrain: {', '.join(found + [str(path) for path in pretrain_report.write(work, wanted)])}")
+
+
+def _start(work: Run) -> FitCell:
+    from pipeline import pretraining  # imports TensorFlow: only where there is a cell to fit
+
+    return pretraining.start(work)
