@@ -17,6 +17,7 @@ from pipeline.errors import DivergedError, MismatchError
 from pipeline.log import Clock, say
 from pipeline.network import HEAD, Network, RowSource
 from pipeline.run import FitCell, Run
+from pipeline.state import State
 from pipeline.training import Epoch, Fitted, Task, Trainer, fit
 
 REPRODUCES = {"float32": 1e-6, "bfloat16": 1e-2}  # how closely stage 2 must find stage 1's probabilities again
@@ -34,7 +35,7 @@ def start_stage1(run: Run) -> FitCell:
         tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
         task = setup.task("stage1", fold, setup.tokens)
-        fitted = fit(trainer, task, seed)
+        fitted = fit(trainer, task, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
         _all_moved(tensors, fitted.last.weights, task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
@@ -65,7 +66,7 @@ def start_stage2(run: Run) -> FitCell:
         rows = setup.features(fold) if cached else setup.tokens
         task = setup.task("stage2", fold, rows)
         _reproduces(setup, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
-        fitted = fit(trainer, task, seed)
+        fitted = fit(trainer, task, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
         _none_moved(weights, network.dump(), task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from pipeline import log
+from pipeline import interrupts, log
 from pipeline.errors import OutOfMemoryError
 
 Act = Callable[[int], None]
@@ -79,6 +79,9 @@ def each(prepare: Callable[[], Act], items: list[int], jobs: int) -> None:
         except BrokenProcessPool:
             raise OutOfMemoryError("a process that fitted a cell was killed, most often because memory ran out; "
                                    "finished cells are kept: try again with --set hardware.jobs=1") from None
+        except (KeyboardInterrupt, interrupts.Terminated):
+            interrupts.kill_children()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -88,6 +91,7 @@ _act: Callable[[], Act]
 
 def _begin(prepare: Callable[[], Act], messages: Any, devices: Any) -> None:
     global _act
+    interrupts.end_with_parent()
     if device := devices.get():
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     log.send_to(messages)

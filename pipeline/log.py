@@ -40,15 +40,15 @@ def keep_log(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+def progress(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
     """Yields a function to call once a step; draws a bar on a terminal, nothing elsewhere."""
     if _parent:
-        _parent.put(("begin", label, total))
+        _parent.put(("begin", label, (total, done)))
         yield lambda: _parent.put(("step", label, 1))
         _parent.put(("end", label, 0))
     elif console.is_terminal:
         with _bars() as bars:
-            task = bars.add_task(label, total=total)
+            task = bars.add_task(label, total=total, completed=done)
             yield lambda: bars.advance(task)
     else:
         yield lambda: None
@@ -72,7 +72,7 @@ def relay(context: Any) -> Iterator[Any]:
                 if kind == "line":
                     say(text)
                 elif bars and kind == "begin":
-                    shown[text] = bars.add_task(text, total=number)
+                    shown[text] = bars.add_task(text, total=number[0], completed=number[1])
                 elif bars and kind == "step":
                     bars.advance(shown[text])
                 elif bars:

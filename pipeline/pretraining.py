@@ -113,9 +113,7 @@ class Trainer:
             f"{len(task.held):,} rows held out")
         now = self._start(task, plan, size, weights, kept)
         pace = _Pace(now.step, total, recipe.batch_tokens)
-        with progress(task.name, total) as advance:
-            for _ in range(now.step):
-                advance()
+        with progress(task.name, total, now.step) as advance:
             while now.step < total:
                 epoch = now.step // per_epoch
                 batches = plan.shuffled(lengths, task.rows, size, np.random.default_rng([task.seed, epoch]))

@@ -1,7 +1,7 @@
 """Fitting a network: epochs over batches, exact validation after each, the last and the best epoch kept."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.log import progress, say
 from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
 from pipeline.optimizer import Optimizer, schedule
+from pipeline.state import State
 
 CHECK_EVERY = 50  # steps between looks at the loss
 
@@ -144,57 +145,108 @@ class Trainer:
         return [one + tf.convert_to_tensor(part) for one, part in zip(total, parts, strict=True)]
 
 
+@dataclass
 class Watch:
     """The monitored score over epochs: which was best, when to halve the rate, when to stop. Ties keep the earliest."""
 
-    def __init__(self, recipe: Training):
-        self._recipe = recipe
-        self._best = self._plateau = -math.inf
-        self._since_best = self._since_plateau = 0
-        self.halvings = 0
+    recipe: Training
+    best: float = -math.inf
+    plateau: float = -math.inf
+    since_best: int = 0
+    since_plateau: int = 0
+    halvings: int = 0
 
     def improved(self, scores: dict[str, float]) -> bool:
         """Takes in an epoch's scores; True where it is the best so far, as the first always is."""
-        score = scores[self._recipe.monitor] * (-1 if self._recipe.monitor == "loss" else 1)
-        self._since_best, self._since_plateau = self._since_best + 1, self._since_plateau + 1
-        if score > self._plateau + 1e-4:  # Keras' min_delta for ReduceLROnPlateau
-            self._plateau, self._since_plateau = score, 0
-        elif self._recipe.plateau and self._since_plateau >= self._recipe.plateau:
-            self.halvings, self._since_plateau = self.halvings + 1, 0
-        if score > self._best or self._best == -math.inf:
-            self._best, self._since_best = score, 0
+        score = scores[self.recipe.monitor] * (-1 if self.recipe.monitor == "loss" else 1)
+        self.since_best, self.since_plateau = self.since_best + 1, self.since_plateau + 1
+        if score > self.plateau + 1e-4:  # Keras' min_delta for ReduceLROnPlateau
+            self.plateau, self.since_plateau = score, 0
+        elif self.recipe.plateau and self.since_plateau >= self.recipe.plateau:
+            self.halvings, self.since_plateau = self.halvings + 1, 0
+        if score > self.best or self.best == -math.inf:
+            self.best, self.since_best = score, 0
             return True
         return False
 
     @property
     def stop(self) -> bool:
         """Whether early stopping ends the training here."""
-        return self._recipe.early_stopping is not None and self._since_best >= self._recipe.early_stopping
+        return self.recipe.early_stopping is not None and self.since_best >= self.recipe.early_stopping
 
 
-def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
-    """Trains the network from its present weights and validates after every epoch.
+@dataclass
+class Course:
+    """How far a training is: what its next epochs follow from, beside the optimizer's moments."""
+
+    rng: np.random.Generator
+    watch: Watch
+    history: list[dict[str, float]] = field(default_factory=list)
+    last: Epoch | None = None
+    best: Epoch | None = None
+
+    @classmethod
+    def begun(cls, trainer: "Trainer", seed: int, state: State) -> "Course":
+        """From the network's present weights, or, where a state was kept, on from there."""
+        trainer.optimizer.reset()
+        course = cls(np.random.default_rng(seed), Watch(trainer.recipe))
+        if found := state.read():
+            progress, tensors = found
+            course.rng.bit_generator.state = progress["rng"]
+            course.watch = Watch(trainer.recipe, **progress["watch"])
+            course.history = progress["history"]
+            course.last = _epoch("last", progress["last"], tensors)
+            course.best = course.last if progress["best"] == progress["last"] else _epoch(
+                "best", progress["best"], tensors)
+            trainer.network.load(course.last.weights)
+            for number, variable in enumerate(trainer.optimizer.state):
+                variable.assign(tensors[f"optimizer/{number}"])
+        return course
+
+    def keep(self, trainer: "Trainer", state: State) -> None:
+        """Writes all of it, the optimizer's moments too."""
+        assert self.last is not None
+        assert self.best is not None
+        tensors: Tensors = {f"optimizer/{number}": variable.numpy()
+                            for number, variable in enumerate(trainer.optimizer.state)}
+        for name, epoch in (("last", self.last), ("best", self.best)):
+            if name == "last" or epoch is not self.last:
+                tensors |= {f"{name}/{key}": values for key, values in epoch.weights.items()}
+                tensors[f"{name} logit"] = epoch.logit
+        watch = {key: value for key, value in vars(self.watch).items() if key != "recipe"}
+        state.keep({"rng": self.rng.bit_generator.state, "watch": watch, "history": self.history,
+                    "last": self.last.number, "best": self.best.number}, tensors)
+
+
+def _epoch(name: str, number: int, tensors: Tensors) -> Epoch:
+    weights = {key.removeprefix(f"{name}/"): values for key, values in tensors.items() if key.startswith(f"{name}/")}
+    return Epoch(number, weights, tensors[f"{name} logit"])
+
+
+def fit(trainer: Trainer, task: Task, seed: int, state: State) -> Fitted:
+    """Trains the network from its present weights, or on from what was kept, and validates after every epoch.
 
     Raises DivergedError where the loss or a validation logit is not finite.
     """
     recipe, network = trainer.recipe, trainer.network
-    trainer.optimizer.reset()
-    rng = np.random.default_rng(seed)
+    course = Course.begun(trainer, seed, state)
     per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(task.train) / recipe.batch_size)
     total = recipe.epochs * per_epoch
     dump = network.dump_head if trainer.head_only else network.dump
-    watch = Watch(recipe)
-    best: Epoch | None = None
-    history: list[dict[str, float]] = []
+    done = len(course.history)
+    if done:
+        say(f"{task.name}: goes on after epoch {done}")
 
     def rate_at(step: int) -> float:
-        return recipe.learning_rate * 0.5**watch.halvings * schedule(step, total, recipe)
+        return recipe.learning_rate * 0.5**course.watch.halvings * schedule(step, total, recipe)
 
-    with progress(task.name, total) as advance:
-        for number in range(1, recipe.epochs + 1):
+    with progress(task.name, total, done * per_epoch) as advance:
+        for number in range(done + 1, recipe.epochs + 1):
+            if course.watch.stop:
+                break
             where = f"{task.name}, epoch {number}"
             losses: list[Any] = []
-            for step, batches in enumerate(_steps(recipe, task, rng), start=(number - 1) * per_epoch):
+            for step, batches in enumerate(_steps(recipe, task, course.rng), start=(number - 1) * per_epoch):
                 rate = rate_at(step)
                 losses.append(trainer.step(batches, task, rate, (seed, step * recipe.accumulate)) if batches else
                               trainer.step_of_all(task, rate))
@@ -209,18 +261,18 @@ def fit(trainer: Trainer, task: Task, seed: int) -> Fitted:
             if task.monitor is not task.valid:
                 _, monitored = _validate(network, task, task.monitor)
                 row |= {f"inner_{name}": value for name, value in monitored.items()}
-            history.append(row)
+            course.history.append(row)
+            course.last = Epoch(number, dump(), logit)
+            if course.watch.improved(monitored):
+                course.best = course.last
+            course.keep(trainer, state)
             say(f"{task.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
                 f"valid AUC {valid['auc']:.4f}  accuracy {valid['accuracy']:.4f}  F1 {valid['f1']:.4f}")
-            if watch.improved(monitored):
-                best = Epoch(number, dump(), logit)
-            if watch.stop:
-                break
-    assert best is not None
-    last = best if best.number == number else Epoch(number, dump(), logit)
-    table = pd.DataFrame(history)
-    table["best"] = np.where(table.epoch == best.number, 1, 0)
-    return Fitted(table, last, best)
+    assert course.last is not None
+    assert course.best is not None
+    table = pd.DataFrame(course.history)
+    table["best"] = np.where(table.epoch == course.best.number, 1, 0)
+    return Fitted(table, course.last, course.best)
 
 
 def _steps(recipe: Training, task: Task, rng: np.random.Generator) -> list[list[Batch]]:

@@ -7,6 +7,7 @@ import traceback
 import typer
 
 from pipeline.errors import UserError
+from pipeline.interrupts import Terminated
 
 NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint")
 
@@ -27,6 +28,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Terminated:
+        sys.exit(143)
     except Exception:  # noqa: BLE001, a bug is the one thing that shows a traceback
         traceback.print_exc()
         print("this is a bug in the pipeline, not in your input; please report it with the lines above",

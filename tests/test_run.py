@@ -1,15 +1,17 @@
 """The whole run on a tiny competition, by the real command: what it leaves behind and what a rerun does."""
 
+import itertools
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import checkpoint, jobs, storage
+from pipeline import checkpoint, jobs, storage, training
 from pipeline.run import FitCell, Run
 from pipeline.tokens import SPECIAL
 from tests.conftest import CHARACTERS, TINY, Command
@@ -185,15 +187,46 @@ def test_stage1_that_cannot_move_the_encoder_is_refused(project: Path, stages: C
     assert "did not move" in result.err
 
 
-def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Command) -> None:
-    published = ["--set", "folds.method=plain", "--set", "tokens.batches=random", "--set", "head.masked=false",
-                 "--set", "head.attention_activation=softmax"]
+def as_published() -> list[str]:
+    """Options that make the toy's recipe the published one."""
+    options = ["folds.method=plain", "tokens.batches=random", "head.masked=false", "head.attention_activation=softmax",
+               "stage1.hand_on=best", "stage2.encoder_dropout=true"]
     for stage in ("stage1", "stage2"):
-        published += [part for key, value in {
+        options += [f"{stage}.{key}={value}" for key, value in {
             "epochs": "5", "batch_size": "8", "optimizer": "adam", "weight_decay": "0", "warmup": "0",
             "decay": "none", "monitor": "accuracy", "early_stopping": "3", "plateau": "2", "clip_norm": "0",
-        }.items() for part in ("--set", f"{stage}.{key}={value}")]
-    published += ["--set", "stage1.hand_on=best", "--set", "stage2.encoder_dropout=true"]
+        }.items()]
+    return [part for option in options for part in ("--set", option)]
+
+
+@pytest.mark.parametrize("options", [["--set", "stage1.epochs=3"], as_published()], ids=["ours", "published"])
+def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
+        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+    validate, validations = training._validate, itertools.count(1)
+
+    def killed(*arguments: Any) -> Any:
+        if next(validations) == 2:
+            raise KeyboardInterrupt
+        return validate(*arguments)
+
+    for stage in ("stage1", "stage2"):
+        assert stages(stage, CONFIG, "--fold", "0", "--run", "whole", *options).code == 0
+        validations = itertools.count(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_validate", killed)
+            assert stages(stage, CONFIG, "--fold", "0", *options).code == 130
+        assert not Path(f"models/toy/{stage}/fold_0").exists()
+        again = stages(stage, CONFIG, "--fold", "0", *options)
+        assert f"{stage} fold 0: goes on after epoch 1" in again.out
+        whole, resumed = (Path(f"models/{run}/{stage}/fold_0") for run in ("whole", "toy"))
+        for path in whole.iterdir():
+            if path.name != "DONE.json":
+                assert path.read_bytes() == (resumed / path.name).read_bytes(), path
+        assert not Path(f"models/toy/{stage}/.fold_0.state.safetensors").exists()
+
+
+def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Command) -> None:
+    published = as_published()
     for stage in ("stage1", "stage2", "report"):
         folds = ["--fold", "0"] if stage != "report" else []
         result = stages(stage, CONFIG, *folds, *published)
