@@ -10,6 +10,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 
+from pipeline.errors import OutOfMemoryError
+
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 logging.getLogger("tf_keras").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module=r"(tf_keras|tensorflow|keras_.*)(\..*)?")
@@ -37,7 +39,7 @@ with _quiet_stderr():
 # Keras' default dropout draws from a process-wide counter under XLA: a fold would depend on what ran before it.
 keras.backend.experimental.enable_tf_random_generator()
 
-__all__ = ["SeqSelfAttention", "keras", "keras_bert", "tf", "use_threads"]
+__all__ = ["SeqSelfAttention", "keras", "keras_bert", "memory_told", "tf", "use_threads"]
 
 
 def use_threads(count: int) -> None:
@@ -46,3 +48,13 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     with _quiet_stderr():
         tf.constant(0)  # starts the runtime, whose notes come now
+
+
+@contextlib.contextmanager
+def memory_told(name: str, step: str, key: str) -> Iterator[None]:
+    """Turns a refused allocation into an OutOfMemoryError that says what a step held and which key to halve."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise OutOfMemoryError(f"{name}: memory ran out in a step of {step}; halve {key} (a batch can also be taken in "
+                               f"parts: accumulate), or fit fewer folds at a time: hardware.jobs=1") from None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import cells, features, folds, metrics, storage
-from pipeline.backend import use_threads
+from pipeline.backend import memory_told, use_threads
 from pipeline.batches import Ints, Plan
 from pipeline.checkpoint import Tensors
 from pipeline.config import Training, caches_features
@@ -35,7 +35,8 @@ def start_stage1(run: Run) -> FitCell:
         tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
         task = setup.task("stage1", fold, setup.tokens)
-        fitted = fit(trainer, task, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
+        with memory_told(task.name, f"{recipe.batch_size} rows, {setup.shape}", "stage1.batch_size"):
+            fitted = fit(trainer, task, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
         _all_moved(tensors, fitted.last.weights, task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
@@ -66,7 +67,8 @@ def start_stage2(run: Run) -> FitCell:
         rows = setup.features(fold) if cached else setup.tokens
         task = setup.task("stage2", fold, rows)
         _reproduces(setup, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
-        fitted = fit(trainer, task, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
+        with memory_told(task.name, f"{setup.predict_size} rows, {setup.shape}", "hardware.predict_batch"):
+            fitted = fit(trainer, task, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
         _none_moved(weights, network.dump(), task.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
@@ -97,6 +99,11 @@ class Setup:
                                     bert.hidden)
         else:
             self.predict_size = run.config.stage1.batch_size  # as published: there a score depends on its batch
+
+    @property
+    def shape(self) -> str:
+        """How long a sequence is, in words."""
+        return f"{self.plan.slots} in {self.plan.width} tokens" if self.plan.width else "padded to the longest"
 
     def task(self, stage: str, fold: int, source: RowSource) -> Task:
         """What a cell trains and validates on."""

@@ -30,8 +30,9 @@ def read_done(folder: Path) -> dict[str, Any] | None:
     """The cell's DONE.json where every file it names has its hash, else None."""
     try:
         done = storage.read_json(folder / "DONE.json")
-        intact = all(storage.sha256(folder / name) == digest for name, digest in done["files"].items())
-        return done if intact and isinstance(done["identity"], dict) else None
+        inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])
+        intact = inside and all(storage.sha256(folder / name) == digest for name, digest in done["files"].items())
+        return done if intact and done["files"] and isinstance(done["identity"], dict) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -48,6 +48,7 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
         storage.make_room(kept.parent, room - needed)
         with storage.publishing(kept) as building:
             vectors = np.lib.format.open_memmap(building / FILE, "w+", np.float32, (int(ends[-1]), network.bert.hidden))
+            storage.allocate(building / FILE)
             _encode(network, table, plan, size, starts, vectors)
             vectors.flush()
             storage.write(building / "DONE.json", {"identity": {}, "files": {FILE: storage.sha256(building / FILE)}})

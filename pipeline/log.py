@@ -12,10 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pipeline import storage
+
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _log = logging.getLogger("run")
 _log.setLevel(logging.INFO)
 _log.propagate = False
+logging.raiseExceptions = False  # a full disk must not put a traceback after every line
 
 
 _parent: Any = None  # where another process started this one: its queue
@@ -33,8 +36,9 @@ def say(line: str) -> None:
 
 def keep_log(path: Path) -> None:
     """From now on every line also goes to this file, with the time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    with storage.disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     _log.handlers[:] = [handler]
 

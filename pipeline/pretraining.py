@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import cells, checkpoint, masking, storage
-from pipeline.backend import tf, use_threads
+from pipeline.backend import memory_told, tf, use_threads
 from pipeline.batches import SLOTS, Batch, Ints, Plan
 from pipeline.checkpoint import MASKED_LM, Tensors
 from pipeline.config import Pretrain
@@ -50,7 +50,8 @@ def start(run: Run) -> FitCell:
         rows = corpus.training_rows(None if fold == storage.ALL_FOLDS else fold)
         task = Task(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
         kept = State(run.paths.cell("pretrain", fold), run.identity("pretrain", fold))
-        history = trainer.fit(task, weights, kept)
+        with memory_told(name, f"{recipe.batch_tokens} tokens", "pretrain.batch_tokens"):
+            history = trainer.fit(task, weights, kept)
         files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, task, base.vocab)}
         trained = model.dump()
         files["huggingface"] = functools.partial(

@@ -34,6 +34,7 @@ class Run:
     config: Config
     tables: Competition | None
     dealt: FoldOfRow | None
+    inputs: storage.Inputs
 
     @property
     def competition(self) -> Competition:
@@ -127,12 +128,16 @@ class Run:
 
     def _kept_threads(self, key: str, best: int) -> int:
         path = self.paths.models / "run.json"
-        known = storage.read_json(path) if path.exists() else {}
+        try:
+            known = dict(storage.read_json(path)) if path.exists() else {}
+            kept = int(known.get(key, 0))
+        except (ValueError, TypeError):
+            raise MismatchError(f"{path}: damaged; it holds the number of threads that this run's cells are made with: "
+                                f"go on under a new name: --run NEW --from {self.config.name}") from None
         wanted = self.config.hardware.threads_per_cell
-        if key not in known:
-            known[key] = wanted or best
+        if not kept:
+            kept = known[key] = wanted or best
             storage.write(path, known)
-        kept = int(known[key])
         if wanted not in (0, kept):
             raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
                                 f"hardware.threads_per_cell = {wanted}; give the other count another --run")
@@ -233,7 +238,7 @@ class Run:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets what a run is made of, and works out the rest."""
-        return Run, (self.config, self.tables, self.dealt)
+        return Run, (self.config, self.tables, self.dealt, self.inputs)
 
     def discard(self, stage: str) -> None:
         """Deletes the cells of a stage and of the stages that are built on it."""
@@ -273,6 +278,7 @@ def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[
     fit = start(run)
 
     def fit_and_publish(fold: int) -> None:
+        run.inputs.verify()
         identity = run.identity(stage, fold)
         cells.publish(run.paths.cell(stage, fold), identity, fit(fold),
                       cells.provenance(run.cell_threads(stage)))
@@ -280,12 +286,26 @@ def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[
     return fit_and_publish
 
 
-def prepare(config: Config, tables: Competition | None) -> Run:
+def prepare(config: Config, tables: Competition | None, inputs: storage.Inputs) -> Run:
     """Deals the folds of validated tables (None: a run without), or reads those the run has. Writes nothing.
+
+    inputs: the files of ``input_paths`` as they stood before the tables were read.
 
     Raises UserError where the rows cannot be dealt and MismatchError where kept folds are of other rows or settings.
     """
-    return Run(config, tables, _folds(config, tables) if tables else None)
+    return Run(config, tables, _folds(config, tables) if tables else None, inputs)
+
+
+def input_paths(config: Config) -> list[Path]:
+    """Every file and folder that the configuration names for reading."""
+    names: list[str | None] = [config.folds.dev, config.folds.file, config.bert.checkpoint]
+    if config.data:
+        names += [config.data.train, config.data.test, config.data.sample_submission]
+    if config.bert.random:
+        names.append(config.bert.random.vocab)
+    if config.pretrain:
+        names += config.pretrain.files
+    return [Path(name) for name in names if name]
 
 
 def _fold_source(config: Config, tables: Competition) -> Identity:

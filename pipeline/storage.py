@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from pipeline.errors import DiskError, LockedError
+from pipeline.errors import DiskError, LockedError, MismatchError
 
 ALL_FOLDS = -1  # the number of a cell that serves every fold
 
@@ -64,7 +64,7 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
     Raises DiskError; the old file, if any, is then untouched.
     """
     temporary = path.with_name(f".{path.name}.writing")
-    with _disk(path):
+    with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".safetensors":
             save_file({name: np.asarray(values, order="C") for name, values in content.items()}, temporary, notes)
@@ -79,6 +79,39 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
         _to_disk(temporary)
         temporary.replace(path)
         _to_disk(path.parent)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files as they stood when they were about to be read: size, time of change and inode of each."""
+
+    states: dict[str, tuple[int, int, int] | None]
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> "Inputs":
+        """Files, and the files in folders; one that is not there is remembered as such."""
+        files: list[Path] = []
+        for path in paths:
+            try:
+                files += sorted(path.iterdir())
+            except OSError:  # a file, or nothing that can be listed
+                files.append(path)
+        return cls({str(file): _state(file) for file in files})
+
+    def verify(self) -> None:
+        """Raises MismatchError where a file is another than it was."""
+        changed = [name for name, state in self.states.items() if _state(Path(name)) != state]
+        if changed:
+            raise MismatchError(*(f"{name}: was changed while the run was going on; put it back and run again, or go "
+                                  f"on with the new one under a new name: --run NEW" for name in changed))
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -120,11 +153,14 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 def publishing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes ``folder``'s place when the block ends without an exception."""
     building = folder.with_name(f".{folder.name}.building")
-    with _disk(folder):
+    with disk(folder):
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-    yield building
-    with _disk(folder):
+        try:
+            yield building
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
         remove(folder)
         building.replace(folder)
         _to_disk(folder.parent)
@@ -137,6 +173,19 @@ def remove(folder: Path) -> None:
         shutil.rmtree(leaving, ignore_errors=True)
         folder.replace(leaving)
         shutil.rmtree(leaving)
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Raises DiskError where fewer than ``needed`` bytes are free for a folder that is to be made."""
+    there = next(parent for parent in folder.absolute().parents if parent.exists())
+    if (free := shutil.disk_usage(there).free) < needed:
+        raise DiskError(f"{folder}: {what} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free there")
+
+
+def allocate(path: Path) -> None:
+    """Gives a sparse file all of its bytes: writing to it through memory then cannot fail. Raises OSError."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def make_room(folder: Path, room: int) -> None:
@@ -154,7 +203,7 @@ def make_room(folder: Path, room: int) -> None:
 def lock(paths: Paths) -> Iterator[None]:
     """Holds the run for this process; the lock ends with the process, whatever ends it. Raises LockedError."""
     path = paths.models / ".lock"
-    with _disk(path):
+    with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     with file:
@@ -171,7 +220,8 @@ def lock(paths: Paths) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
+def disk(path: Path) -> Iterator[None]:
+    """Turns what the system says of a failing write into a DiskError about the path."""
     try:
         yield
     except OSError as error:

@@ -7,4 +7,9 @@ if __name__ == "__main__":
     interrupts.end_within()
     from stages.command import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code in (130, 143):
+            interrupts.leave(end.code)
+        raise

@@ -26,7 +26,8 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
     settings = config.load(path, overrides, name)
-    return run.prepare(settings, _tables(settings))
+    inputs = storage.Inputs.of(run.input_paths(settings))
+    return run.prepare(settings, _tables(settings), inputs)
 
 
 @contextlib.contextmanager
@@ -37,6 +38,7 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
     paths = storage.Paths(settings.name)
     if redo not in (None, "folds", *CELLS):
         raise UserError(f"--redo {redo}: must be folds, {', '.join(CELLS)}")
+    inputs = storage.Inputs.of(run.input_paths(settings))
     tables = _tables(settings)  # wrong input is told before anything is written
     with storage.lock(paths):
         log.keep_log(paths.models / "run.log")
@@ -45,7 +47,7 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
                 storage.remove(paths.models / stage)
             for kept in (paths.folds, paths.folds.with_suffix(".json")):
                 kept.unlink(missing_ok=True)
-        work = run.prepare(settings, tables)
+        work = run.prepare(settings, tables, inputs)
         if redo in CELLS:
             work.discard(redo)
         run.keep(work)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import checkpoint, jobs, storage, training
+from pipeline import bert_stages, checkpoint, jobs, storage, training
+from pipeline.backend import tf
 from pipeline.run import FitCell, Run
 from pipeline.tokens import SPECIAL
 from tests.conftest import CHARACTERS, TINY, Command
@@ -332,3 +333,51 @@ def killed(work: Run) -> FitCell:
 @pytest.mark.parametrize(("cells", "cores", "threads"), [(5, 2, 2), (4, 2, 1), (1, 16, 16), (5, 16, 3), (5, 5, 1)])
 def test_threads_a_cell_make_the_whole_run_short(cells: int, cores: int, threads: int) -> None:
     assert jobs.best_threads(cells, cores) == threads
+
+
+def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, stages: Command,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(training.Trainer, "step", refused)
+    result = stages("stage1", CONFIG, "--fold", "1")
+    assert result.code == 6
+    assert len(result.lines) == 1
+    assert "stage1 fold 1: memory ran out in a step of 8 rows, " in result.err
+    assert "halve stage1.batch_size" in result.err
+
+
+@pytest.mark.parametrize("name", ["data/train.csv", "data/bert/vocab.txt"])
+def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
+        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    fit = training.fit
+
+    def edits(*arguments: Any) -> Any:
+        fitted = fit(*arguments)
+        Path(name).write_bytes(Path(name).read_bytes() + b"\n")
+        return fitted
+
+    monkeypatch.setattr(bert_stages, "fit", edits)
+    result = stages("stage1", CONFIG, "--set", "hardware.jobs=1")
+    assert result.code == 4
+    assert result.lines == [f"{name}: was changed while the run was going on; put it back and run again, or go on with "
+                            f"the new one under a new name: --run NEW"]
+    assert [path.name for path in Path("models/toy/stage1").glob("fold_*")] == ["fold_0"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"threads_per_cell": "many"}'])
+def test_a_damaged_thread_count_is_refused(project: Path, stages: Command, content: str) -> None:
+    assert stages("baseline", CONFIG).code == 0
+    Path("models/toy/run.json").write_text(content)
+    result = stages("stage1", CONFIG)
+    assert result.code == (4 if content != "[]" else 0)
+
+
+def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    folder = Path("models/toy/baseline/fold_0")
+    done = storage.read_json(folder / "DONE.json")
+    for files in ({}, {"../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
+        storage.write(folder / "DONE.json", done | {"files": files})
+        assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
