@@ -222,6 +222,7 @@ class Run:
             say(f"{cells.cell_name(stage, fold)}: damaged or incomplete, made again")
         for fold in done:
             say(f"{cells.cell_name(stage, fold)}: done already")
+            cells.unfinished(self.paths.cell(stage, fold)).unlink(missing_ok=True)  # killed just before it was deleted
         self._compare_provenance(stage, done, strict)
         todo = [fold for fold in wanted if fold not in done]
         if not todo:

@@ -20,7 +20,8 @@ from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
 from pipeline.tokens import SPECIAL
-from tests.conftest import ROOT, TINY, Command, shell
+from tests.conftest import ROOT, Command, shell
+from tests.toy import TINY
 
 BERT = Path("bert")
 VOCAB = [*SPECIAL, *(f"t{number}" for number in range(TINY.vocab_size - len(SPECIAL)))]

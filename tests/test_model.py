@@ -20,7 +20,7 @@ from pipeline.heads import Head as HeadLayer
 from pipeline.network import Network
 from pipeline.tokens import TokenTable
 from pipeline.training import Task, Trainer
-from tests.conftest import TINY
+from tests.toy import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
 ALL = np.arange(len(LENGTHS))

@@ -23,7 +23,8 @@ from pipeline.errors import UserError
 from pipeline.masked_lm import MaskedLanguageModel
 from pipeline.tokens import SPECIAL
 from pipeline.words import word_starts
-from tests.conftest import CHARACTERS, TINY, Command, make_tables
+from tests.conftest import Command
+from tests.toy import CHARACTERS, TINY, make_tables
 
 VOCAB = [*SPECIAL, *CHARACTERS]
 TEXTS = ["服务员态度很好", "味道不错 真香", "good food here", "鱼肉" * 40, "a", "菜汤饭面香辣鲜嫩好差慢贵"]

@@ -15,7 +15,8 @@ from pipeline import bert_stages, checkpoint, jobs, storage, training
 from pipeline.backend import tf
 from pipeline.run import FitCell, Run
 from pipeline.tokens import SPECIAL
-from tests.conftest import CHARACTERS, TINY, Command
+from tests.conftest import Command
+from tests.toy import CHARACTERS, TINY
 
 CONFIG = "configs/toy.toml"
 
