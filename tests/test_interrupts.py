@@ -56,7 +56,7 @@ def ends(group: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "at_once"), [
-    (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGTERM, 143, 2)])
+    (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)])
 def test_an_interrupt_frees_the_run_and_keeps_the_epoch(project: Path, stages: Command, number: signal.Signals,
                                                         code: int, at_once: int) -> None:
     with training(project, "--set", f"hardware.jobs={at_once}") as process:

@@ -189,21 +189,23 @@ def test_stage1_that_cannot_move_the_encoder_is_refused(project: Path, stages: C
     assert "did not move" in result.err
 
 
-def as_published() -> list[str]:
+def as_published(epochs: int = 5) -> list[str]:
     """Options that make the toy's recipe the published one."""
     options = ["folds.method=plain", "tokens.batches=random", "head.masked=false", "head.attention_activation=softmax",
                "stage1.hand_on=best", "stage2.encoder_dropout=true"]
     for stage in ("stage1", "stage2"):
         options += [f"{stage}.{key}={value}" for key, value in {
-            "epochs": "5", "batch_size": "8", "optimizer": "adam", "weight_decay": "0", "warmup": "0",
+            "epochs": epochs, "batch_size": "8", "optimizer": "adam", "weight_decay": "0", "warmup": "0",
             "decay": "none", "monitor": "accuracy", "early_stopping": "3", "plateau": "2", "clip_norm": "0",
         }.items()]
     return [part for option in options for part in ("--set", option)]
 
 
-@pytest.mark.parametrize("options", [["--set", "stage1.epochs=3"], as_published()], ids=["ours", "published"])
+@pytest.mark.parametrize(("names", "options"), [(["stage1", "stage2"], []), (["stage1"], as_published(2))],
+                         ids=["ours", "published"])
 def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
-        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, names: list[str], options: list[str]
+        ) -> None:
     validate, validations = training._validate, itertools.count(1)
 
     def killed(*arguments: Any) -> Any:
@@ -211,7 +213,7 @@ def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
             raise KeyboardInterrupt
         return validate(*arguments)
 
-    for stage in ("stage1", "stage2"):
+    for stage in names:
         assert stages(stage, CONFIG, "--fold", "0", "--run", "whole", *options).code == 0
         validations = itertools.count(1)
         with monkeypatch.context() as patch:
@@ -371,7 +373,7 @@ def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
 def test_a_damaged_thread_count_is_refused(project: Path, stages: Command, content: str) -> None:
     assert stages("baseline", CONFIG).code == 0
     Path("models/toy/run.json").write_text(content)
-    result = stages("stage1", CONFIG)
+    result = stages("baseline", CONFIG, "--redo", "baseline")
     assert result.code == (4 if content != "[]" else 0)
 
 
