@@ -51,10 +51,10 @@ def use_threads(count: int) -> None:
 
 
 @contextlib.contextmanager
-def memory_told(name: str, step: str, key: str) -> Iterator[None]:
-    """Turns a refused allocation into an OutOfMemoryError that says what a step held and which key to halve."""
+def memory_told(name: str, step: str, advice: str) -> Iterator[None]:
+    """Turns a refused allocation into an OutOfMemoryError that says what a step held and which key to change."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise OutOfMemoryError(f"{name}: memory ran out in a step of {step}; halve {key} (a batch can also be taken in "
-                               f"parts: accumulate), or fit fewer folds at a time: hardware.jobs=1") from None
+        raise OutOfMemoryError(f"{name}: memory ran out in a step of {step}; {advice}, or fit fewer folds at a time: "
+                               f"hardware.jobs=1") from None

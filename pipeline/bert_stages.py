@@ -35,7 +35,8 @@ def start_stage1(run: Run) -> FitCell:
         tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
         task = setup.task("stage1", fold, setup.tokens)
-        with memory_told(task.name, f"{recipe.batch_size} rows, {setup.shape}", "stage1.batch_size"):
+        with memory_told(task.name, f"{recipe.batch_size} rows, {setup.shape}",
+                         "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
             fitted = fit(trainer, task, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
         _all_moved(tensors, fitted.last.weights, task.name)
         chosen = fitted.epoch(recipe.predict_with)
@@ -67,7 +68,7 @@ def start_stage2(run: Run) -> FitCell:
         rows = setup.features(fold) if cached else setup.tokens
         task = setup.task("stage2", fold, rows)
         _reproduces(setup, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
-        with memory_told(task.name, f"{setup.predict_size} rows, {setup.shape}", "hardware.predict_batch"):
+        with memory_told(task.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
             fitted = fit(trainer, task, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
         _none_moved(weights, network.dump(), task.name)
         chosen = fitted.epoch(recipe.predict_with)

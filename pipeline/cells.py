@@ -27,7 +27,7 @@ PACKAGES = ("tensorflow", "tf-keras", "keras-bert", "keras-self-attention", "num
 
 
 def read_done(folder: Path) -> dict[str, Any] | None:
-    """The cell's DONE.json where every file it names has its hash, else None."""
+    """The folder's DONE.json where it names files, all inside, and each has its hash; else None."""
     try:
         done = storage.read_json(folder / "DONE.json")
         inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])

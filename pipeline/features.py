@@ -51,7 +51,7 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
             storage.allocate(building / FILE)
             _encode(network, table, plan, size, starts, vectors)
             vectors.flush()
-            storage.write(building / "DONE.json", {"identity": {}, "files": {FILE: storage.sha256(building / FILE)}})
+            storage.write(building / "DONE.json", {"identity": {}, "files": cells.hashes(building)})
     vectors = np.load(kept / FILE, mmap_mode="r")
     os.utime(kept)
     if vectors.nbytes > budget * GIB:
@@ -62,5 +62,6 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
 def _encode(network: Network, table: TokenTable, plan: Plan, size: int, starts: Ints,
             vectors: npt.NDArray[np.float32]) -> None:
     for batch in plan.ordered(table.lengths, np.unique(table.first), size):
-        layout = lay_out(batch, starts, table.lengths)
-        vectors[layout.source[layout.real]] = network.vectors(*table.batch(batch))[layout.real]
+        layout = table.layout(batch)
+        place = starts[layout.row] + layout.position
+        vectors[place[layout.real]] = network.vectors(*table.placed(layout))[layout.real]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batches import Batch, lay_out
+from pipeline.batches import Batch
 from pipeline.corpus import Corpus
 from pipeline.tokens import TokenBatch
 
@@ -39,8 +39,8 @@ def mask(corpus: Corpus, batch: Batch, by: str, share: float, rng: np.random.Gen
     Of the chosen tokens 80 % become [MASK], 10 % any token and 10 % stay (BERT, https://arxiv.org/abs/1810.04805);
     whole words after https://arxiv.org/abs/1906.08101. Special tokens, spaces and padding are never chosen.
     """
-    seen = corpus.table.batch(batch)
-    layout = lay_out(batch, corpus.table.offsets[:-1], corpus.table.lengths)
+    layout = corpus.table.layout(batch)
+    seen = corpus.table.placed(layout)
     free = np.flatnonzero(layout.real & ~np.isin(seen.ids, corpus.special))
     begins = np.ones(len(free), bool) if by == "tokens" else corpus.begins[layout.source.ravel()[free]]
     # After a token that is never chosen a new word begins, whatever the segmentation says.

@@ -3,7 +3,10 @@
 from typing import Any
 
 from pipeline.backend import keras, tf
+from pipeline.checkpoint import Tensors
 from pipeline.config import Recipe
+
+STATE = "optimizer/"  # prefix of the optimizer's tensors in a kept state
 
 
 class Optimizer:
@@ -22,15 +25,19 @@ class Optimizer:
             self._keras = keras.optimizers.Adam(**options)
         self._keras.build(variables)
 
-    @property
-    def state(self) -> list[Any]:
-        """The variables that hold the step count and the moments."""
-        return list(self._keras.variables)
-
     def reset(self) -> None:
         """Forgets the moments and the step count."""
-        for variable in self.state:
+        for variable in self._keras.variables:
             variable.assign(tf.zeros_like(variable))
+
+    def dump(self) -> Tensors:
+        """The moments and the step count, named optimizer/<number>."""
+        return {f"{STATE}{number}": variable.numpy() for number, variable in enumerate(self._keras.variables)}
+
+    def load(self, tensors: Tensors) -> None:
+        """Sets them from what ``dump`` gave, which may stand among other tensors."""
+        for number, variable in enumerate(self._keras.variables):
+            variable.assign(tensors[f"{STATE}{number}"])
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the next steps."""
@@ -44,6 +51,14 @@ class Optimizer:
             norm = tf.sqrt(tf.tensordot(columns, columns, 1))
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         self._keras.apply_gradients(zip(gradients, self.moved, strict=True))
+
+
+def gradients(tape: Any, value: Any, variables: list[Any], slope: Any = None) -> list[Any]:
+    """The gradient of each variable, of its shape: a table's, which comes as rows, is made dense.
+
+    slope: what each element of ``value`` counts; None: 1.
+    """
+    return [tf.convert_to_tensor(one) for one in tape.gradient(value, variables, output_gradients=slope)]
 
 
 def schedule(step: int, total: int, recipe: Recipe) -> float:

@@ -20,7 +20,7 @@ from pipeline.errors import DivergedError, UserError
 from pipeline.log import Clock, progress, say
 from pipeline.masked_lm import MaskedLanguageModel
 from pipeline.masking import MaskedBatch
-from pipeline.optimizer import Optimizer, schedule
+from pipeline.optimizer import Optimizer, gradients, schedule
 from pipeline.run import FitCell, Run
 from pipeline.state import State
 
@@ -50,7 +50,7 @@ def start(run: Run) -> FitCell:
         rows = corpus.training_rows(None if fold == storage.ALL_FOLDS else fold)
         task = Task(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
         kept = State(run.paths.cell("pretrain", fold), run.identity("pretrain", fold))
-        with memory_told(name, f"{recipe.batch_tokens} tokens", "pretrain.batch_tokens"):
+        with memory_told(name, f"{recipe.batch_tokens} tokens", "halve pretrain.batch_tokens"):
             history = trainer.fit(task, weights, kept)
         files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, task, base.vocab)}
         trained = model.dump()
@@ -143,8 +143,7 @@ class Trainer:
         if found := kept.read():
             now, tensors = Progress(**found[0]), found[1]
             self._model.load(tensors)
-            for number, variable in enumerate(self._optimizer.state):
-                variable.assign(tensors[f"optimizer/{number}"])
+            self._optimizer.load(tensors)
             say(f"{task.name}: goes on after step {now.step:,}")
             return now
         self._model.load(weights)
@@ -154,8 +153,7 @@ class Trainer:
         return now
 
     def _state(self) -> Tensors:
-        return self._model.dump() | {f"optimizer/{number}": variable.numpy()
-                                     for number, variable in enumerate(self._optimizer.state)}
+        return self._model.dump() | self._optimizer.dump()
 
     def _take(self, task: Task, batch: Batch, step: int, rate: float) -> float:
         rng = np.random.default_rng([task.seed, step, 1])
@@ -187,8 +185,7 @@ class Trainer:
             logit = self._model.guess(seen, place, seed)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logit)
             loss = tf.reduce_sum(weight * each) / tf.maximum(tf.reduce_sum(weight), 1)
-        # A table's gradient comes as rows: dense, the optimizer treats it like any other.
-        self._optimizer.apply([tf.convert_to_tensor(one) for one in tape.gradient(loss, self._model.variables)])
+        self._optimizer.apply(gradients(tape, loss, self._model.variables))
         return loss
 
     def _evaluate(self, seen: Any, place: Any, target: Any, weight: Any) -> Any:

@@ -232,7 +232,7 @@ class Run:
             self.corpus  # noqa: B018, made before several processes read it
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
         if at_once > 1:
-            say(f"{stage}: {at_once} folds at a time, {self.threads} threads each")
+            say(f"{stage}: {at_once} folds at a time, {self.cell_threads(stage)} threads each")
         jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
         if stage == "pretrain":
             storage.remove(self.paths.corpus)

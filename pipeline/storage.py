@@ -175,13 +175,6 @@ def remove(folder: Path) -> None:
         shutil.rmtree(leaving)
 
 
-def require_room(folder: Path, needed: int, what: str) -> None:
-    """Raises DiskError where fewer than ``needed`` bytes are free for a folder that is to be made."""
-    there = next(parent for parent in folder.absolute().parents if parent.exists())
-    if (free := shutil.disk_usage(there).free) < needed:
-        raise DiskError(f"{folder}: {what} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free there")
-
-
 def allocate(path: Path) -> None:
     """Gives a sparse file all of its bytes: writing to it through memory then cannot fail. Raises OSError."""
     with path.open("r+b") as file:

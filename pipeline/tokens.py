@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from pipeline.batches import Batch, lay_out
+from pipeline.batches import Batch, Layout, lay_out
 from pipeline.competition import text_columns
 from pipeline.config import Tokens
 from pipeline.words import word_starts
@@ -56,7 +56,14 @@ class TokenTable:
 
     def batch(self, batch: Batch) -> TokenBatch:
         """The rows of a batch, laid out in its bins."""
-        layout = lay_out(batch, self.offsets[:-1], self.lengths)
+        return self.placed(self.layout(batch))
+
+    def layout(self, batch: Batch) -> Layout:
+        """Where the tokens of a batch's rows lie."""
+        return lay_out(batch, self.offsets[:-1], self.lengths)
+
+    def placed(self, layout: Layout) -> TokenBatch:
+        """The tokens of a layout."""
         ids = np.where(layout.real, self.ids[layout.source], 0).astype(np.int32)
         segments = (layout.real & (layout.position >= self.second[layout.row])).astype(np.int32)
         return TokenBatch(ids, segments, layout.position, layout.member)

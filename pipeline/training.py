@@ -17,7 +17,7 @@ from pipeline.errors import DivergedError
 from pipeline.log import progress, say
 from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
-from pipeline.optimizer import Optimizer, schedule
+from pipeline.optimizer import Optimizer, gradients, schedule
 from pipeline.state import State
 
 CHECK_EVERY = 50  # steps between looks at the loss
@@ -122,27 +122,25 @@ class Trainer:
         return self.network.logit_of_tokens(ids, segments, position, member, dropout)
 
     def _train_step(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> Any:
-        loss, gradients = self._gradients(inputs, label, weight, seed)
-        self.optimizer.apply(gradients)
+        loss, found = self._gradients(inputs, label, weight, seed)
+        self.optimizer.apply(found)
         return loss
 
     def _gradients(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
             loss = LOSSES[self.recipe.loss](label, self._logit(inputs, seed), weight)
-        # A table's gradient comes as rows: dense, the optimizer treats it like any other.
-        return loss, [tf.convert_to_tensor(one) for one in tape.gradient(loss, self.variables)]
+        return loss, gradients(tape, loss, self.variables)
 
     def _weighted(self, total: list[Any], share: Any, *batch: Any) -> tuple[Any, list[Any]]:
-        loss, gradients = self._gradients(*batch)
-        return share * loss, [one + share * part for one, part in zip(total, gradients, strict=True)]
+        loss, found = self._gradients(*batch)
+        return share * loss, [one + share * part for one, part in zip(total, found, strict=True)]
 
     def _part(self, total: list[Any], inputs: list[Any], slope: Any) -> list[Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
             logit = self._logit(inputs, None)
-        parts = tape.gradient(logit, self.variables, output_gradients=slope)
-        return [one + tf.convert_to_tensor(part) for one, part in zip(total, parts, strict=True)]
+        return [one + part for one, part in zip(total, gradients(tape, logit, self.variables, slope), strict=True)]
 
 
 @dataclass
@@ -199,16 +197,14 @@ class Course:
             course.best = course.last if progress["best"] == progress["last"] else _epoch(
                 "best", progress["best"], tensors)
             trainer.network.load(course.last.weights)
-            for number, variable in enumerate(trainer.optimizer.state):
-                variable.assign(tensors[f"optimizer/{number}"])
+            trainer.optimizer.load(tensors)
         return course
 
     def keep(self, trainer: "Trainer", state: State) -> None:
         """Writes all of it, the optimizer's moments too."""
         assert self.last is not None
         assert self.best is not None
-        tensors: Tensors = {f"optimizer/{number}": variable.numpy()
-                            for number, variable in enumerate(trainer.optimizer.state)}
+        tensors = trainer.optimizer.dump()
         for name, epoch in (("last", self.last), ("best", self.best)):
             if name == "last" or epoch is not self.last:
                 tensors |= {f"{name}/{key}": values for key, values in epoch.weights.items()}
