@@ -126,9 +126,9 @@ class Trainer:
                     if now.step % CHECK_EVERY == 0 and not math.isfinite(now.loss):
                         raise DivergedError(f"{task.name}, step {now.step}: the loss is not finite at learning rate "
                                             f"{rate:.2g}; lower pretrain.learning_rate")
-                    if pace.keep_now():
+                    if now.step % per_epoch and pace.keep_now():  # an epoch's end is kept below, with its row
                         kept.keep(asdict(now), self._state())
-                        done = now.step % per_epoch or per_epoch
+                        done = now.step % per_epoch
                         say(f"{task.name}  epoch {now.step / per_epoch:.2f}/{recipe.epochs}  "
                             f"loss {now.loss / done:.4f}  {pace.line(now.step)}")
                 now.history.append({"epoch": epoch + 1, "learning_rate": rate, "loss": now.loss / per_epoch}

@@ -213,27 +213,30 @@ def test_stage_0_learns_is_told_and_is_what_stage_1_starts_from(with_pretrain: P
     assert made_from
 
 
-def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(with_pretrain: Path, stages: Command,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "calls", "step"), [("_take", 9, 9), ("_held_out", 1, 6)],
+                         ids=["inside an epoch", "at its end"])
+def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
+        with_pretrain: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str, calls: int, step: int
+        ) -> None:
     assert stages("pretrain", "configs/toy.toml", "--run", "whole").code == 0
     monkeypatch.setattr(pretraining, "KEEP_EVERY", 0)
-    take, steps = pretraining.Trainer._take, itertools.count()
+    whole, made = getattr(pretraining.Trainer, name), itertools.count()
 
-    def killed(*arguments: object) -> float:
-        if next(steps) == 7:
+    def killed(*arguments: object) -> object:
+        if next(made) == calls:
             raise KeyboardInterrupt
-        return take(*arguments)  # type: ignore[arg-type]
+        return whole(*arguments)
 
-    monkeypatch.setattr(pretraining.Trainer, "_take", killed)
+    monkeypatch.setattr(pretraining.Trainer, name, killed)
     assert stages("pretrain", "configs/toy.toml").code == 130
     assert not Path("models/toy/pretrain/all_folds").exists()
     assert Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
-    monkeypatch.setattr(pretraining.Trainer, "_take", take)
+    monkeypatch.setattr(pretraining.Trainer, name, whole)
     again = stages("pretrain", "configs/toy.toml")
-    assert "goes on after step 7" in again.out
-    for name in ("huggingface/model.safetensors", "history.csv", "examples.csv"):
-        one, other = (Path("models") / run / "pretrain/all_folds" / name for run in ("whole", "toy"))
-        assert one.read_bytes() == other.read_bytes(), name
+    assert f"goes on after step {step}\n" in again.out
+    for file in ("huggingface/model.safetensors", "history.csv", "examples.csv"):
+        one, other = (Path("models") / run / "pretrain/all_folds" / file for run in ("whole", "toy"))
+        assert one.read_bytes() == other.read_bytes(), file
     assert not Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
 
 
