@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.opponents import SIZES, STAGE2_EPOCHS
 from benchmarks.sides import SIDES
-from pipeline import checkpoint, competition, config, jobs, tokens
+from pipeline import checkpoint, competition, config, large_pages, tokens
 
 ROWS = {"base": 192, "small": 1600}  # whole batches of 16 and of 64, so that no side pays for empty places
 STAGE2_ROWS = 640  # a fold's: 512 to train on, 128 to validate
@@ -90,7 +90,7 @@ def measure(side: str, stage: str, size: str, rows: Path) -> Result:
                str(threads)]
     count = len(json.loads(rows.read_text())["rows"])
     result: Result = {}
-    environment = jobs.with_large_pages() if side.startswith("project") else None  # as the command itself starts
+    environment = large_pages.environment() if side.startswith("project") else None  # as the command itself starts
     with contextlib.ExitStack() as stack:
         started = [stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                                         text=True, env=environment)) for _ in range(processes)]

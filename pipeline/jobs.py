@@ -1,4 +1,4 @@
-"""Cells in processes: how many at a time with how many threads each, and memory in large pages.
+"""Cells in processes: how many at a time, with how many threads each.
 
 How many run at a time never changes a number; the threads of each do, in last bits, so a run keeps their number.
 """
@@ -8,7 +8,6 @@ import functools
 import math
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,10 +16,9 @@ from typing import Any
 
 from pipeline import interrupts, log
 from pipeline.errors import OutOfMemoryError
+from pipeline.storage import GIB
 
 Act = Callable[[int], None]
-GIB = 2**30
-LARGE_PAGES = "glibc.malloc.hugetlb=1"  # https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables
 FORK_COST = 0.1  # what each thread beyond the first loses; about that on 2 cores, for a 4x256 encoder
 
 
@@ -108,21 +106,3 @@ def _free_memory() -> int:
             if line.startswith("MemAvailable:"):
                 return 1024 * int(line.split()[1])
     return 2**62
-
-
-def with_large_pages() -> dict[str, str]:
-    """The environment in which a new process's memory comes in pages of 2 MB, as far as Linux and glibc give them.
-
-    Products of large matrices are then a tenth to a fifth faster. What is set already stays.
-    """
-    asked = os.environ.get("GLIBC_TUNABLES", "")
-    if sys.platform != "linux" or LARGE_PAGES.partition("=")[0] in asked:
-        return dict(os.environ)
-    return os.environ | {"GLIBC_TUNABLES": ":".join(filter(None, [asked, LARGE_PAGES]))}
-
-
-def restart_with_large_pages() -> None:
-    """Starts this command again in that environment, unless it is in it: memory pages are settled at a start."""
-    environment = with_large_pages()
-    if environment != os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)

@@ -1,9 +1,9 @@
 """``python -m stages``: settles what must be settled before anything is imported, then runs stages/command.py."""
 
-from pipeline import interrupts, jobs
+from pipeline import interrupts, large_pages
 
 if __name__ == "__main__":
-    jobs.restart_with_large_pages()
+    large_pages.restart()
     interrupts.end_within()
     from stages.command import main
 
