@@ -4,7 +4,7 @@ supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] 
 
 lock_hash=$(sha256sum requirements.lock | cut -d' ' -f1)
 if [[ $(cat .venv/.installed 2>/dev/null) != "$lock_hash" ]]; then
-    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+    for candidate in "${PYTHON:-python3.11}" python3.11 python3.12 python3.13 python3; do
         if supported "$candidate"; then python=$candidate; break; fi
     done
     if [[ -z ${python:-} ]]; then

@@ -8,13 +8,17 @@
 #
 # Further options go to every stage, for example --run NAME or --set stage1.epochs=4.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 config=configs/example.toml fold=() only="" options=()
 while (($#)); do
     case $1 in
-        -h | --help) sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p}' "$0"; exit ;;
+        -h | --help) sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p}' "$here/run_all.sh"; exit ;;
         --fold) fold+=(--fold "${2:?--fold needs a number}"); shift 2 ;;
-        --stage) only=${2:?--stage needs a name}; shift 2 ;;
+        --stage)
+            only=${2:?--stage needs a name}; shift 2
+            if [[ ! $only =~ ^(check|folds|baseline|pretrain|stage1|stage2|submit|report)$ ]]; then
+                echo "run_all.sh: no stage $only; see ./run_all.sh --help" >&2; exit 2
+            fi ;;
         --set | --run) options+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
         -*) echo "run_all.sh: unknown option $1; see ./run_all.sh --help" >&2; exit 2 ;;
         *) config=$1; if [[ -e $1 ]]; then config=$(realpath -- "$1"); fi; shift ;;

@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from pipeline import cells
 from pipeline.competition import text_columns
+from pipeline.errors import UserError
 from pipeline.log import say
 from pipeline.metrics import auc
 from pipeline.run import FitCell, Run
@@ -19,17 +19,21 @@ def start(run: Run) -> FitCell:
 
     def fit_cell(fold: int) -> cells.Files:
         valid = run.fold_of_row == fold
-        model = make_pipeline(
-            TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
-                            sublinear_tf=True),
-            LogisticRegression(C=config.strength, max_iter=2000))
         texts, test_texts = (table[text_columns(table)].agg("\n".join, axis=1) for table in (train, test))
-        model.fit(texts[~valid], train.label[~valid])
-        logit = model.decision_function(texts[valid]).astype(np.float32)
+        ngrams = TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
+                                 sublinear_tf=True)
+        try:
+            vectors = ngrams.fit_transform(texts[~valid])
+        except ValueError as error:
+            raise UserError(f"baseline fold {fold}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
+                            f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
+        model = LogisticRegression(C=config.strength, max_iter=2000).fit(vectors, train.label[~valid])
+        logit, test_logit = (model.decision_function(ngrams.transform(rows)).astype(np.float32)
+                             for rows in (texts[valid], test_texts))
         label = train.label[valid].to_numpy()
         area = auc(label, logit)
         say(f"baseline fold {fold}  valid AUC {'undefined' if area is None else f'{area:.4f}'}")
         return {"oof.csv": task.oof_table(train.id[valid], run.fold_of_row[valid], label, logit),
-                "test.csv": task.test_table(test.id, model.decision_function(test_texts).astype(np.float32))}
+                "test.csv": task.test_table(test.id, test_logit)}
 
     return fit_cell

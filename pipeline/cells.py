@@ -32,7 +32,8 @@ def read_done(folder: Path) -> dict[str, Any] | None:
         done = storage.read_json(folder / "DONE.json")
         inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])
         intact = inside and all(storage.sha256(folder / name) == digest for name, digest in done["files"].items())
-        return done if intact and done["files"] and isinstance(done["identity"], dict) else None
+        meant = isinstance(done["identity"], dict) and isinstance(done.get("provenance", {}), dict)
+        return done if intact and done["files"] and meant else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

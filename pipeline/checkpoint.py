@@ -5,9 +5,10 @@ Tensors go by the names of Google's TF1 checkpoints, kernels as [in, out], whate
 
 import hashlib
 import json
+import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,19 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from pipeline import storage, tokens
+from pipeline import sources, storage, tokens
 from pipeline.config import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
 
 Tensors = dict[str, npt.NDArray[np.float32]]
+Stored = dict[str, npt.NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
 
+FLOATS = ("float32", "float16", "bfloat16", "float64")  # that weights may be stored as
+SIZES = {"vocab_size": 10_000_000, "hidden_size": 100_000, "num_hidden_layers": 1_000, "num_attention_heads": 1_000,
+         "intermediate_size": 1_000_000, "max_position_embeddings": 1_000_000, "type_vocab_size": 1_000}  # at most
+
+MOST_BYTES = 1_000_000  # of a checkpoint's configuration
 MASKED_LM = "cls/predictions/"  # prefix of the masked-language-model head's tensors
 
 ACTIVATIONS = {
@@ -95,24 +102,25 @@ def read(folder: Path) -> Checkpoint:
     if config and vocab and len(vocab) != config.vocab_size:
         problems.append(f"{folder / 'vocab.txt'}: must have one line a token, {config.vocab_size} as "
                         f"{config_path.name} says, got {len(vocab)}")
+    names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
+    problems += [line for name in names for line in sources.problems(name)]
     if problems or config is None:
         raise UserError(*problems)
     reader = _read_google if kind == "google" else _read_hugging_face
 
     def verified_tensors() -> Tensors:
         expected = expected_shapes(config)
-        if wrong := _compare(reader(weights, shapes_only=True)[0], expected, str(weights)):
+        if wrong := _compare(reader(weights)[0], expected, str(weights)):
             raise UserError(*wrong)
-        read = reader(weights)[1]
-        return {name: read[name] for name in expected}
+        return _floats(reader(weights, expected)[1], expected, weights)
 
     def masked_lm() -> Tensors:
-        shapes, read = reader(weights, part=MASKED_LM)
-        whole = all(shapes.get(name) == shape for name, shape in masked_lm_shapes(config).items())
-        return {name: read[name] for name in masked_lm_shapes(config)} if whole else {}
+        expected = masked_lm_shapes(config)
+        shapes, read = reader(weights, expected)
+        whole = all(shapes.get(name) == shape for name, shape in expected.items())
+        return _floats(read, expected, weights) if whole else {}
 
     digest = hashlib.sha256()
-    names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
     for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -143,6 +151,11 @@ def expected_shapes(config: BertConfig) -> Shapes:
             shapes[f"{prefix}/{name}/LayerNorm/gamma"] = (hidden,)
             shapes[f"{prefix}/{name}/LayerNorm/beta"] = (hidden,)
     return shapes
+
+
+def size(config: BertConfig) -> int:
+    """The number of the encoder's weights."""
+    return sum(math.prod(shape) for shape in expected_shapes(config).values())
 
 
 def masked_lm_shapes(config: BertConfig) -> Shapes:
@@ -215,10 +228,10 @@ def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
     Lines end at \\n only: Google's Chinese vocabulary holds tokens that other line splitters break.
     """
     try:
-        raw = path.read_bytes()
+        raw = sources.read(path)
         text = raw.decode("utf-8")
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}")
+    except UserError as error:
+        problems += error.problems
         return []
     except UnicodeDecodeError as error:
         problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
@@ -253,8 +266,8 @@ def _files(folder: Path) -> tuple[str, Path, Path]:
         raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
                         f"bert.checkpoint")
     indices = sorted(folder.glob("bert_model.ckpt*.index"))
-    google = bool(indices) and (folder / "bert_config.json").is_file()
-    hugging_face = (folder / "model.safetensors").is_file() and (folder / "config.json").is_file()
+    google = bool(indices) and (folder / "bert_config.json").exists()
+    hugging_face = (folder / "model.safetensors").exists() and (folder / "config.json").exists()
     if google and hugging_face:
         raise UserError(f"{folder}: holds a checkpoint in Google's and one in Hugging Face's format; keep one")
     if google and len(indices) > 1:
@@ -272,8 +285,11 @@ def _files(folder: Path) -> tuple[str, Path, Path]:
 
 def _config(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        raw = json.loads(sources.read(path, most=MOST_BYTES).decode("utf-8"))
+    except UserError as error:
+        problems += error.problems
+        return None
+    except (ValueError, RecursionError) as error:
         problems.append(f"{path}: not readable JSON: {error}")
         return None
     if not isinstance(raw, dict):
@@ -281,11 +297,10 @@ def _config(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
         return None
     before = len(problems)
     numbers: dict[str, int] = {}
-    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-                 "max_position_embeddings", "type_vocab_size"):
+    for name, most in SIZES.items():
         value = raw.get(name)
-        if type(value) is not int or value < 1:
-            problems.append(f"{path}: {name} must be a whole number above 0, got {value!r}")
+        if type(value) is not int or not 1 <= value <= most:
+            problems.append(f"{path}: {name} must be a whole number from 1 to {most:,}, got {value!r}")
         else:
             numbers[name] = value
     known = ACTIVATIONS[kind]
@@ -319,24 +334,39 @@ def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
     problems += other[:5]
     if len(other) > 5:
         problems.append(f"{where}: {len(other) - 5} more tensors have other shapes")
-    layers = {int(match[1]) for name in found if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
-    expected_layers = {int(match[1]) for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
+    layers = {match[1] for name in found if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
+    expected_layers = {match[1] for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
     if beyond := layers - expected_layers:
         problems.append(f"{where}: has {len(layers)} layers, num_hidden_layers leaves out {len(beyond)} of them")
     return problems
 
 
-def _read_hugging_face(path: Path, shapes_only: bool = False, part: str = "bert/") -> tuple[Shapes, Tensors]:
+def _floats(read: Stored, names: Iterable[str], where: Path) -> Tensors:
+    """The named tensors as float32. Raises UserError where one is of another kind, or holds what is no number."""
+    wrong = [f"{where}: {name} must be of {', '.join(FLOATS)}; got {read[name].dtype.name}"
+             for name in names if read[name].dtype.name not in FLOATS]
+    if not wrong:
+        with np.errstate(over="ignore"):
+            tensors = {name: read[name].astype(np.float32, copy=False) for name in names}
+        wrong = [f"{where}: {name} holds weights that are not finite in float32; the file is damaged, or its training "
+                 f"diverged" for name, values in tensors.items() if not np.isfinite(values).all()]
+    if wrong:
+        raise UserError(*wrong[:5])
+    return tensors
+
+
+def _read_hugging_face(path: Path, wanted: Collection[str] = ()) -> tuple[Shapes, Stored]:
+    """The shape of every tensor, and the wanted tensors that there are."""
     shapes: dict[str, tuple[int, ...]] = {}
-    read: Tensors = {}
+    read: Stored = {}
     try:
         with safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118, it is no dict
                 ours, transpose = _from_hugging_face(name)
                 stored = tuple(file.get_slice(name).get_shape())
                 shapes[ours] = stored[::-1] if transpose else stored
-                if not shapes_only and ours.startswith(part):
-                    values = file.get_tensor(name).astype(np.float32)
+                if ours in wanted:
+                    values = file.get_tensor(name)
                     read[ours] = np.ascontiguousarray(values.T) if transpose else values
     except (SafetensorError, OSError, TypeError) as error:
         raise UserError(f"{path}: not a readable safetensors file: {error}") from None
@@ -366,15 +396,13 @@ def _to_hugging_face(name: str) -> tuple[str, bool]:
     return theirs, name.endswith("/kernel")
 
 
-def _read_google(prefix: Path, shapes_only: bool = False, part: str = "bert/") -> tuple[Shapes, Tensors]:
+def _read_google(prefix: Path, wanted: Collection[str] = ()) -> tuple[Shapes, Stored]:
     from pipeline import tf_checkpoint  # imports TensorFlow
 
     stored = tf_checkpoint.shapes(prefix)
     ours = {name: _from_tf2(name) for name in stored}
     shapes = {ours[name]: _flat(ours[name], shape) for name, shape in stored.items()}
-    wanted = {} if shapes_only else {name: new for name, new in ours.items() if new.startswith(part)
-                                     and not re.search(r"/(adam_[mv]|pooler)\b", new)}
-    read = tf_checkpoint.read(prefix, wanted)
+    read = tf_checkpoint.read(prefix, {name: new for name, new in ours.items() if new in wanted})
     return shapes, {name: values.reshape(shapes[name]) for name, values in read.items()}
 
 
@@ -384,7 +412,7 @@ def _from_tf2(name: str) -> str:
     The TF2 model garden numbers layers in order of creation: word, position and type embeddings, LayerNorm, then
     the encoder's layers. Names as in keras-hub's tools/checkpoint_conversion/convert_bert.py.
     """
-    match = re.fullmatch(r"(?:model|encoder)/layer_with_weights-(\d+)/(.+)/\.ATTRIBUTES/VARIABLE_VALUE", name)
+    match = re.fullmatch(r"(?:model|encoder)/layer_with_weights-(\d{1,4})/(.+)/\.ATTRIBUTES/VARIABLE_VALUE", name)
     if not match:
         return name
     number, rest = int(match[1]), match[2]

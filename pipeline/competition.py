@@ -3,7 +3,7 @@
 import codecs
 import csv
 import hashlib
-import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline import sources
 from pipeline.config import Config, Data
 from pipeline.errors import UserError
 from pipeline.tasks import Binary
 
 SHOWN = 5  # problems of one kind that are told one by one; the rest are counted
+LONGEST_FIELD = 1_000_000  # characters: a longer one is rows that a quote has swallowed
+MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,17 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
     if not rows:
         raise UserError(f"{path}: is empty; it must have a header line")
     header, body = rows[0], rows[1:]
+    if len(header) > MOST_COLUMNS:
+        raise UserError(f"{path}: must have at most {MOST_COLUMNS:,} columns, got {len(header):,}; is it the right "
+                        f"file, and data.separator what stands between its fields?")
     problems = []
     if len(header) == 1:
         body = [row or [""] for row in body]  # an empty line of a one-column file is an empty text: ids must not shift
         if (other := "\t" if delimiter == "," else ",") in header[0]:
             raise UserError(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
                             f"but {_named(other)}; set data.separator")
-    problems += [f"{path}: column {name!r} stands twice in the header"
-                 for name in dict.fromkeys(header) if header.count(name) > 1]
+    problems += _shortened(path, [f": column {name!r} stands twice in the header"
+                                  for name, count in Counter(header).items() if count > 1], "columns")
     ragged = [(line, len(row)) for line, row in zip(lines[1:], body, strict=True) if len(row) != len(header)]
     problems += _shortened(path, [f", line {line}: must have {len(header)} fields as the header has, got {count}"
                             for line, count in ragged])
@@ -110,14 +116,8 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True) -> pd.
 
 def _decode(path: Path) -> str:
     try:
-        if path.stat() and not path.is_file():
-            raise UserError(f"{path}: must be a file")
-        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        raw = sources.read(path).removeprefix(codecs.BOM_UTF8)
         text = raw.decode("utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; put it there, or link the folder that holds it") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
@@ -130,7 +130,7 @@ def _decode(path: Path) -> str:
 
 def _parse(path: Path, text: str, delimiter: str, quoting: bool) -> tuple[list[list[str]], list[int]]:
     """The fields of every row, and the line on which it begins."""
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True,
                         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
     rows, lines, begins = [], [], 1
@@ -220,10 +220,10 @@ def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame
     return sample
 
 
-def _shortened(path: object, problems: list[str]) -> list[str]:
+def _shortened(path: object, problems: list[str], kind: str = "rows") -> list[str]:
     """The first few problems of one kind, each behind the file it is about, and how many more there are."""
     told = [f"{path}{problem}" for problem in problems[:SHOWN]]
-    return told + [f"{path}: {len(problems) - SHOWN} more rows like that"] * (len(problems) > SHOWN)
+    return told + [f"{path}: {len(problems) - SHOWN} more {kind} like that"] * (len(problems) > SHOWN)
 
 
 def _named(delimiter: str) -> str:

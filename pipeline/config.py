@@ -5,6 +5,7 @@ All wrong keys and values of a file are reported at once. Paths are relative to 
 
 import difflib
 import re
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,10 +23,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pipeline import sources
 from pipeline.errors import UserError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+NAME_RULE = "must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit"
+MOST_BYTES = 100_000  # of a file of settings
+MOST_DOTS = 500  # on a line: the time and memory that a dotted key takes to read grow with the square of its parts
+SHOWN = 20  # problems that are told; the rest are counted
 
+MOST = 2**20  # of what is counted: more than any run holds, and too few to overflow an array's size
 STAGES = ("baseline", "stage1", "stage2")  # those that predict
 CELLS = ("pretrain", *STAGES)  # those that leave cells
 
@@ -33,7 +40,8 @@ CELLS = ("pretrain", *STAGES)  # those that leave cells
 class Section(BaseModel):
     """A table of the file. An unknown key is an error, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False,
+                              use_attribute_docstrings=True)
 
 
 def _safe_path(value: object) -> object:
@@ -43,13 +51,23 @@ def _safe_path(value: object) -> object:
 
 
 def _rows_or_fold(value: object) -> object:
-    if value != "fold" and (type(value) is not int or value < 1):
-        raise ValueError(f"must be a whole number above 0, or 'fold', got {value!r}")
+    if value != "fold" and (type(value) is not int or not 1 <= value <= MOST):
+        raise ValueError(f"must be a whole number from 1 to {MOST:,}, or 'fold', got {_shown(value)}")
     return value
+
+
+def _shown(value: object) -> str:
+    short = reprlib.Repr()  # of what is nested deeply, too, where repr ends in a RecursionError
+    short.maxstring = short.maxother = 300
+    try:
+        return short.repr(value)
+    except ValueError:  # Python reads hexadecimals of any length, and writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 FilePath = Annotated[str, BeforeValidator(_safe_path)]
 BatchSize = Annotated[int | Literal["fold"], BeforeValidator(_rows_or_fold)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Metric = Literal["auc", "accuracy", "f1", "loss"]
 
@@ -121,12 +139,12 @@ class RandomBert(Section):
     layers: Annotated[int, Field(ge=1, le=48)] = 4
     hidden: Annotated[int, Field(ge=2, le=4096)] = 256
     heads: Annotated[int, Field(ge=1, le=64)] = 4
-    intermediate: Annotated[int, Field(ge=2)] = 1024
+    intermediate: Annotated[int, Field(ge=2, le=65_536)] = 1024
     vocab: FilePath | None = None
     """A vocab.txt; without one the vocabulary is made from the train and test texts."""
-    vocab_size: Annotated[int, Field(ge=16)] = 8000
+    vocab_size: Annotated[int, Field(ge=16, le=MOST)] = 8000
     """Size of a made WordPiece vocabulary, more if there are more characters."""
-    min_count: Annotated[int, Field(ge=1)] = 1
+    min_count: Count = 1
     """How often a character must occur to be in a made vocabulary of characters."""
 
     @model_validator(mode="after")
@@ -180,7 +198,7 @@ class Head(Section):
     """Whether padding is left out. The published head reads it, so a score depends on the batch."""
     attention_activation: Literal["none", "softmax"] = "none"
     """softmax, as published, is a second softmax inside the layer's own: weights differ by at most a factor e."""
-    attention_units: Annotated[int, Field(ge=1)] = 32
+    attention_units: Annotated[int, Field(ge=1, le=4096)] = 32
     """Width of the additive attention; keras-self-attention's default."""
 
 
@@ -223,7 +241,7 @@ class Pretrain(Recipe):
     """Share of a batch's tokens that must be guessed."""
     max_tokens: Annotated[int, Field(ge=3, le=512)] = 128
     """[CLS] and [SEP] included; longer texts are cut into pieces, none is lost."""
-    batch_tokens: Annotated[int, Field(ge=8)] = 4096
+    batch_tokens: Annotated[int, Field(ge=8, le=MOST)] = 4096
     """Tokens a step, about."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 3
     learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
@@ -260,9 +278,9 @@ class Training(Recipe):
     monitor_on: Literal["fold", "inner"] = "fold"
     """fold: the fold that is reported (makes the OOF score optimistic where an epoch is chosen by it).
     inner: a tenth of the training rows, held out by the same rule as the folds."""
-    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    early_stopping: Count | None = None
     """Epochs without improvement after which training stops."""
-    plateau: Annotated[int, Field(ge=1)] | None = None
+    plateau: Count | None = None
     """Epochs without improvement after which the rate is halved; excludes warmup and decay."""
     predict_with: Literal["last", "best"] = "last"
     """Which epoch predicts the fold and the test rows."""
@@ -282,7 +300,7 @@ class Stage1(Training):
     """Fine-tuning of encoder and head."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 3
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Count = 32
     loss: Literal["bce", "smooth_f1"] = "bce"
     learning_rate: Annotated[float, Field(gt=0, lt=10)] = 3e-5
     """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
@@ -312,10 +330,16 @@ class Baseline(Section):
     analyzer: Literal["char", "char_wb", "word"] = "char"
     ngrams: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=2, max_length=2)] = [1, 3]
     """Shortest and longest n-gram."""
-    min_rows: Annotated[int, Field(ge=1)] = 2
+    min_rows: Count = 2
     """Training rows an n-gram must occur in; 2 instead of 1 is worth 0.002 AUC on boyu."""
     strength: Annotated[float, Field(gt=0)] = 3.0
     """Inverse of the L2 penalty (scikit-learn's C)."""
+
+    @model_validator(mode="after")
+    def _ngrams_in_order(self) -> "Baseline":
+        if self.ngrams[0] > self.ngrams[1]:
+            raise ValueError(f"ngrams must be the shortest and the longest n-gram, got {self.ngrams}")
+        return self
 
 
 class Submit(Section):
@@ -340,7 +364,7 @@ class Hardware(Section):
     """Cells at a time, each in a process of its own. Changes no number."""
     xla: bool = True
     """Compile each batch shape with XLA."""
-    predict_batch: Annotated[int, Field(ge=1)] = 64
+    predict_batch: Count = 64
     """Rows a prediction step; random batches predict with stage 1's batch size instead."""
     feature_cache: Annotated[float, Field(ge=0)] = 8.0
     """GiB on disk, under models/.features, for the frozen encoder's outputs, which stage 2 reads again."""
@@ -378,9 +402,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _whole_is_consistent(self) -> "Config":
         if not RUN_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"name must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit; got {self.name!r}"
-            )
+            raise ValueError(f"name {NAME_RULE}; got {self.name!r}")
         if self.stage2.batch_size == "fold" and not caches_features(self):
             raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false")
         if self.bert.precision != "float32" and self.tokens.batches == "random":
@@ -398,12 +420,14 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
 
     Raises UserError with one line a problem.
     """
+    known = ", ".join(sorted(map(str, Path("configs").glob("*.toml")))) or "none under configs/"
+    raw = sources.read(path, f"no such config. There is: {known}", MOST_BYTES)
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        known = sorted(str(found) for found in Path("configs").glob("*.toml"))
-        raise UserError(f"{path}: no such config. There is: {', '.join(known) or 'none under configs/'}") from None
-    except (OSError, ValueError, RecursionError) as error:
+        for number, line in enumerate(raw.splitlines(), 1):
+            if line.count(b".") > MOST_DOTS:
+                raise ValueError(f"more than {MOST_DOTS} dots on line {number}; write a list over several lines")
+        tree = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable TOML file: {error}") from None
     for override in overrides or []:
         _apply(tree, override)
@@ -448,7 +472,9 @@ def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[st
 
 def explain(error: ValidationError) -> list[str]:
     """One line for each wrong key or value, with its dotted name, the rule, and what came."""
-    return [_explain(problem) for problem in error.errors()]
+    found = error.errors()
+    return ([_explain(problem) for problem in found[:SHOWN]]
+            + [f"{len(found) - SHOWN} more wrong keys or values"] * (len(found) > SHOWN))
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -457,7 +483,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {override}: must be section.key=value, for example stage1.learning_rate=3e-4")
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = {}
     value = parsed["value"] if len(parsed) == 1 else text  # an unquoted word is a string
     *sections, last = key.strip().split(".")
@@ -482,8 +508,8 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{where} is missing: it must be given"
     if problem["type"] == "model_type":
-        return f"{where}: must be a table, [{where}]; got {problem['input']!r}"
+        return f"{where}: must be a table, [{where}]; got {_shown(problem['input'])}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{where}: {message}" if where else message
-    return f"{where}: {message[0].lower() + message[1:]}; got {problem['input']!r}"
+    return f"{where}: {message[0].lower() + message[1:]}; got {_shown(problem['input'])}"

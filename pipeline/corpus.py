@@ -12,12 +12,14 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import cells, storage, tokens
+from pipeline import cells, sources, storage, tokens
 from pipeline.config import Config, Tokens
 from pipeline.errors import UserError
 from pipeline.tokens import SPECIAL, TokenTable
 
 AT_ONCE = 10_000  # texts that are in memory together
+LONGEST_LINE = 1_000_000  # bytes: a longer one is no text, and may be what a small .gz unpacks to without end
+MISSING = "no such file, which pretrain.files names"
 HELD_OUT_MOST = 4_000  # rows that an evaluation takes at most
 FILES = 0  # the group of texts that belong to no fold's validation rows; fold k's have group k + 1
 Text = tuple[str, int]  # with its group
@@ -47,24 +49,25 @@ class Corpus:
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 text file, gzipped where it is named .gz, stripped, without empty ones. UserError."""
+    sources.check(path, missing=MISSING)
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise UserError(f"{path}, line {number}: must be shorter than {LONGEST_LINE:,} bytes; "
+                                    f"write one text a line")
                 if text := line.decode("utf-8-sig" if number == 1 else "utf-8").strip():
                     yield text
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file, which pretrain.files names") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}, line {number}: must be UTF-8, got byte 0x{line[error.start]:02x}") from None
+        raise UserError(f"{path}, line {number}: must be UTF-8, got byte 0x{error.object[error.start]:02x}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read after line {number}: {error}") from None
 
 
 def check_files(names: Iterable[str]) -> None:
-    """Raises UserError for each file that is not there."""
-    if missing := [name for name in names if not Path(name).is_file()]:
-        raise UserError(*(f"{name}: no such file, which pretrain.files names" for name in missing))
+    """Raises UserError for each file that cannot be read."""
+    sources.check(*map(Path, names), missing=MISSING)
 
 
 def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str], config: Config) -> Corpus:

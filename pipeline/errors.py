@@ -1,14 +1,26 @@
 """Errors meant for the user: one line a problem, no traceback, an exit code that a script can act on."""
 
+LONGEST = 1_000  # characters of a line that a person may still read
+
 
 class UserError(Exception):
-    """One or several problems that the user can mend; each is one printed line."""
+    """One or several problems that the user can mend; each is one printed line, cut in its middle if it is too long."""
 
     exit_code = 2
 
     def __init__(self, *problems: str):
         super().__init__("\n".join(problems))
-        self.problems = list(problems)
+        self.problems = [_shortened(problem) for problem in problems]
+
+
+def visible(line: str) -> str:
+    """The line with control characters, which come from data and would steer a terminal, as their numbers."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+
+
+def _shortened(problem: str) -> str:
+    half = LONGEST // 2 - 1
+    return problem if len(problem) <= LONGEST else f"{problem[:half]} … {problem[-half + 1:]}"
 
 
 class LockedError(UserError):

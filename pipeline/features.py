@@ -10,10 +10,10 @@ import numpy.typing as npt
 from pipeline import cells, storage
 from pipeline.batches import Batch, Ints, Plan, lay_out
 from pipeline.network import Network
+from pipeline.storage import GIB
 from pipeline.tokens import TokenTable
 
 FILE = "vectors.npy"
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
     lengths, distinct = table.lengths, np.unique(table.first)
     ends = np.cumsum(lengths[distinct])
     starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first)]
-    if cells.read_done(kept) is None:
+    vectors = _kept(kept)
+    if vectors is None:
         needed, room = 4 * int(ends[-1]) * network.bert.hidden, int(budget * GIB)
         storage.make_room(kept.parent, room - needed)
         with storage.publishing(kept) as building:
@@ -52,11 +53,20 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
             _encode(network, table, plan, size, starts, vectors)
             vectors.flush()
             storage.write(building / "DONE.json", {"identity": {}, "files": cells.hashes(building)})
-    vectors = np.load(kept / FILE, mmap_mode="r")
-    os.utime(kept)
     if vectors.nbytes > budget * GIB:
         storage.remove(kept)  # what is mapped stays until the process lets go of it
     return FeatureTable(vectors, starts, lengths, table.first)
+
+
+def _kept(folder: Path) -> npt.NDArray[np.float32] | None:
+    """The vectors of a whole folder, which counts as used now; None where there is none."""
+    try:
+        if cells.read_done(folder) is None:
+            return None
+        os.utime(folder)
+        return np.load(folder / FILE, mmap_mode="r")
+    except FileNotFoundError:  # another run has just made room
+        return None
 
 
 def _encode(network: Network, table: TokenTable, plan: Plan, size: int, starts: Ints,

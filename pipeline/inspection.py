@@ -36,7 +36,7 @@ def lines(run: Run) -> Iterator[str]:
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
         seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
-        yield f"  id {train.id.iloc[row]}, label {run.competition.task.labels[train.label.iloc[row]]}: {seen}"
+        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.labels[train.label.iloc[row]]}: {seen}"
     yield from _cells(run)
     _disk(run, size)
 

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline import storage
+from pipeline.errors import visible
 
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _log = logging.getLogger("run")
 _log.setLevel(logging.INFO)
 _log.propagate = False
@@ -26,7 +27,7 @@ _parent: Any = None  # where another process started this one: its queue
 
 def say(line: str) -> None:
     """One line for the screen and the run's log; control characters that came from data are made visible."""
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+    clean = visible(line)
     if _parent:
         _parent.put(("line", clean, 0))
         return

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline import metrics, storage
+from pipeline.errors import visible
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
 
@@ -48,7 +49,7 @@ def write(run: Run, found: dict[str, StagePredictions]) -> list[Path]:
         for axis, (stage, part) in zip(axes, found.items(), strict=True):
             for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
                 axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                          color=colour, label=f"label {run.competition.task.labels[value]}".replace("$", r"\$"))
+                          color=colour, label=f"label {_short(run.competition.task.labels[value])}")
             axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
             axis.legend(fontsize=8)
     trained = [stage for stage in ("stage1", "stage2") if stage in found]
@@ -74,6 +75,12 @@ def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
             axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(fontsize=8)
     return _png(figure)
+
+
+def _short(name: str) -> str:
+    """A name as a legend has room for it, in which Matplotlib finds no formula."""
+    name = visible(name)
+    return (name if len(name) <= 24 else f"{name[:23]}…").replace("$", r"\$")
 
 
 def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:

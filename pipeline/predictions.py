@@ -1,13 +1,17 @@
 """Out-of-fold and test predictions of a stage, gathered from its cells by id."""
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline import storage
-from pipeline.errors import MismatchError
+from pipeline import competition, storage
+from pipeline.errors import MismatchError, UserError
 from pipeline.run import Run
+
+OOF, TEST = ["id", "fold", "label", "logit", "prediction"], ["id", "logit", "prediction"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,8 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     table: dict[str, pd.Series] = {"id": test_ids}
     for fold in done:
         folder = run.paths.cell(stage, fold)
-        oof = storage.read_csv(folder / "oof.csv")
-        test = storage.read_csv(folder / "test.csv")
-        expected = train.id[run.fold_of_row == fold]
-        for name, found, rows in (("oof.csv", oof, expected), ("test.csv", test, test_ids)):
-            if found.id.tolist() != rows.tolist() or not np.isfinite(found.logit).all():
-                raise MismatchError(f"{folder / name}: must hold each row of the fold once, in order, with a finite "
-                                    f"logit; make it again: --redo {stage}")
-        parts.append(oof)
+        test = _read(folder / "test.csv", test_ids, TEST)
+        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], OOF))
         table |= {f"logit_{fold}": test.logit, f"prediction_{fold}": test.prediction}
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
@@ -57,6 +55,18 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
         columns = [f"{name}_{fold}" for fold in done]
         frame[name] = frame[columns].astype(np.float64).mean(axis=1).astype(np.float32)
     return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
+
+
+def _read(path: Path, ids: pd.Series, columns: list[str]) -> pd.DataFrame:
+    """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
+    table = pd.DataFrame()
+    with contextlib.suppress(UserError, ValueError, OverflowError):
+        if list(competition.read_table(path)) == columns:
+            table = storage.read_csv(path)
+    if table.empty or table.id.tolist() != ids.tolist() or not np.isfinite(table.logit).all():
+        raise MismatchError(f"{path}: must hold {','.join(columns)} of each row of the fold once, in order, with a "
+                            f"finite logit; make it again: --redo {path.parent.parent.name}")
+    return table
 
 
 def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:

@@ -20,7 +20,7 @@ def write(run: Run, wanted: list[int]) -> list[Path]:
     folders = {cells.cell_name("pretrain", cell): run.paths.cell("pretrain", cell) for cell in wanted}
     histories = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
     paths = [run.paths.oof / "pretrain.md", run.paths.oof / "pretrain.png"]
-    lines = [f"# Stage 0 of run {plain(run.config.name)}", "",
+    lines = [f"# Stage 0 of run `{run.config.name}`", "",
              f"Masked-language-model training, {pretrain.masking} masked, started from {plain(run.checkpoint.source)}. "
              f"{_seen(run)} Loss and accuracy are of the masked places of texts that were held out, by either way of "
              f"masking; epoch 0 is before training.", ""]

@@ -131,7 +131,7 @@ def markdown(report: Report) -> str:
     """The report for reading: the table, what stage 2 changed, and what to keep in mind."""
     header = ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])),
               "mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
-    lines = [f"# Out-of-fold report of run {plain(report['run'])}", "",
+    lines = [f"# Out-of-fold report of run `{report['run']}`", "",
              f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
              f"({report['folds']['method']}). AUC:", "",
              "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
@@ -159,7 +159,7 @@ def summary(report: Report) -> list[str]:
             lines.append(f"{stage}: folds {_listed(part['missing_folds'])} are not finished; pooled AUC waits for them")
     best, submitted = report["best_oof"], report["submitted"]
     if best:
-        lines.append(f"best pooled OOF AUC: {best}; submissions/{plain(report['run'])}.csv is made from {submitted}"
+        lines.append(f"best pooled OOF AUC: {best}; `submissions/{report['run']}.csv` is made from {submitted}"
                      + ("" if best == submitted else " (submit.stage)"))
     return lines + report["notes"]
 
@@ -191,5 +191,4 @@ def _listed(numbers: list[int]) -> str:
 
 def plain(text: str) -> str:
     """A text in which Markdown finds nothing to render: no mark-up, links, HTML or line breaks."""
-    return "".join(f"\\{c}" if c in string.punctuation and c not in "-." else c if c.isprintable() else " "
-                   for c in text)
+    return "".join(f"\\{c}" if c in string.punctuation else c if c.isprintable() else " " for c in text)

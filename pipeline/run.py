@@ -4,7 +4,6 @@ import functools
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells, checkpoint, competition, corpus, folds, jobs, storage, tokens
+from pipeline import cells, checkpoint, competition, corpus, folds, jobs, sources, storage, tokens
 from pipeline.cells import Identity
 from pipeline.checkpoint import Checkpoint, Tensors
 from pipeline.competition import Competition
@@ -34,7 +33,7 @@ class Run:
     config: Config
     tables: Competition | None
     dealt: FoldOfRow | None
-    inputs: storage.Inputs
+    inputs: sources.Inputs
 
     @property
     def competition(self) -> Competition:
@@ -130,7 +129,9 @@ class Run:
         path = self.paths.models / "run.json"
         try:
             known = dict(storage.read_json(path)) if path.exists() else {}
-            kept = int(known.get(key, 0))
+            if not all(type(count) is int and 0 < count <= 1024 for count in known.values()):
+                raise ValueError
+            kept = known.get(key, 0)
         except (ValueError, TypeError):
             raise MismatchError(f"{path}: damaged; it holds the number of threads that this run's cells are made with: "
                                 f"go on under a new name: --run NEW --from {self.config.name}") from None
@@ -209,8 +210,19 @@ class Run:
         wanted = self.config.hardware.jobs
         if wanted != "auto":
             return min(wanted, cells_to_fit)
-        weights = sum(math.prod(shape) for shape in checkpoint.expected_shapes(self.checkpoint.config).values())
-        return jobs.best_jobs(cells_to_fit, self.threads, weights)
+        return jobs.best_jobs(cells_to_fit, self.threads, checkpoint.size(self.checkpoint.config))
+
+    def _require_room(self, stage: str, todo: list[int], at_once: int) -> None:
+        """Raises DiskError where the weights that a stage will write cannot fit; what else it writes is small."""
+        each_cell = {"pretrain": 2, "stage1": len({self.config.stage1.hand_on, self.config.stage1.predict_with})}
+        if stage not in each_cell:
+            return
+        weights = 4 * checkpoint.size(self.checkpoint.config)
+        state = 4 * weights  # the weights, two moments of each, and the best epoch's
+        kept = [cells.unfinished(self.paths.cell(stage, fold)) for fold in todo]
+        there = sum(path.stat().st_size for path in kept if path.exists())
+        needed = each_cell[stage] * weights * len(todo) + 2 * state * at_once - there  # 2: the next stands beside it
+        storage.require_room(self.paths.models, needed, f"{stage}'s weights and the states of its training")
 
     def finish(self, stage: str, wanted: list[int], start: Callable[["Run"], FitCell], strict: bool = False) -> None:
         """Brings the wanted cells of a stage to done: skips valid ones, fits the others, several at a time.
@@ -231,6 +243,7 @@ class Run:
         if stage == "pretrain":
             self.corpus  # noqa: B018, made before several processes read it
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
+        self._require_room(stage, todo, at_once)
         if at_once > 1:
             say(f"{stage}: {at_once} folds at a time, {self.cell_threads(stage)} threads each")
         jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
@@ -252,6 +265,7 @@ class Run:
         old = Paths(other)
         if not old.models.is_dir():
             raise UserError(f"--from {other}: there is no such run under models/")
+        storage.refuse_links(old.models.rglob("*"))
         if (old.models / "run.json").exists() and not (self.paths.models / "run.json").exists():
             storage.write(self.paths.models / "run.json", storage.read_json(old.models / "run.json"))
         for stage in CELLS:
@@ -264,7 +278,7 @@ class Run:
         now = cells.provenance(0)
         changed: dict[str, Any] = {}
         for fold in done:
-            then = storage.read_json(self.paths.cell(stage, fold) / "DONE.json")["provenance"]
+            then = storage.read_json(self.paths.cell(stage, fold) / "DONE.json").get("provenance", {})
             changed |= {key: (then.get(key), now[key]) for key in now
                         if key != "threads" and then.get(key) != now[key]}
         if changed:
@@ -287,7 +301,7 @@ def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[
     return fit_and_publish
 
 
-def prepare(config: Config, tables: Competition | None, inputs: storage.Inputs) -> Run:
+def prepare(config: Config, tables: Competition | None, inputs: sources.Inputs) -> Run:
     """Deals the folds of validated tables (None: a run without), or reads those the run has. Writes nothing.
 
     inputs: the files of ``input_paths`` as they stood before the tables were read.

@@ -1,9 +1,12 @@
 """Where a cell in training stands, in one file: what a killed training goes on from, to the same bytes."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 
@@ -18,14 +21,26 @@ class State:
 
     def keep(self, progress: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> None:
         """Takes the place of what was kept before. progress: a JSON value."""
-        storage.write(self._path, tensors, {"identity": self._identity, "progress": json.dumps(progress)})
+        notes = {"identity": self._identity, "progress": json.dumps(progress)}
+        storage.write(self._path, tensors, notes | {"sha256": _digest(notes, tensors)})
 
     def read(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]] | None:
-        """Progress and tensors, or None where nothing was kept, or only for a cell that means something else."""
+        """Progress and tensors, or None where nothing whole was kept, or only for a cell that means something else."""
         try:
             notes = storage.read_notes(self._path)
             if notes["identity"] != self._identity:
                 return None
-            return json.loads(notes["progress"]), storage.read_tensors(self._path)
+            tensors = storage.read_tensors(self._path)
+            whole = notes.pop("sha256") == _digest(notes, tensors)
+            return (json.loads(notes["progress"]), tensors) if whole else None
         except (OSError, ValueError, KeyError, SafetensorError):
             return None
+
+
+def _digest(notes: Mapping[str, str], tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
+    for name in sorted(tensors):
+        values = np.asarray(tensors[name], order="C")
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(values.data)
+    return digest.hexdigest()

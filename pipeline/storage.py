@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -16,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from pipeline.errors import DiskError, LockedError, MismatchError
+from pipeline.errors import DiskError, LockedError
 
+GIB = 2**30
 ALL_FOLDS = -1  # the number of a cell that serves every fold
 
 
@@ -81,39 +83,6 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
         _to_disk(path.parent)
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """Files as they stood when they were about to be read: size, time of change and inode of each."""
-
-    states: dict[str, tuple[int, int, int] | None]
-
-    @classmethod
-    def of(cls, paths: Iterable[Path]) -> "Inputs":
-        """Files, and the files in folders; one that is not there is remembered as such."""
-        files: list[Path] = []
-        for path in paths:
-            try:
-                files += sorted(path.iterdir())
-            except OSError:  # a file, or nothing that can be listed
-                files.append(path)
-        return cls({str(file): _state(file) for file in files})
-
-    def verify(self) -> None:
-        """Raises MismatchError where a file is another than it was."""
-        changed = [name for name, state in self.states.items() if _state(Path(name)) != state]
-        if changed:
-            raise MismatchError(*(f"{name}: was changed while the run was going on; put it back and run again, or go "
-                                  f"on with the new one under a new name: --run NEW" for name in changed))
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
 def read_csv(path: Path) -> pd.DataFrame:
     """Reads a table of predictions that ``write`` wrote: id as exact text, float32 and int64 as they were."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -133,8 +102,11 @@ def read_notes(path: Path) -> dict[str, str]:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The value of a JSON file. Raises ValueError where it holds none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def sha256(path: Path) -> str:
@@ -152,25 +124,38 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 @contextlib.contextmanager
 def publishing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes ``folder``'s place when the block ends without an exception."""
-    building = folder.with_name(f".{folder.name}.building")
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
     with disk(folder):
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        try:
-            yield building
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-        remove(folder)
-        building.replace(folder)
-        _to_disk(folder.parent)
+        with _held(building):
+            try:
+                yield building
+            except BaseException:
+                shutil.rmtree(building, ignore_errors=True)
+                raise
+            remove(folder)
+            building.replace(folder)
+            _to_disk(folder.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Deletes, at any depth, what was being built, written or removed when a process was killed."""
+    for ending in ("building", "writing", "removing"):
+        for left in list(folder.rglob(f".*.{ending}")):
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                if left.is_dir():
+                    with _held(left, wait=False):  # refused where a process is at it
+                        shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 def remove(folder: Path) -> None:
     """Deletes a folder; moved aside first, so that it is never half there under its own name."""
-    if folder.exists():
-        leaving = folder.with_name(f".{folder.name}.removing")
-        shutil.rmtree(leaving, ignore_errors=True)
+    leaving = folder.with_name(f".{folder.name}.removing")
+    shutil.rmtree(leaving, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
         folder.replace(leaving)
         shutil.rmtree(leaving)
 
@@ -181,35 +166,77 @@ def allocate(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Raises DiskError where the folder's disk has fewer bytes free than are needed; a quota is not seen."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskError(f"{folder}: {what} need {needed / GIB:.2g} GiB of disk, {free / GIB:.2g} are free; free some, "
+                        f"or let {folder.parent} be a link to a folder on a larger disk")
+
+
 def make_room(folder: Path, room: int) -> None:
-    """Deletes the folders inside, those unused for longest first, until the rest holds at most ``room`` bytes."""
-    held = {inside: sum(file.stat().st_size for file in inside.iterdir())
-            for inside in folder.glob("[!.]*") if inside.is_dir()}
-    for inside in sorted(held, key=lambda one: one.stat().st_mtime_ns):
-        if sum(held.values()) <= room:
-            break
-        del held[inside]
-        remove(inside)
+    """Deletes the folders inside, those unused for longest first, until the rest holds at most ``room`` bytes.
+
+    Several processes may do so, and build folders there, at the same time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder):
+        sweep(folder)
+        sizes = {inside: sum(file.stat().st_size for file in inside.iterdir())
+                 for inside in folder.glob("[!.]*") if inside.is_dir()}
+        for inside in sorted(sizes, key=lambda one: one.stat().st_mtime_ns):
+            if sum(sizes.values()) <= room:
+                break
+            del sizes[inside]
+            remove(inside)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Holds a folder for this process. Raises BlockingIOError where another does, unless it is to wait for that."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def lock(paths: Paths) -> Iterator[None]:
-    """Holds the run for this process; the lock ends with the process, whatever ends it. Raises LockedError."""
+    """Holds the run for this process; the lock ends with the process, whatever ends it. Raises LockedError.
+
+    What belongs to the run must be files and folders: through a link it would write to, and delete, what is not its.
+    """
     path = paths.models / ".lock"
+    refuse_links([paths.models, path])
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = path.open("a+b", buffering=0)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise LockedError(f"{paths.models}: another process works on run {paths.run!r} ({file.read().strip()}); "
+            holder = file.read().decode(errors="replace").strip()
+            raise LockedError(f"{paths.models}: another process works on run {paths.run!r} ({holder}); "
                               f"wait for it, or give this one another --run") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-        file.flush()
+        refuse_links(itertools.chain(paths.models.rglob("*"), [paths.oof], paths.oof.rglob("*"), (
+            one for one in Path("submissions").glob("*")
+            if one.name.lstrip(".").startswith((f"{paths.run}.csv", f"{paths.run}_")))))
+        with disk(path):
+            file.truncate(0)
+            file.write(f"pid {os.getpid()} on {socket.gethostname()} since "
+                       f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
         yield
+
+
+def refuse_links(paths: Iterable[Path]) -> None:
+    """Raises DiskError for what is neither a file nor a folder."""
+    for path in paths:
+        if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
+            raise DiskError(f"{path}: must be a file or folder of the run's own, got a link, a pipe or a device; "
+                            f"models/, oof/ and submissions/ as a whole may be links")
 
 
 @contextlib.contextmanager
@@ -219,6 +246,8 @@ def disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DiskError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise DiskError(f"{path}: cannot be written: {error}") from error
 
 
 def _to_disk(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +12,23 @@ from pipeline.errors import UserError
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 
+REFUSED = (tf.errors.OpError, ValueError, OSError, IndexError)  # what TensorFlow raises for a damaged file
+
 
 def shapes(prefix: Path) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every stored variable. Raises UserError where the files are not such a checkpoint."""
     try:
         return {name: tuple(shape) for name, shape in tf.train.list_variables(str(prefix))}
-    except (tf.errors.OpError, ValueError, OSError) as error:
+    except REFUSED as error:
         raise UserError(f"{prefix}: not a readable TensorFlow checkpoint: {_first_line(error)}") from None
 
 
-def read(prefix: Path, names: Mapping[str, str]) -> Tensors:
-    """Reads the variables named by the keys, under the new names of the values, as float32."""
+def read(prefix: Path, names: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
+    """Reads the variables named by the keys, under the new names of the values."""
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        return {new: reader.get_tensor(name).astype(np.float32) for name, new in names.items()}
-    except (tf.errors.OpError, ValueError, OSError, IndexError) as error:
+        return {new: reader.get_tensor(name) for name, new in names.items()}
+    except REFUSED as error:
         raise UserError(f"{prefix}: damaged checkpoint: {_first_line(error)}") from None
 
 

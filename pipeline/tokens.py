@@ -138,7 +138,8 @@ def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> li
 
 def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     if config.tokenizer == "wordpiece":
-        encodings = _wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False)
+        begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
+        encodings = _wordpiece(id_of, config.lowercase).encode_batch(begun, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
     return _character_ids([text[: config.max_tokens] for text in texts], id_of, config)
 

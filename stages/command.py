@@ -1,14 +1,17 @@
 """``python -m stages``: every stage is a command; errors meant for the user are lines without a traceback."""
 
+import errno
 import importlib
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
-from pipeline.errors import UserError
+from pipeline.errors import DiskError, UserError, visible
 from pipeline.interrupts import Terminated
 
+NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
 NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -23,15 +26,28 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        for problem in error.problems:
-            print("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in problem), file=sys.stderr)
-        sys.exit(error.exit_code)
+        _tell(error)
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            _tell_bug()
+        _tell(DiskError(f"{error.filename or 'a file'}: cannot be written: {error.strerror}"))
     except KeyboardInterrupt:
         sys.exit(130)
     except Terminated:
         sys.exit(143)
-    except Exception:  # noqa: BLE001, a bug is the one thing that shows a traceback
-        traceback.print_exc()
-        print("this is a bug in the pipeline, not in your input; please report it with the lines above",
-              file=sys.stderr)
-        sys.exit(7)
+    except Exception:  # noqa: BLE001
+        _tell_bug()
+
+
+def _tell(error: UserError) -> NoReturn:
+    for problem in error.problems:
+        print(visible(problem), file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _tell_bug() -> NoReturn:
+    """A bug is the one thing that shows a traceback."""
+    for line in traceback.format_exc().splitlines():
+        print(visible(line), file=sys.stderr)
+    print("this is a bug in the pipeline, not in your input; please report it with the lines above", file=sys.stderr)
+    sys.exit(7)

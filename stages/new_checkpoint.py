@@ -3,13 +3,14 @@
 Example: python -m stages new-checkpoint data/bert/mine --texts data/example/train.csv --column content
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from pipeline import checkpoint, competition, tokens
+from pipeline import checkpoint, competition, storage, tokens
 from pipeline.config import RandomBert, explain
 from pipeline.errors import UserError
 from pipeline.log import say
@@ -23,7 +24,7 @@ def new_checkpoint(
         layers: int = 2, hidden: int = 128, heads: int = 2, intermediate: int = 512,
         positions: Annotated[int, typer.Option(min=3)] = 64,
         seed: Annotated[int, typer.Option(min=0)] = 2020) -> None:
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UserError(f"{folder}: exists already; choose another folder")
     if (vocab is None) == (not texts):
         raise UserError("give exactly one of --vocab and --texts")
@@ -44,5 +45,6 @@ def new_checkpoint(
         raise UserError(*explain(error)) from None
     config = checkpoint.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                                    segments=2, activation="gelu_tanh")
-    checkpoint.write_google(folder, config, words, checkpoint.random_tensors(config, seed))
+    with storage.disk(folder):
+        checkpoint.write_google(folder, config, words, checkpoint.random_tensors(config, seed))
     say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(words):,} tokens, random weights of seed {seed})")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cells, competition, config, log, predictions, run, storage
+from pipeline import cells, competition, config, log, predictions, run, sources, storage
 from pipeline.competition import Competition
 from pipeline.config import CELLS, STAGES, Config
 from pipeline.errors import UserError
@@ -26,7 +26,7 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
     settings = config.load(path, overrides, name)
-    inputs = storage.Inputs.of(run.input_paths(settings))
+    inputs = sources.Inputs.of(run.input_paths(settings))
     return run.prepare(settings, _tables(settings), inputs)
 
 
@@ -36,12 +36,16 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
     """Locks the run, deals or reads its folds, and keeps both with its configuration."""
     settings = config.load(path, overrides, name)
     paths = storage.Paths(settings.name)
+    if other is not None and not config.RUN_NAME.fullmatch(other):
+        raise UserError(f"--from {config.NAME_RULE}; got {other!r}")
     if redo not in (None, "folds", *CELLS):
         raise UserError(f"--redo {redo}: must be folds, {', '.join(CELLS)}")
-    inputs = storage.Inputs.of(run.input_paths(settings))
+    inputs = sources.Inputs.of(run.input_paths(settings))
     tables = _tables(settings)  # wrong input is told before anything is written
     with storage.lock(paths):
         log.keep_log(paths.models / "run.log")
+        for folder in (paths.models, paths.oof):
+            storage.sweep(folder)
         if redo == "folds":
             for stage in CELLS:
                 storage.remove(paths.models / stage)

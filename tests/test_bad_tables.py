@@ -95,6 +95,18 @@ def test_a_bad_training_table_is_refused_line_by_line(
     assert refused(stages) == problems
 
 
+def test_thousands_of_wrong_columns_are_told_in_a_few_lines_of_a_thousand_characters(
+        project: Path, stages: Command) -> None:
+    names = [f"{'x' * 2_000}{number}" for number in range(2_000)]
+    TRAIN.write_text(",".join(names * 2))
+    lines = refused(stages)
+    assert len(lines) == 7
+    assert max(map(len, lines)) <= 1_000
+    assert lines[0].startswith("data/train.csv: column 'xxx")
+    assert lines[0].endswith("xxx0' stands twice in the header")
+    assert lines[5:] == ["data/train.csv: 1995 more columns like that", "data/train.csv: has a header and no rows"]
+
+
 @pytest.mark.parametrize("path", [TRAIN, TEST, SAMPLE])
 def test_a_missing_table_is_refused(project: Path, stages: Command, path: Path) -> None:
     path.unlink()
@@ -105,7 +117,7 @@ def test_a_missing_table_is_refused(project: Path, stages: Command, path: Path) 
 def test_a_directory_in_place_of_a_table_is_refused(project: Path, stages: Command, path: Path) -> None:
     path.unlink()
     path.mkdir()
-    assert refused(stages) == [f"{path}: must be a file"]
+    assert refused(stages) == [f"{path}: must be a file, got a folder"]
 
 
 def test_a_path_that_no_file_can_have_is_refused(project: Path, stages: Command) -> None:

@@ -219,7 +219,7 @@ def test_a_vocabulary_that_cannot_be_read_is_refused(google: Tensors) -> None:
     path.write_bytes(path.read_bytes().replace(b"t1\n", b"\xff\n"))
     assert problems() == ["bert/vocab.txt: must be UTF-8, got byte 0xff at 44"]
     path.unlink()
-    assert problems() == ["bert/vocab.txt: cannot be read: No such file or directory"]
+    assert problems() == ["bert/vocab.txt: no such file; put it there, or link the folder that holds it"]
 
 
 @pytest.mark.parametrize("edit", [lambda raw: raw.replace(b"\n", b"\r\n"), lambda raw: raw.rstrip(b"\n"),
@@ -259,9 +259,12 @@ CONFIGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         "bert/bert_config.json: num_attention_heads must divide hidden_size, got 3 and 16"]),
     "wrong numbers": ({"hidden_size": "16", "num_hidden_layers": 0, "vocab_size": 31.0, "type_vocab_size": True,
                        "intermediate_size": None}, [
-        f"bert/bert_config.json: {name} must be a whole number above 0, got {value}" for name, value in [
-            ("vocab_size", "31.0"), ("hidden_size", "'16'"), ("num_hidden_layers", "0"),
-            ("intermediate_size", "None"), ("type_vocab_size", "True")]]),
+        f"bert/bert_config.json: {name} must be a whole number from 1 to {most}, got {value}" for name, most, value in [
+            ("vocab_size", "10,000,000", "31.0"), ("hidden_size", "100,000", "'16'"),
+            ("num_hidden_layers", "1,000", "0"), ("intermediate_size", "1,000,000", "None"),
+            ("type_vocab_size", "1,000", "True")]]),
+    "more layers than memory holds the names of": ({"num_hidden_layers": 10**9}, [
+        "bert/bert_config.json: num_hidden_layers must be a whole number from 1 to 1,000, got 1000000000"]),
 }
 
 
@@ -313,7 +316,7 @@ def test_a_hugging_face_model_that_is_not_this_bert_is_refused(
 def test_all_problems_of_configuration_and_vocabulary_are_told_at_once(google: Tensors) -> None:
     rewrite("bert_config.json", hidden_act="tanh", hidden_size=0)
     (BERT / "vocab.txt").write_text("\n".join(VOCAB[::-1]))
-    assert problems() == ["bert/bert_config.json: hidden_size must be a whole number above 0, got 0",
+    assert problems() == ["bert/bert_config.json: hidden_size must be a whole number from 1 to 100,000, got 0",
                           "bert/bert_config.json: hidden_act must be one of gelu, relu, got 'tanh'",
                           "bert/vocab.txt, line 1: must be [PAD], because padding has token id 0; got 't25'"]
 
@@ -331,6 +334,8 @@ def test_a_configuration_that_is_no_json_object_is_refused(google: Tensors, cont
 
 DAMAGED: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "index cut off": ("bert_model.ckpt.index", lambda raw: raw[:100], "not a readable TensorFlow checkpoint: "),
+    "index cut off in its last block": (
+        "bert_model.ckpt.index", lambda raw: raw[:60] + raw[-48:], "not a readable TensorFlow checkpoint: "),
     "index empty": ("bert_model.ckpt.index", lambda raw: b"", "not a readable TensorFlow checkpoint: "),
     "data cut off": ("bert_model.ckpt.data-00000-of-00001", lambda raw: raw[:-9], "damaged checkpoint: "),
     "data empty": ("bert_model.ckpt.data-00000-of-00001", lambda raw: b"", "damaged checkpoint: "),
@@ -347,6 +352,14 @@ def test_damaged_tensorflow_files_are_refused(
     line, = problems()
     assert line.startswith(f"bert/bert_model.ckpt: {rule}")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("value", [np.ones((32, 16), np.int32), np.full((32, 16), b"text")])
+def test_a_checkpoint_of_another_kind_of_values_is_refused(google: Tensors, value: npt.NDArray[Any]) -> None:
+    name = "bert/embeddings/word_embeddings"
+    checkpoint.write_google(BERT, TINY, VOCAB, google | {name: value})
+    line, = problems()
+    assert line.startswith(f"bert/bert_model.ckpt: {name} must be of float32, float16, bfloat16, float64; got ")
 
 
 def test_a_missing_data_file_is_refused(google: Tensors) -> None:
@@ -374,6 +387,28 @@ def test_bfloat16_tensors_are_read_without_tensorflow_too(hugging_face: Path) ->
     exact = checkpoint.read(GOLDEN / "hf_tiny").tensors()
     for name, values in checkpoint.read(BERT).tensors().items():
         np.testing.assert_allclose(values, exact[name], rtol=2**-8, err_msg=name)
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    (lambda values: values.astype(np.int32), "must be of float32, float16, bfloat16, float64; got int32"),
+    (lambda values: values * np.float32("nan"), "holds weights that are not finite in float32; the file is damaged, or "
+                                                "its training diverged"),
+    (lambda values: values.astype(np.float64) + 1e300, "holds weights that are not finite in float32; the file is "
+                                                       "damaged, or its training diverged"),
+])
+def test_weights_that_are_no_finite_floats_are_refused(
+        hugging_face: Path, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], problem: str) -> None:
+    path, name = BERT / "model.safetensors", "encoder.layer.1.output.LayerNorm.weight"
+    tensors = load_file(path)
+    save_file(tensors | {name: change(tensors[name])}, path)
+    assert problems() == [f"bert/model.safetensors: bert/encoder/layer_1/output/LayerNorm/gamma {problem}"]
+
+
+def test_a_layers_number_of_thousands_of_digits_is_a_layer_too_many(hugging_face: Path) -> None:
+    path = BERT / "model.safetensors"
+    tensors = load_file(path)
+    save_file(tensors | {f"encoder.layer.{'9' * 5_000}.output.dense.bias": np.zeros(1, np.float32)}, path)
+    assert problems() == ["bert/model.safetensors: has 3 layers, num_hidden_layers leaves out 1 of them"]
 
 
 def test_a_folder_without_one_readable_checkpoint_is_refused(google: Tensors) -> None:
@@ -506,7 +541,7 @@ def test_new_checkpoint_makes_one_that_is_read_and_overwrites_none(project: Path
 @pytest.mark.parametrize(("options", "line"), [
     ([], "give exactly one of --vocab and --texts"),
     (["--vocab", "data/bert/vocab.txt", "--texts", "data/train.csv"], "give exactly one of --vocab and --texts"),
-    (["--vocab", "none.txt"], "none.txt: cannot be read: No such file or directory"),
+    (["--vocab", "none.txt"], "none.txt: no such file; put it there, or link the folder that holds it"),
     (["--texts", "data/train.csv", "--column", "content"], "data/train.csv: no column 'content'"),
     (["--texts", "data/train.csv", "--column", "line"], "data/train.csv: no column 'line'"),
     (["--vocab", "data/bert/vocab.txt", "--hidden", "10", "--heads", "3"], "heads must divide hidden, got 3 and 10"),

@@ -1,11 +1,17 @@
-"""A sample of tests/fault, whose whole takes long: python -m tests.fault.killed."""
+"""Samples of tests/fault, whose whole takes half an hour: ./run_tests.sh fault."""
 
 import sys
+
+import pytest
 
 from tests.conftest import ROOT, shell
 
 
-def test_a_command_killed_at_some_changes_of_the_disk_ends_in_the_same_bytes() -> None:
-    told = shell(sys.executable, "-m", "tests.fault.killed", "folds", "baseline", "--every", "13", cwd=ROOT)
+@pytest.mark.parametrize(("parts", "cases", "every"), [
+    (("killed", "refused", "sizes"), ("folds", "baseline"), "11"),
+    (("random",), ("stage1",), "2"),
+])
+def test_faults_end_as_promised(parts: tuple[str, ...], cases: tuple[str, ...], every: str) -> None:
+    told = shell(sys.executable, "-m", "tests.fault", *parts, "--cases", *cases, "--every", every, cwd=ROOT)
     assert told.code == 0, told.err
-    assert "| baseline |" in told.out
+    assert len(told.out.splitlines()) == 2 + len(parts) * len(cases)

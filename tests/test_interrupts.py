@@ -70,6 +70,17 @@ def test_an_interrupt_frees_the_run_and_keeps_the_epoch(project: Path, stages: C
     assert stages("baseline", CONFIG).code == 0  # the lock is free
 
 
+def test_two_processes_never_work_on_one_run(project: Path, stages: Command) -> None:
+    with training(project) as process:
+        refused = stages("baseline", CONFIG)
+        assert refused.code == 3
+        assert refused.lines[0].startswith(f"models/toy: another process works on run 'toy' (pid {process.pid} on ")
+        assert stages("baseline", CONFIG, "--run", "other").code == 0
+        process.kill()
+        process.wait()
+        assert stages("baseline", CONFIG).code == 0  # the lock ended with its holder; its file is still there
+
+
 def test_workers_end_with_a_killed_parent(project: Path) -> None:
     with training(project, "--set", "hardware.jobs=2") as process:
         process.kill()

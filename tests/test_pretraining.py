@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-import json
 import shutil
 from pathlib import Path
 
@@ -240,16 +239,6 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
     assert not Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
 
 
-def test_kept_state_of_other_settings_is_not_gone_on_from(with_pretrain: Path, stages: Command,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    state = Path("models/toy/pretrain/.all_folds.state.safetensors")
-    state.parent.mkdir(parents=True)
-    storage.write(state, {"a": np.zeros(1)}, {"identity": json.dumps({"other": 1}), "progress": "{}"})
-    told = stages("pretrain", "configs/toy.toml", "--set", "pretrain.epochs=1")
-    assert told.code == 0
-    assert "goes on" not in told.out
-
-
 def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, stages: Command,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, pretraining.Task] = {}
@@ -324,6 +313,7 @@ def test_a_stage_0_that_cannot_be_is_refused(with_pretrain: Path, stages: Comman
 
 @pytest.mark.parametrize(("content", "problem"), [
     (b"\xe5\xa5\xbd\n\xff\n", "texts.txt, line 2: must be UTF-8, got byte 0xff"),
+    (b"\xef\xbb\xbfab\xfe\n", "texts.txt, line 1: must be UTF-8, got byte 0xfe"),
     (b"\n \n", "pretrain: there is no text in pretrain.files and pretrain.texts"),
     (b"a\na\n", "pretrain: needs two different texts, one to train on and one to hold out; got one"),
 ])

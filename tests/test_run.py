@@ -175,7 +175,7 @@ def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, s
 
 def test_a_diverging_loss_ends_with_exit_code_8_and_no_cell(project: Path, stages: Command) -> None:
     tensors = checkpoint.random_tensors(TINY, 1)
-    tensors["bert/encoder/layer_0/output/dense/kernel"][0, 0] = np.inf
+    tensors["bert/encoder/layer_0/output/dense/kernel"][:] = 3e38
     checkpoint.write_google(Path("data/bert"), TINY, [*SPECIAL, *CHARACTERS], tensors)
     result = stages("stage1", CONFIG, "--fold", "0")
     assert result.code == 8, result.out
@@ -377,6 +377,25 @@ def test_a_damaged_thread_count_is_refused(project: Path, stages: Command, conte
     assert result.code == (4 if content != "[]" else 0)
 
 
+@pytest.mark.parametrize("change", [
+    lambda text: text.replace("prediction", "forecast"), lambda text: text.replace("r00", "s00"),
+    lambda text: text + "a,b\n", lambda text: text + "a,b,c,d,e,f\n", lambda text: "",
+    lambda text: text.replace("\n", "\n" + "1," * 20_000, 1), lambda text: text.replace(",0,", f",{9**30},"),
+    lambda text: text.splitlines()[0] + "\n"])
+def test_predictions_that_are_not_those_of_the_folds_rows_are_refused(  # type: ignore[no-untyped-def]
+        project: Path, stages: Command, change) -> None:
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    folder = Path("models/toy/baseline/fold_0")
+    (folder / "oof.csv").write_text(change((folder / "oof.csv").read_text()))
+    done = storage.read_json(folder / "DONE.json")
+    done["files"]["oof.csv"] = storage.sha256(folder / "oof.csv")
+    storage.write(folder / "DONE.json", done)
+    result = stages("report", CONFIG)
+    assert result.code == 4
+    assert result.lines == [f"{folder}/oof.csv: must hold id,fold,label,logit,prediction of each row of the fold once, "
+                            f"in order, with a finite logit; make it again: --redo baseline"]
+
+
 def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages: Command) -> None:
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/baseline/fold_0")
@@ -384,3 +403,24 @@ def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages:
     for files in ({}, {"../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
         storage.write(folder / "DONE.json", done | {"files": files})
         assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
+
+
+def test_a_disk_that_cannot_hold_the_weights_is_told_before_training(project: Path, stages: Command,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 100_000})
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: usage)
+    result = stages("stage1", CONFIG)
+    assert result.code == 5
+    assert len(result.lines) == 1
+    assert result.lines[0].startswith("models/toy: stage1's weights and the states of its training need ")
+    assert "epoch 1/" not in result.out
+
+
+def test_what_a_killed_process_was_writing_is_swept_away(project: Path, stages: Command) -> None:
+    for left in ("models/toy/.baseline.removing/fold_0/oof.csv", "models/toy/stage1/.fold_0.building/oof.csv",
+                 "oof/toy/.auc.json.writing"):
+        Path(left).parent.mkdir(parents=True, exist_ok=True)
+        Path(left).write_text("half")
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    assert not [path for folder in ("models/toy", "oof/toy") for path in Path(folder).rglob(".*")
+                if path.name != ".lock"]

@@ -1,4 +1,4 @@
-"""run_all.sh as a user types it: from another folder, in a path with spaces, with wrong words."""
+"""run_all.sh as a user types it: from another folder, in a path that a shell would take apart, with wrong words."""
 
 import shutil
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.conftest import ROOT, Result, shell
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what is needed to run, in a path with spaces, that uses this environment."""
-    copy = tmp_path / "a path with spaces"
+    """A copy of what is needed to run, in a path with spaces and signs, that uses this environment."""
+    copy = tmp_path / "-a 'path' with \"spaces\" & $(touch hacked); *"
     copy.mkdir()
     for name in ("pipeline", "stages", "configs", "data/example", "data/bert/tiny"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -32,14 +32,14 @@ def test_it_runs_from_anywhere(checkout: Path) -> None:
     result = run_all(checkout, "--stage", "folds")
     assert result.code == 0, result.err
     assert (checkout / "models/example/folds.csv").exists()
-    mine = checkout.parent / "elsewhere/my config.toml"
+    mine = checkout.parent / "elsewhere/-my 'config' $(touch hacked).toml"
     text = (checkout / "configs/example.toml").read_text()
     mine.write_text(f'name = "$(touch hacked)"\n{text}')
-    refused = run_all(checkout, mine.name, "--stage", "folds")
+    refused = run_all(checkout, f"./{mine.name}", "--stage", "folds")
     assert refused.code == 2
     assert "name must be" in refused.err
     mine.write_text(f'name = "mine"\n{text}')
-    assert run_all(checkout, mine.name, "--stage", "baseline", "--fold", "1").code == 0
+    assert run_all(checkout, f"./{mine.name}", "--stage", "baseline", "--fold", "1").code == 0
     assert (checkout / "models/mine/baseline/fold_1/DONE.json").exists()
     assert not list(checkout.parent.rglob("hacked"))
 
@@ -47,6 +47,8 @@ def test_it_runs_from_anywhere(checkout: Path) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--folds", "1"], "unknown option --folds"),
     (["--fold"], "--fold needs a number"),
+    (["--stage", "stage3"], "no stage stage3"),
+    (["-my.toml"], "unknown option -my.toml"),
 ])
 def test_wrong_words_are_told(checkout: Path, arguments: list[str], message: str) -> None:
     result = run_all(checkout, *arguments)
@@ -56,3 +58,21 @@ def test_wrong_words_are_told(checkout: Path, arguments: list[str], message: str
 
 def test_help_shows_how(checkout: Path) -> None:
     assert "./run_all.sh configs/boyu.toml --fold 2" in run_all(checkout, "--help").out
+    from_beside = shell("bash", "--", f"{checkout.name}/run_all.sh", "--help", cwd=checkout.parent,
+                        CDPATH=str(checkout.parent))
+    assert "./run_all.sh configs/boyu.toml --fold 2" in from_beside.out
+
+
+def test_an_interpreter_in_a_path_with_spaces_is_used(checkout: Path) -> None:
+    (checkout / ".venv").unlink()
+    interpreter = checkout.parent / "my python"
+    interpreter.write_text("#!/bin/sh\necho mine \"$@\" >> \"$(dirname \"$0\")/called\"\nexit 1\n")
+    interpreter.chmod(0o755)
+    path = checkout.parent / "no other"
+    path.mkdir()
+    for name in ("bash", "dirname", "realpath", "sha256sum", "cut", "cat", "sed"):
+        (path / name).symlink_to(str(shutil.which(name)))
+    result = shell(str(checkout / "run_all.sh"), cwd=checkout.parent, PYTHON=str(interpreter), PATH=str(path))
+    assert result.code == 2
+    assert "needs Python 3.11" in result.err
+    assert (checkout.parent / "called").read_text().startswith("mine -c")

@@ -1,0 +1,188 @@
+"""Breaks every guard once, in a copy of the project, and sees a test go red: python -m tests.fault.guards [WORD ...]
+
+With words it breaks only the guards whose description holds one of them. A guard that cannot be found any more, and a
+test that stays green, both count as failures.
+"""
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+COPIED = ("pipeline", "stages", "tests", "configs", "benchmarks", "pyproject.toml", "run_all.sh", "install.sh",
+          "requirements.lock", "README.md", "docs")
+
+
+class Guard(NamedTuple):
+    """A promise, the code that keeps it, the same code without it, and the tests that must notice, as pytest takes
+    them: a file, and words for -k."""
+
+    promise: str
+    file: str
+    code: str
+    broken: str
+    tests: str
+    words: str = ""
+
+
+GUARDS = (
+    Guard("the same text is in one fold whatever its width and case", "pipeline/folds.py",
+          'unicodedata.normalize("NFKC", text).casefold()', "text", "tests/test_folds.py", "width"),
+    Guard("every row is in a fold", "pipeline/folds.py", "if not config.dev and len(unvalidated):", "if False:",
+          "tests/test_folds.py", "no_fold"),
+    Guard("a cell trains on both classes", "pipeline/folds.py", "elif train.label[fold_of_row != fold].nunique() < 2:",
+          "elif False:", "tests/test_folds.py", "one_class"),
+    Guard("folds edited by hand stop the run", "pipeline/run.py", "if storage.sha256(path) != digest:", "if False:",
+          "tests/test_folds.py", "by_hand"),
+    Guard("folds of other settings stop the run", "pipeline/run.py",
+          "if changed := cells.differences(source, new):", "if changed := []:", "tests/test_folds.py",
+          "other_settings or changes_later"),
+    Guard("a damaged cell is not used", "pipeline/cells.py", "intact = inside and all(", "intact = inside or all(",
+          "tests/test_run.py", "damaged_cell"),
+    Guard("a cell names its own files only", "pipeline/cells.py", "intact = inside and all(", "intact = all(",
+          "tests/test_run.py", "elsewhere"),
+    Guard("a cell of other settings or data is not used", "pipeline/cells.py",
+          'elif changed := differences(done["identity"], identity_of(fold)):', "elif changed := []:",
+          "tests/test_run.py", "changed_setting or edited_data"),
+    Guard("inputs edited during the run stop it", "pipeline/run.py", "        run.inputs.verify()\n", "",
+          "tests/test_run.py", "edited_during"),
+    Guard("a state of another cell is not gone on from", "pipeline/state.py",
+          'if notes["identity"] != self._identity:', "if False:", "tests/test_state.py"),
+    Guard("a damaged state is not gone on from", "pipeline/state.py",
+          'whole = notes.pop("sha256") == _digest(notes, tensors)', 'whole = bool(notes.pop("sha256"))',
+          "tests/test_state.py"),
+    Guard("a resumed cell draws on where it stopped", "pipeline/training.py",
+          'course.rng.bit_generator.state = progress["rng"]', "pass", "tests/test_run.py", "killed_cell"),
+    Guard("a resumed cell has its moments", "pipeline/training.py", "trainer.optimizer.load(tensors)", "pass",
+          "tests/test_run.py", "killed_cell"),
+    Guard("a resumed cell knows its plateau and patience", "pipeline/training.py",
+          'Watch(trainer.recipe, **progress["watch"])', "Watch(trainer.recipe)", "tests/test_run.py", "killed_cell"),
+    Guard("a resumed stage 0 has its moments", "pipeline/pretraining.py", "self._optimizer.load(tensors)", "pass",
+          "tests/test_pretraining.py", "killed"),
+    Guard("stage 0 keeps an epoch's end with its row", "pipeline/pretraining.py",
+          "if now.step % per_epoch and pace.keep_now():", "if pace.keep_now():", "tests/test_pretraining.py", "killed"),
+    Guard("two processes never work on one run", "pipeline/storage.py",
+          "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", "tests/test_interrupts.py", "two_processes"),
+    Guard("SIGTERM frees the run in order", "pipeline/interrupts.py", "signal.signal(signal.SIGTERM, _terminate)",
+          "pass", "tests/test_interrupts.py", "interrupt"),
+    Guard("workers end with their parent", "pipeline/interrupts.py", "        parent.join()\n        os._exit(1)",
+          "        parent.join()", "tests/test_interrupts.py", "workers"),
+    Guard("a file is whole or the old one", "pipeline/storage.py",
+          'temporary = path.with_name(f".{path.name}.writing")', "temporary = path", "tests/test_fault.py"),
+    Guard("what a killed process was writing goes", "pipeline/storage.py",
+          'for ending in ("building", "writing", "removing"):', "for ending in ():", "tests/test_run.py", "swept"),
+    Guard("a full disk is told as one", "stages/command.py", "if error.errno not in NOT_WRITTEN:", "if True:",
+          "tests/test_fault.py"),
+    Guard("a disk too small is told before training", "pipeline/storage.py", "if free < needed:", "if False:",
+          "tests/test_run.py", "cannot_hold"),
+    Guard("memory refused is told", "pipeline/bert_stages.py",
+          'with memory_told(task.name, f"{recipe.batch_size} rows', 'with memory_told("", f"', "tests/test_run.py",
+          "tensorflow_refuses"),
+    Guard("a killed worker is told", "pipeline/jobs.py", "except BrokenProcessPool:", "except ZeroDivisionError:",
+          "tests/test_run.py", "killed_process"),
+    Guard("scores do not depend on padding", "pipeline/heads.py", "if not self.masked:", "if True:",
+          "tests/test_model.py", "padding"),
+    Guard("stage 1 moves the encoder", "pipeline/bert_stages.py", "_all_moved(tensors, fitted.last.weights, task.name)",
+          "pass", "tests/test_run.py", "cannot_move"),
+    Guard("stage 2 does not move it", "pipeline/bert_stages.py", "    if moved:\n", "    if False:\n",
+          "tests/test_model.py", "frozen_encoder"),
+    Guard("stage 2 starts from what stage 1 recorded", "pipeline/bert_stages.py", "if not difference <= most:",
+          "if False:", "tests/test_run.py", "reproduce"),
+    Guard("a loss that is no number ends training", "pipeline/training.py", "if not math.isfinite(value):", "if False:",
+          "tests/test_run.py", "diverging"),
+    Guard("cells of other code are told", "pipeline/run.py", "if changed:\n            line =",
+          "if False:\n            line =", "tests/test_run.py", "other_code"),
+    Guard("damaged features are made again", "pipeline/features.py", "if cells.read_done(folder) is None:",
+          "if not folder.exists():", "tests/test_model.py", "frozen_features"),
+    Guard("equal texts are held out together", "pipeline/corpus.py", "hashes.append(zlib.crc32(text.encode()))",
+          "hashes.append(len(hashes))", "tests/test_pretraining.py", "holds_out"),
+    Guard("stage 0 does not see a fold's own texts where it must not", "pipeline/corpus.py",
+          "(self.group != (-1 if without_fold is None else without_fold + 1))", "True", "tests/test_pretraining.py",
+          "own_texts"),
+    Guard("whole words are masked", "pipeline/masking.py", 'if by == "tokens" else', "if True else",
+          "tests/test_pretraining.py", "whole_words"),
+    Guard("special tokens are never masked", "pipeline/masking.py", "& ~np.isin(seen.ids, corpus.special)", "",
+          "tests/test_pretraining.py", "masks_take"),
+    Guard("ids are unique", "pipeline/competition.py", "again = table[table.id.duplicated()]", "again = table[:0]",
+          "tests/test_bad_tables.py"),
+    Guard("every row has as many fields as the header", "pipeline/competition.py", "if len(row) != len(header)]",
+          "if False]", "tests/test_bad_tables.py"),
+    Guard("labels are what the config says", "pipeline/tasks.py", "if label not in allowed:", "if False:",
+          "tests/test_bad_tables.py"),
+    Guard("a submission holds the sample's ids", "pipeline/competition.py", "if unknown:\n", "if False:\n",
+          "tests/test_bad_tables.py"),
+    Guard("data cannot steer the terminal", "pipeline/log.py",
+          "clean = visible(line)", "clean = line",
+          "tests/test_bad_tables.py tests/test_hostile.py"),
+    Guard("a vocabulary has each token once", "pipeline/checkpoint.py", "elif token in first_at:", "elif False:",
+          "tests/test_checkpoint.py", "vocabulary"),
+    Guard("[PAD] is token 0", "pipeline/checkpoint.py", 'if vocab[0] != "[PAD]" and "[PAD]" in first_at:', "if False:",
+          "tests/test_checkpoint.py", "vocabulary"),
+    Guard("every tensor has its shape", "pipeline/checkpoint.py",
+          "if wrong := _compare(reader(weights)[0], expected, str(weights)):", "if wrong := []:",
+          "tests/test_checkpoint.py"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    words = parser.parse_args().words
+    wanted = [guard for guard in GUARDS if not words or any(word in guard.promise for word in words)]
+    for name in ("pipeline.backend", "pandas", "sklearn.linear_model", "matplotlib.pyplot", "hypothesis"):
+        importlib.import_module(name)  # here, so that no fork need do it
+    red = 0
+    print("| guard | tests | when it is broken | seconds |\n|---|---|---|---|")
+    for guard in wanted:
+        start = time.monotonic()
+        end = _break(guard)
+        red += end == "red"
+        print(f"| {guard.promise} | {guard.tests} {guard.words} | {end} | {time.monotonic() - start:.0f} |", flush=True)
+    print(f"\n{len(wanted)} guards broken, {red} noticed")
+    sys.exit(red < len(wanted))
+
+
+def _break(guard: Guard) -> str:
+    """What the tests say of a copy of the project without the guard: red, green, or why that cannot be told."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        for one in COPIED:
+            if (ROOT / one).is_dir():
+                shutil.copytree(ROOT / one, copy / one, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(ROOT / one, copy / one)
+        source = copy / guard.file
+        text = source.read_text()
+        if text.count(guard.code) != 1:
+            return f"stands {text.count(guard.code)} times in {guard.file}"
+        source.write_text(text.replace(guard.code, guard.broken))
+        code = _pytest(copy, ["-x", "-q", "-p", "no:cacheprovider", *guard.tests.split(),
+                              *(["-k", guard.words] if guard.words else [])])
+        return {0: "green", 1: "red"}.get(code, f"pytest ended with {code}")
+
+
+def _pytest(project: Path, arguments: list[str]) -> int:
+    """pytest's exit code in a fork, where TensorFlow is imported already and everything of the project anew."""
+    child = os.fork()
+    if child == 0:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        os.chdir(project)
+        sys.path[:] = [str(project), *(entry for entry in sys.path if entry not in ("", str(ROOT)))]
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("pipeline", "stages", "tests")]:
+            del sys.modules[name]
+        os._exit(pytest.main(arguments))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    main()
