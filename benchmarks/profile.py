@@ -19,6 +19,7 @@ from benchmarks.opponents import BATCH, SIZES
 from pipeline import checkpoint, jobs
 from pipeline.batches import Plan
 from pipeline.config import Bert, Config, Data, Stage1
+from pipeline.tasks.binary import Binary
 from pipeline.tokens import TokenTable
 
 
@@ -59,7 +60,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     recipe = Stage1(batch_size=BATCH)
     plan = Plan.packed(lengths, [rows], BATCH, bert.layer_weights, bert.hidden)
     [batch] = plan.ordered(lengths, rows, BATCH)
-    data = CellData(table, np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
+    data = CellData(table, Binary("0", "1"), np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
 
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))

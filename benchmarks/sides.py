@@ -78,6 +78,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     from pipeline.batches import Plan
     from pipeline.config import Bert, Config, Data
     from pipeline.network import Network
+    from pipeline.tasks.binary import Binary
     from pipeline.training import CellData
 
     use_threads(threads)
@@ -87,7 +88,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     first = table.first
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
-    return network, CellData(table, label, train, valid, valid, plan, PREDICT_BATCH, "bench")
+    return network, CellData(table, Binary("0", "1"), label, train, valid, valid, plan, PREDICT_BATCH, "bench")
 
 
 Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]

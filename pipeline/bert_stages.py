@@ -45,7 +45,7 @@ def start_stage1(run: Run) -> FitCell:
                               f"weights_{recipe.predict_with}.safetensors": chosen.weights}
         files |= _tables(run, data, chosen, setup.predict(setup.tokens, setup.test), fitted)
         handed = fitted.epoch(recipe.hand_on).logit
-        files["handed_on.csv"] = run.competition.task.test_table(run.competition.train.id.iloc[data.valid], handed)
+        files["handed_on.csv"] = data.task.test_table(run.competition.train.id.iloc[data.valid], handed)
         say(f"{data.name}  done in {clock}")
         return files
 
@@ -109,8 +109,10 @@ class Setup:
     def data(self, stage: str, fold: int, source: RowSource) -> CellData:
         """What a cell trains and validates on."""
         train, valid, monitor = self._split(fold)
-        label = self.run.competition.train.label.to_numpy(np.float32)
-        return CellData(source, label, train, valid, monitor, self.plan, self.predict_size, f"{stage} fold {fold}")
+        task = self.run.competition.task
+        target = task.target(self.run.competition.train.label)
+        return CellData(source, task, target, train, valid, monitor, self.plan, self.predict_size,
+                        f"{stage} fold {fold}")
 
     def features(self, fold: int) -> features.FeatureTable:
         """The outputs of the network's present encoder, which must be that of stage 1 on the fold."""
@@ -134,7 +136,7 @@ class Setup:
             rows = run.competition.train.iloc[train]
             groups = (rows.group if run.config.folds.group_column else folds.normalised(rows)).to_numpy()
             method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
-            inner = folds.split(rows.label.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
+            inner = folds.split(rows.stratum.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
             train, monitor = train[~inner], train[inner]
         return train, valid, monitor
 
@@ -149,10 +151,9 @@ class Setup:
 
 def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted
             ) -> cells.Files:
-    train, kind = run.competition.train.iloc[data.valid], run.competition.task
-    fold = run.fold_of_row[data.valid]
-    return {"oof.csv": kind.oof_table(train.id, fold, train.label.to_numpy(), chosen.logit),
-            "test.csv": kind.test_table(run.competition.test.id, test_logit),
+    train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
+    return {"oof.csv": data.task.oof_table(train.id, fold, train.label, chosen.logit),
+            "test.csv": data.task.test_table(run.competition.test.id, test_logit),
             "history.csv": fitted.history}
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import metrics
 from pipeline.backend import tf
 from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
@@ -19,16 +18,18 @@ from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
 from pipeline.optimizer import Optimizer, gradients, schedule
 from pipeline.state import State
+from pipeline.tasks import Task
 
 CHECK_EVERY = 50  # steps between looks at the loss
 
 
 @dataclass(frozen=True)
 class CellData:
-    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; label: float32 of all rows."""
+    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows."""
 
     source: RowSource
-    label: npt.NDArray[np.float32]
+    task: Task
+    target: npt.NDArray[Any]
     train: Ints
     valid: Ints
     monitor: Ints
@@ -91,7 +92,7 @@ class Trainer:
         return loss
 
     def _inputs(self, batch: Batch, data: CellData, seed: tuple[int, int]) -> tuple[Any, ...]:
-        return ([tf.constant(part) for part in data.source.batch(batch)], tf.constant(pad(data.label, batch)),
+        return ([tf.constant(part) for part in data.source.batch(batch)], tf.constant(pad(data.target, batch)),
                 tf.constant(batch.filled, tf.float32), tf.constant(seed, tf.int32))
 
     def step_of_all(self, data: CellData, rate: float) -> Any:
@@ -104,7 +105,7 @@ class Trainer:
         logit = tf.constant(self.network.predict(data.source, data.train, data.plan, data.predict_size))
         with tf.GradientTape() as tape:
             tape.watch(logit)
-            loss = LOSSES[self.recipe.loss](data.label[data.train], logit, tf.ones_like(logit))
+            loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones_like(logit))
         slope = np.zeros(len(data.source.lengths), np.float32)
         slope[data.train] = tape.gradient(loss, logit).numpy()
         total = [tf.zeros_like(variable) for variable in self.variables]
@@ -263,7 +264,7 @@ def fit(trainer: Trainer, data: CellData, seed: int, state: State) -> Fitted:
                 course.best = course.last
             course.keep(trainer, state)
             say(f"{data.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
-                f"valid AUC {valid['auc']:.4f}  accuracy {valid['accuracy']:.4f}  F1 {valid['f1']:.4f}")
+                f"valid {data.task.told(valid)}")
     assert course.last is not None
     assert course.best is not None
     table = pd.DataFrame(course.history)
@@ -281,7 +282,7 @@ def _steps(recipe: Training, data: CellData, rng: np.random.Generator) -> list[l
 
 def _validate(network: Network, data: CellData, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
     logit = network.predict(data.source, rows, data.plan, data.predict_size)
-    return logit, metrics.monitored(data.label[rows].astype(np.int8), logit)
+    return logit, data.task.scores(data.target[rows], logit)
 
 
 def _finite(value: float, what: str, rate: float) -> None:
