@@ -19,6 +19,7 @@ from benchmarks.opponents import BATCH, SIZES
 from pipeline import checkpoint, jobs
 from pipeline.batches import Plan
 from pipeline.config import Bert, Config, Data, Stage1
+from pipeline.tasks.binary import Binary
 from pipeline.tokens import TokenTable
 
 
@@ -47,7 +48,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     """Name -> a function that does that much of a step and waits for its end."""
     from pipeline.backend import tf, use_threads
     from pipeline.network import Network
-    from pipeline.training import Task, Trainer
+    from pipeline.training import CellData, Trainer
 
     use_threads(threads)
     bert = SIZES[size]
@@ -59,7 +60,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     recipe = Stage1(batch_size=BATCH)
     plan = Plan.packed(lengths, [rows], BATCH, bert.layer_weights, bert.hidden)
     [batch] = plan.ordered(lengths, rows, BATCH)
-    task = Task(table, np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
+    data = CellData(table, Binary("0", "1"), np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
 
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))
@@ -68,7 +69,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
         return Trainer(network, recipe, head_only=False, from_vectors=False)
 
     def gradients_of(one: Trainer) -> Callable[[], Any]:
-        inputs = one._inputs(batch, task, (0, 0))
+        inputs = one._inputs(batch, data, (0, 0))
 
         @tf.function(jit_compile=True)
         def both(inputs: Any, label: Any, weight: Any, seed: Any) -> Any:
@@ -82,7 +83,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
         "matrix products alone": _products(bert, batch.rows.shape[0] * batch.width),
         "forward and backward": gradients_of(without),
         "with dropout": gradients_of(whole),
-        "with clipping and AdamW: the step": lambda: float(whole.step([batch], task, 1e-5, (0, 0))),
+        "with clipping and AdamW: the step": lambda: float(whole.step([batch], data, 1e-5, (0, 0))),
     }
 
 

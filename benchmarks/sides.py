@@ -31,17 +31,17 @@ def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, us
 
     rows = np.arange(len(table.lengths))
     recipe = Stage1(batch_size=BATCH, learning_rate=1e-5)
-    network, task = _project(bert, table, label, threads, used, rows, rows, BATCH)
+    network, data = _project(bert, table, label, threads, used, rows, rows, BATCH)
     trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
     rng = np.random.default_rng(0)
 
     def train(most: int | None = None) -> None:
-        for step, batch in enumerate(task.plan.shuffled(table.lengths, rows, BATCH, rng)[:most]):
-            loss = trainer.step([batch], task, 1e-5, (0, step))
+        for step, batch in enumerate(data.plan.shuffled(table.lengths, rows, BATCH, rng)[:most]):
+            loss = trainer.step([batch], data, 1e-5, (0, step))
         float(loss)
 
     def predict() -> None:
-        network.predict(table, rows, task.plan, PREDICT_BATCH)
+        network.predict(table, rows, data.plan, PREDICT_BATCH)
 
     def warm_up() -> None:
         train(opponents.WARM_UP)
@@ -57,16 +57,16 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
     from pipeline.training import Trainer
 
     train, valid = opponents.one_fold(table)
-    network, task = _project(bert, table, label, threads, used, train, valid, PREDICT_BATCH)
+    network, data = _project(bert, table, label, threads, used, train, valid, PREDICT_BATCH)
     trainer = Trainer(network, Stage2(), head_only=True, from_vectors=True)
 
     def stage2() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            source = features.compute(network, table, task.plan, PREDICT_BATCH, Path(folder) / "features", budget=8)
-            on_features = dataclasses.replace(task, source=source)
+            source = features.compute(network, table, data.plan, PREDICT_BATCH, Path(folder) / "features", budget=8)
+            on_features = dataclasses.replace(data, source=source)
             for _ in range(opponents.STAGE2_EPOCHS):
                 trainer.step_of_all(on_features, 1e-4)
-                network.predict(source, valid, task.plan, PREDICT_BATCH)
+                network.predict(source, valid, data.plan, PREDICT_BATCH)
 
     return {"warm_up": stage2, "stage2": stage2}
 
@@ -78,7 +78,8 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     from pipeline.batches import Plan
     from pipeline.config import Bert, Config, Data
     from pipeline.network import Network
-    from pipeline.training import Task
+    from pipeline.tasks.binary import Binary
+    from pipeline.training import CellData
 
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
@@ -87,7 +88,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     first = table.first
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
-    return network, Task(table, label, train, valid, valid, plan, PREDICT_BATCH, "bench")
+    return network, CellData(table, Binary("0", "1"), label, train, valid, valid, plan, PREDICT_BATCH, "bench")
 
 
 Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]

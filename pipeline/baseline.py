@@ -2,13 +2,11 @@
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from pipeline import cells
 from pipeline.competition import text_columns
 from pipeline.errors import UserError
 from pipeline.log import say
-from pipeline.metrics import auc
 from pipeline.run import FitCell, Run
 
 
@@ -16,6 +14,8 @@ def start(run: Run) -> FitCell:
     """Returns the function that fits the baseline of one fold; the vocabulary is learnt from its training rows only."""
     config = run.config.baseline
     train, test, task = run.competition.train, run.competition.test, run.competition.task
+
+    target = task.target(train.label)
 
     def fit_cell(fold: int) -> cells.Files:
         valid = run.fold_of_row == fold
@@ -27,13 +27,11 @@ def start(run: Run) -> FitCell:
         except ValueError as error:
             raise UserError(f"baseline fold {fold}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                             f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
-        model = LogisticRegression(C=config.strength, max_iter=2000).fit(vectors, train.label[~valid])
+        model = task.linear(config.strength).fit(vectors, target[~valid])
         logit, test_logit = (model.decision_function(ngrams.transform(rows)).astype(np.float32)
                              for rows in (texts[valid], test_texts))
-        label = train.label[valid].to_numpy()
-        area = auc(label, logit)
-        say(f"baseline fold {fold}  valid AUC {'undefined' if area is None else f'{area:.4f}'}")
-        return {"oof.csv": task.oof_table(train.id[valid], run.fold_of_row[valid], label, logit),
+        say(f"baseline fold {fold}  valid {task.told(task.scores(target[valid], logit))}")
+        return {"oof.csv": task.oof_table(train.id[valid], run.fold_of_row[valid], train.label[valid], logit),
                 "test.csv": task.test_table(test.id, test_logit)}
 
     return fit_cell

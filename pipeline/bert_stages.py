@@ -18,7 +18,7 @@ from pipeline.log import Clock, say
 from pipeline.network import HEAD, Network, RowSource
 from pipeline.run import FitCell, Run
 from pipeline.state import State
-from pipeline.training import Epoch, Fitted, Task, Trainer, fit
+from pipeline.training import CellData, Epoch, Fitted, Trainer, fit
 
 REPRODUCES = {"float32": 1e-6, "bfloat16": 1e-2}  # how closely stage 2 must find stage 1's probabilities again
 
@@ -34,19 +34,19 @@ def start_stage1(run: Run) -> FitCell:
         seed = cells.seed_of(run.config.seed, 1, fold)
         tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
-        task = setup.task("stage1", fold, setup.tokens)
-        with memory_told(task.name, f"{recipe.batch_size} rows, {setup.shape}",
+        data = setup.data("stage1", fold, setup.tokens)
+        with memory_told(data.name, f"{recipe.batch_size} rows, {setup.shape}",
                          "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
-            fitted = fit(trainer, task, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
-        _all_moved(tensors, fitted.last.weights, task.name)
+            fitted = fit(trainer, data, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
+        _all_moved(tensors, fitted.last.weights, data.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
         files: cells.Files = {f"weights_{recipe.hand_on}.safetensors": fitted.epoch(recipe.hand_on).weights,
                               f"weights_{recipe.predict_with}.safetensors": chosen.weights}
-        files |= _tables(run, task, chosen, setup.predict(setup.tokens, setup.test), fitted)
+        files |= _tables(run, data, chosen, setup.predict(setup.tokens, setup.test), fitted)
         handed = fitted.epoch(recipe.hand_on).logit
-        files["handed_on.csv"] = run.competition.task.test_table(run.competition.train.id.iloc[task.valid], handed)
-        say(f"{task.name}  done in {clock}")
+        files["handed_on.csv"] = data.task.test_table(run.competition.train.id.iloc[data.valid], handed)
+        say(f"{data.name}  done in {clock}")
         return files
 
     return fit_cell
@@ -66,16 +66,16 @@ def start_stage2(run: Run) -> FitCell:
         network.start(weights, seed)
         network.load(weights)
         rows = setup.features(fold) if cached else setup.tokens
-        task = setup.task("stage2", fold, rows)
-        _reproduces(setup, task, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
-        with memory_told(task.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
-            fitted = fit(trainer, task, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
-        _none_moved(weights, network.dump(), task.name)
+        data = setup.data("stage2", fold, rows)
+        _reproduces(setup, data, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
+        with memory_told(data.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
+            fitted = fit(trainer, data, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
+        _none_moved(weights, network.dump(), data.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
         files: cells.Files = {"head.safetensors": chosen.weights}
-        files |= _tables(run, task, chosen, setup.predict(rows, setup.test), fitted)
-        say(f"{task.name}  done in {clock}")
+        files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
+        say(f"{data.name}  done in {clock}")
         return files
 
     return fit_cell
@@ -106,11 +106,13 @@ class Setup:
         """How long a sequence is, in words."""
         return f"{self.plan.slots} in {self.plan.width} tokens" if self.plan.width else "padded to the longest"
 
-    def task(self, stage: str, fold: int, source: RowSource) -> Task:
+    def data(self, stage: str, fold: int, source: RowSource) -> CellData:
         """What a cell trains and validates on."""
         train, valid, monitor = self._split(fold)
-        label = self.run.competition.train.label.to_numpy(np.float32)
-        return Task(source, label, train, valid, monitor, self.plan, self.predict_size, f"{stage} fold {fold}")
+        task = self.run.competition.task
+        target = task.target(self.run.competition.train.label)
+        return CellData(source, task, target, train, valid, monitor, self.plan, self.predict_size,
+                        f"{stage} fold {fold}")
 
     def features(self, fold: int) -> features.FeatureTable:
         """The outputs of the network's present encoder, which must be that of stage 1 on the fold."""
@@ -134,7 +136,7 @@ class Setup:
             rows = run.competition.train.iloc[train]
             groups = (rows.group if run.config.folds.group_column else folds.normalised(rows)).to_numpy()
             method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
-            inner = folds.split(rows.label.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
+            inner = folds.split(rows.stratum.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
             train, monitor = train[~inner], train[inner]
         return train, valid, monitor
 
@@ -147,11 +149,11 @@ class Setup:
         yield from (np.unique(first[self.test]), np.unique(first))
 
 
-def _tables(run: Run, task: Task, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted) -> cells.Files:
-    train, kind = run.competition.train.iloc[task.valid], run.competition.task
-    fold = run.fold_of_row[task.valid]
-    return {"oof.csv": kind.oof_table(train.id, fold, train.label.to_numpy(), chosen.logit),
-            "test.csv": kind.test_table(run.competition.test.id, test_logit),
+def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted
+            ) -> cells.Files:
+    train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
+    return {"oof.csv": data.task.oof_table(train.id, fold, train.label, chosen.logit),
+            "test.csv": data.task.test_table(run.competition.test.id, test_logit),
             "history.csv": fitted.history}
 
 
@@ -172,9 +174,9 @@ def _none_moved(before: Tensors, after: Tensors, name: str) -> None:
         raise AssertionError(f"{name}: the frozen encoder moved: {moved[:3]}")
 
 
-def _reproduces(setup: Setup, task: Task, recorded: npt.NDArray[np.float32], parent: Path) -> None:
+def _reproduces(setup: Setup, data: CellData, recorded: npt.NDArray[np.float32], parent: Path) -> None:
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
-    now = metrics.sigmoid(setup.predict(task.source, task.valid))
+    now = metrics.sigmoid(setup.predict(data.source, data.valid))
     difference = float(np.abs(now - recorded).max())
     most = REPRODUCES[setup.run.config.bert.precision]
     if not difference <= most:

@@ -134,7 +134,7 @@ def fingerprint(folder: Path) -> str:
 def code_version() -> str:
     """A hash of the library's sources, so that two results of different code can be told apart."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import sources
+from pipeline import sources, tasks
 from pipeline.config import Config, Data
 from pipeline.errors import UserError
-from pipeline.tasks import Binary
+from pipeline.tasks import Task
 
 SHOWN = 5  # problems of one kind that are told one by one; the rest are counted
 LONGEST_FIELD = 1_000_000  # characters: a longer one is rows that a quote has swallowed
@@ -25,8 +25,9 @@ MOST_COLUMNS = 10_000
 class Competition:
     """The tables after validation.
 
-    train: id, text, label (int8 0/1), and text_pair, group, fold where the config names such columns; rows of a
-        dev file follow those of train, told apart by the boolean column dev.
+    train: id, text, label as the task has it, stratum (int64, what stratified folds balance), and text_pair, group,
+        fold where the config names such columns; rows of a dev file follow those of train, told apart by the boolean
+        column dev.
     test: id, text (, text_pair).
     sample: the sample submission as it stands, all text, or None.
     """
@@ -34,14 +35,14 @@ class Competition:
     train: pd.DataFrame
     test: pd.DataFrame
     sample: pd.DataFrame | None
-    task: Binary
+    task: Task
 
 
 def read(config: Config) -> Competition:
     """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
     data = config.data
     assert data is not None
-    task = Binary(*data.labels)
+    task = tasks.of(data)
     problems: list[str] = []
 
     def labelled(path: str, trained_on: bool) -> pd.DataFrame:
@@ -176,7 +177,7 @@ def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str])
     return table
 
 
-def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], trained_on: bool, problems: list[str]
+def _labelled(path: str, data: Data, task: Task, extra: dict[str, str], trained_on: bool, problems: list[str]
               ) -> pd.DataFrame:
     before = len(problems)
     table = _standard(path, data, {"label": data.label_column} | extra, problems)
@@ -185,6 +186,7 @@ def _labelled(path: str, data: Data, task: Binary, extra: dict[str, str], traine
                                   trained_on)
     if len(problems) == before:
         table["label"] = task.encode(table.label.tolist())
+        table["stratum"] = task.strata(table.label)
     return table
 
 

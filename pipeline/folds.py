@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn import model_selection
 
 from pipeline import competition
+from pipeline.competition import Competition
 from pipeline.config import Folds
 from pipeline.errors import UserError
 
@@ -31,12 +32,12 @@ def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
         fold_of_row = _given(train, config)
     else:
         groups = train.group if config.group_column else normalised(train)
-        fold_of_row = split(train.label.to_numpy(), groups.to_numpy(), config.method, config.n, config.seed)
+        fold_of_row = split(train.stratum.to_numpy(), groups.to_numpy(), config.method, config.n, config.seed)
     verify(fold_of_row, train, config)
     return fold_of_row
 
 
-def split(label: npt.NDArray[np.integer], groups: npt.NDArray[np.object_], method: str, n: int, seed: int) -> FoldOfRow:
+def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[np.object_], method: str, n: int, seed: int) -> FoldOfRow:
     """Deals rows to n folds with scikit-learn's splitter of that method, shuffled by the seed."""
     splitters = {
         "plain": model_selection.KFold,
@@ -44,16 +45,16 @@ def split(label: npt.NDArray[np.integer], groups: npt.NDArray[np.object_], metho
         "grouped": model_selection.GroupKFold,
         "stratified_grouped": model_selection.StratifiedGroupKFold,
     }
-    rarest = int(np.bincount(label, minlength=2).min())
-    if len(label) < n:
-        raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(label)}")
+    rarest = int(np.bincount(stratum, minlength=2).min())
+    if len(stratum) < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(stratum)}")
     if method.startswith("stratified") and rarest < n:
         raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {rarest}")
     if method.endswith("grouped") and len(np.unique(groups)) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
-    fold_of_row = np.full(len(label), -1)
+    fold_of_row = np.full(len(stratum), -1)
     grouped = groups if method.endswith("grouped") else None
-    parts = splitters[method](n, shuffle=True, random_state=seed).split(label, label, grouped)
+    parts = splitters[method](n, shuffle=True, random_state=seed).split(stratum, stratum, grouped)
     for fold, (_, validated) in enumerate(parts):
         fold_of_row[validated] = fold
     return fold_of_row
@@ -73,7 +74,7 @@ def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
     for fold in range(n):
         if not (fold_of_row == fold).any():
             problems.append(f"folds: fold {fold} of {n} has no rows")
-        elif train.label[fold_of_row != fold].nunique() < 2:
+        elif train.stratum[fold_of_row != fold].nunique() < 2:
             problems.append(f"folds: the training rows of fold {fold} have one class only")
     if problems:
         raise UserError(*problems)
@@ -84,8 +85,9 @@ def fold_count(config: Folds) -> int:
     return 1 if config.dev else config.n
 
 
-def audit(train: pd.DataFrame, test: pd.DataFrame, fold_of_row: FoldOfRow) -> dict[str, int]:
+def audit(tables: Competition, fold_of_row: FoldOfRow) -> dict[str, int]:
     """Counts of what changes a score's meaning: repeated and contradicting texts, across folds and into test."""
+    train, test = tables.train, tables.test
     text = normalised(train)
     by_text = pd.DataFrame({"text": text, "fold": fold_of_row, "label": train.label}).groupby("text")
     spread = by_text["fold"].nunique()
@@ -95,7 +97,7 @@ def audit(train: pd.DataFrame, test: pd.DataFrame, fold_of_row: FoldOfRow) -> di
         "distinct texts": int(text.nunique()),
         "texts in more than one fold": int((spread > 1).sum()),
         "rows of texts in more than one fold": int(text.isin(spread.index[spread > 1]).sum()),
-        "texts with both labels": int((conflicting > 1).sum()),
+        tables.task.contradiction: int((conflicting > 1).sum()),
         "test rows": len(test),
         "test rows that repeat a training text": int(normalised(test).isin(set(text)).sum()),
     }

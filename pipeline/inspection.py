@@ -1,14 +1,13 @@
 """What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
 
 import functools
-import shutil
 from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline import cells, folds, storage
 from pipeline.config import CELLS
-from pipeline.errors import DiskError, MismatchError
+from pipeline.errors import MismatchError
 from pipeline.run import Run
 
 
@@ -20,8 +19,7 @@ def lines(run: Run) -> Iterator[str]:
     yield from fold_lines(run, run.folds)
     found = run.checkpoint
     dimensions = found.config
-    tensors = found.tensors()
-    size = sum(values.nbytes for values in tensors.values())
+    size = sum(values.nbytes for values in found.tensors().values())
     yield (f"checkpoint: {found.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
            f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
     lengths = np.concatenate([run.train_tokens.lengths, run.test_tokens.lengths])
@@ -36,14 +34,13 @@ def lines(run: Run) -> Iterator[str]:
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
         seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
-        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.labels[train.label.iloc[row]]}: {seen}"
+        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.name(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
-    _disk(run, size)
 
 
 def audit_lines(run: Run) -> Iterator[str]:
     """The counts that change a score's meaning, a line each."""
-    for name, count in folds.audit(run.competition.train, run.competition.test, run.fold_of_row).items():
+    for name, count in folds.audit(run.competition, run.fold_of_row).items():
         yield f"{name}: {count:,}"
 
 
@@ -51,16 +48,17 @@ def fold_lines(run: Run, wanted: list[int]) -> Iterator[str]:
     """Rows and positives of the wanted folds, a line each."""
     for fold in wanted:
         inside = run.competition.train.label[run.fold_of_row == fold]
-        yield f"fold {fold}: {len(inside):,} rows, {int(inside.sum()):,} positive ({inside.mean():.1%})"
+        yield f"fold {fold}: {len(inside):,} rows, {run.competition.task.shares(inside)}"
 
 
 def _meaning(run: Run) -> Iterator[str]:
-    counts = folds.audit(run.competition.train, run.competition.test, run.fold_of_row)
+    counts = folds.audit(run.competition, run.fold_of_row)
     if counts["texts in more than one fold"]:
         yield ("  a repeated text on both sides is scored from memory: expect the OOF score to flatter; "
                "folds.method = 'stratified_grouped' keeps them together")
-    if counts["texts with both labels"]:
-        yield "  a text with both labels cannot be scored right on both rows: the best AUC possible is below 1"
+    task = run.competition.task
+    if counts[task.contradiction]:
+        yield f"  {task.contradiction} cannot be scored right on all of their rows: the best {task.score} is below 1"
     if counts["test rows that repeat a training text"]:
         yield "  test rows that repeat a training text are easier than grouped folds make them look"
 
@@ -79,12 +77,4 @@ def _cells(run: Run) -> Iterator[str]:
         named = f", folds {todo} to do" if todo and todo != [storage.ALL_FOLDS] else ""
         yield (f"{stage}: {len(done)} of {len(numbers)} cells done" + named
                + (f" ({len(damaged)} damaged)" if damaged else ""))
-
-
-def _disk(run: Run, checkpoint_bytes: int) -> None:
-    recipe = run.config.stage1
-    copies = len({recipe.hand_on, recipe.predict_with})
-    needed = checkpoint_bytes * copies * (len(run.folds) + 1)
-    free = shutil.disk_usage(".").free
-    if free < needed:
-        raise DiskError(f"disk: the run's weights need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free here")
+        run.require_room(stage, todo)

@@ -1,7 +1,6 @@
 """Scores, all exact: scikit-learn's, and DeLong's interval of an AUC. Nothing here is estimated from batches."""
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -128,17 +127,3 @@ def rank_within_folds(score: Scores, fold: npt.NDArray[np.integer]) -> Scores:
         inside = fold == one
         ranks[inside] = stats.rankdata(score[inside]) / inside.sum()
     return ranks
-
-
-def monitored(label: Labels, logit: npt.NDArray[np.float32]) -> dict[str, float]:
-    """What an epoch is judged by: auc, accuracy, f1, loss. NaN where undefined."""
-    probability = sigmoid(logit)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        area = auc(label, logit)
-    return {
-        "auc": math.nan if area is None else area,
-        "accuracy": accuracy(label, probability),
-        "f1": f1(label, probability),
-        "loss": log_loss(label, logit),
-    }

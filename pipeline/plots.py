@@ -49,7 +49,7 @@ def write(run: Run, found: dict[str, StagePredictions]) -> list[Path]:
         for axis, (stage, part) in zip(axes, found.items(), strict=True):
             for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
                 axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                          color=colour, label=f"label {_short(run.competition.task.labels[value])}")
+                          color=colour, label=f"label {_short(run.competition.task.name(value))}")
             axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
             axis.legend(fontsize=8)
     trained = [stage for stage in ("stage1", "stage2") if stage in found]

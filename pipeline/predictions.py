@@ -11,8 +11,6 @@ from pipeline import competition, storage
 from pipeline.errors import MismatchError, UserError
 from pipeline.run import Run
 
-OOF, TEST = ["id", "fold", "label", "logit", "prediction"], ["id", "logit", "prediction"]
-
 
 @dataclass(frozen=True)
 class StagePredictions:
@@ -39,13 +37,13 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     done = [fold for fold in run.done(stage) if fold in wanted]
     if not done:
         return None
-    train, test_ids = run.competition.train, run.competition.test.id
+    task, train, test_ids = run.competition.task, run.competition.train, run.competition.test.id
     parts = []
     table: dict[str, pd.Series] = {"id": test_ids}
     for fold in done:
         folder = run.paths.cell(stage, fold)
-        test = _read(folder / "test.csv", test_ids, TEST)
-        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], OOF))
+        test = _read(folder / "test.csv", test_ids, task.test_columns)
+        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], task.oof_columns))
         table |= {f"logit_{fold}": test.logit, f"prediction_{fold}": test.prediction}
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)

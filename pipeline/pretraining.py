@@ -48,11 +48,11 @@ def start(run: Run) -> FitCell:
     def fit_cell(fold: int) -> cells.Files:
         clock, name = Clock(), cells.cell_name("pretrain", fold)
         rows = corpus.training_rows(None if fold == storage.ALL_FOLDS else fold)
-        task = Task(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
+        data = CellData(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
         kept = State(run.paths.cell("pretrain", fold), run.identity("pretrain", fold))
         with memory_told(name, f"{recipe.batch_tokens} tokens", "halve pretrain.batch_tokens"):
-            history = trainer.fit(task, weights, kept)
-        files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, task, base.vocab)}
+            history = trainer.fit(data, weights, kept)
+        files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, data, base.vocab)}
         trained = model.dump()
         files["huggingface"] = functools.partial(
             checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage)
@@ -66,7 +66,7 @@ def start(run: Run) -> FitCell:
 
 
 @dataclass(frozen=True)
-class Task:
+class CellData:
     """What a cell trains on: rows and held-out rows of a corpus, int64; everything random follows from the seed."""
 
     corpus: Corpus
@@ -100,75 +100,75 @@ class Trainer:
         self._step = tf.function(self._train, jit_compile=compiled)
         self._score = tf.function(self._evaluate, jit_compile=compiled)
 
-    def fit(self, task: Task, weights: Tensors, kept: State) -> pd.DataFrame:
+    def fit(self, data: CellData, weights: Tensors, kept: State) -> pd.DataFrame:
         """Trains from the weights, or on from what was kept; the model then holds the result. A row an epoch.
 
         Raises DivergedError where the loss is not finite.
         """
         recipe, config = self.recipe, self._model.config
-        plan, size = task.plan(recipe.batch_tokens, config.layer_weights, config.hidden)
-        lengths = task.corpus.table.lengths
-        per_epoch = math.ceil(len(task.rows) / size)
+        plan, size = data.plan(recipe.batch_tokens, config.layer_weights, config.hidden)
+        lengths = data.corpus.table.lengths
+        per_epoch = math.ceil(len(data.rows) / size)
         total = recipe.epochs * per_epoch
-        say(f"{task.name}: {len(task.rows):,} rows, {lengths[task.rows].sum():,} tokens, {per_epoch:,} steps an epoch; "
-            f"{len(task.held):,} rows held out")
-        now = self._start(task, plan, size, weights, kept)
+        say(f"{data.name}: {len(data.rows):,} rows, {lengths[data.rows].sum():,} tokens, {per_epoch:,} steps an epoch; "
+            f"{len(data.held):,} rows held out")
+        now = self._start(data, plan, size, weights, kept)
         pace = _Pace(now.step, total, recipe.batch_tokens)
-        with progress(task.name, total, now.step) as advance:
+        with progress(data.name, total, now.step) as advance:
             while now.step < total:
                 epoch = now.step // per_epoch
-                batches = plan.shuffled(lengths, task.rows, size, np.random.default_rng([task.seed, epoch]))
+                batches = plan.shuffled(lengths, data.rows, size, np.random.default_rng([data.seed, epoch]))
                 for batch in batches[now.step % per_epoch:]:
                     rate = recipe.learning_rate * schedule(now.step, total, recipe)
-                    now.loss += self._take(task, batch, now.step, rate)
+                    now.loss += self._take(data, batch, now.step, rate)
                     now.step += 1
                     advance()
                     if now.step % CHECK_EVERY == 0 and not math.isfinite(now.loss):
-                        raise DivergedError(f"{task.name}, step {now.step}: the loss is not finite at learning rate "
+                        raise DivergedError(f"{data.name}, step {now.step}: the loss is not finite at learning rate "
                                             f"{rate:.2g}; lower pretrain.learning_rate")
                     if now.step % per_epoch and pace.keep_now():  # an epoch's end is kept below, with its row
                         kept.keep(asdict(now), self._state())
                         done = now.step % per_epoch
-                        say(f"{task.name}  epoch {now.step / per_epoch:.2f}/{recipe.epochs}  "
+                        say(f"{data.name}  epoch {now.step / per_epoch:.2f}/{recipe.epochs}  "
                             f"loss {now.loss / done:.4f}  {pace.line(now.step)}")
                 now.history.append({"epoch": epoch + 1, "learning_rate": rate, "loss": now.loss / per_epoch}
-                                   | self._held_out(task, plan, size))
+                                   | self._held_out(data, plan, size))
                 now.loss = 0.0
-                self._tell(task, now)
+                self._tell(data, now)
                 kept.keep(asdict(now), self._state())
         return pd.DataFrame(now.history)
 
-    def _start(self, task: Task, plan: Plan, size: int, weights: Tensors, kept: State) -> Progress:
+    def _start(self, data: CellData, plan: Plan, size: int, weights: Tensors, kept: State) -> Progress:
         self._optimizer.reset()
         if found := kept.read():
             now, tensors = Progress(**found[0]), found[1]
             self._model.load(tensors)
             self._optimizer.load(tensors)
-            say(f"{task.name}: goes on after step {now.step:,}")
+            say(f"{data.name}: goes on after step {now.step:,}")
             return now
         self._model.load(weights)
         now = Progress()
-        now.history.append({"epoch": 0, "learning_rate": 0.0, "loss": math.nan} | self._held_out(task, plan, size))
-        self._tell(task, now)
+        now.history.append({"epoch": 0, "learning_rate": 0.0, "loss": math.nan} | self._held_out(data, plan, size))
+        self._tell(data, now)
         return now
 
     def _state(self) -> Tensors:
         return self._model.dump() | self._optimizer.dump()
 
-    def _take(self, task: Task, batch: Batch, step: int, rate: float) -> float:
-        rng = np.random.default_rng([task.seed, step, 1])
-        masked = masking.mask(task.corpus, batch, self.recipe.masking, self.recipe.mask_share, rng)
+    def _take(self, data: CellData, batch: Batch, step: int, rate: float) -> float:
+        rng = np.random.default_rng([data.seed, step, 1])
+        masked = masking.mask(data.corpus, batch, self.recipe.masking, self.recipe.mask_share, rng)
         self._optimizer.set_rate(rate)
-        return float(self._step(*_constants(masked), tf.constant([task.seed, step], tf.int32)))
+        return float(self._step(*_constants(masked), tf.constant([data.seed, step], tf.int32)))
 
-    def _held_out(self, task: Task, plan: Plan, size: int) -> dict[str, float]:
+    def _held_out(self, data: CellData, plan: Plan, size: int) -> dict[str, float]:
         """Masked loss and accuracy, by both kinds of masking, with the same masks every time."""
         found: dict[str, float] = {}
         for by in MASKINGS:
-            rng = np.random.default_rng([task.seed, MASKINGS.index(by), 2])
+            rng = np.random.default_rng([data.seed, MASKINGS.index(by), 2])
             sums = np.zeros(3)
-            for batch in plan.ordered(task.corpus.table.lengths, task.held, size):
-                masked = masking.mask(task.corpus, batch, by, self.recipe.mask_share, rng)
+            for batch in plan.ordered(data.corpus.table.lengths, data.held, size):
+                masked = masking.mask(data.corpus, batch, by, self.recipe.mask_share, rng)
                 sums += [float(one) for one in self._score(*_constants(masked))]
             loss, hits, count = sums
             found |= {f"held_out_{by}_loss": loss / max(count, 1), f"held_out_{by}_accuracy": hits / max(count, 1)}
@@ -194,10 +194,10 @@ class Trainer:
         hits = tf.cast(tf.argmax(logit, axis=-1, output_type=tf.int32) == target, tf.float32)
         return tf.reduce_sum(weight * each), tf.reduce_sum(weight * hits), tf.reduce_sum(weight)
 
-    def _tell(self, task: Task, now: Progress) -> None:
+    def _tell(self, data: CellData, now: Progress) -> None:
         row = now.history[-1]
         trained = f"  loss {row['loss']:.4f}" if row["epoch"] else "  before"
-        say(f"{task.name}  epoch {row['epoch']}/{self.recipe.epochs}{trained}  held out: "
+        say(f"{data.name}  epoch {row['epoch']}/{self.recipe.epochs}{trained}  held out: "
             + ", ".join(f"{by} loss {row[f'held_out_{by}_loss']:.4f} accuracy {row[f'held_out_{by}_accuracy']:.4f}"
                         for by in MASKINGS))
 
@@ -224,10 +224,10 @@ def _constants(masked: MaskedBatch) -> tuple[Any, ...]:
     return [tf.constant(part) for part in masked.seen], *map(tf.constant, (masked.place, masked.target, masked.weight))
 
 
-def _examples(trainer: Trainer, task: Task, vocab: list[str]) -> pd.DataFrame:
+def _examples(trainer: Trainer, data: CellData, vocab: list[str]) -> pd.DataFrame:
     """Held-out texts with blanks, the words that stood there, and what the model puts there."""
-    corpus, rng = task.corpus, np.random.default_rng([task.seed, 3])
-    rows = rng.permutation(task.held)[:EXAMPLES]
+    corpus, rng = data.corpus, np.random.default_rng([data.seed, 3])
+    rows = rng.permutation(data.held)[:EXAMPLES]
     found = []
     for row in rows:
         batch = Batch(np.array([[row]]), int(corpus.table.lengths[row]))

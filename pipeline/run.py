@@ -212,17 +212,17 @@ class Run:
             return min(wanted, cells_to_fit)
         return jobs.best_jobs(cells_to_fit, self.threads, checkpoint.size(self.checkpoint.config))
 
-    def _require_room(self, stage: str, todo: list[int], at_once: int) -> None:
+    def require_room(self, stage: str, todo: list[int], at_once: int = 1) -> None:
         """Raises DiskError where the weights that a stage will write cannot fit; what else it writes is small."""
         each_cell = {"pretrain": 2, "stage1": len({self.config.stage1.hand_on, self.config.stage1.predict_with})}
-        if stage not in each_cell:
+        if stage not in each_cell or not todo:
             return
         weights = 4 * checkpoint.size(self.checkpoint.config)
-        state = 4 * weights  # the weights, two moments of each, and the best epoch's
+        states = 2 * 4 * weights * at_once  # the weights, two moments, the best epoch's; and the next state beside it
         kept = [cells.unfinished(self.paths.cell(stage, fold)) for fold in todo]
         there = sum(path.stat().st_size for path in kept if path.exists())
-        needed = each_cell[stage] * weights * len(todo) + 2 * state * at_once - there  # 2: the next stands beside it
-        storage.require_room(self.paths.models, needed, f"{stage}'s weights and the states of its training")
+        storage.require_room(self.paths.models, each_cell[stage] * weights * len(todo) + states - there,
+                             f"{stage}'s weights and the states of its training")
 
     def finish(self, stage: str, wanted: list[int], start: Callable[["Run"], FitCell], strict: bool = False) -> None:
         """Brings the wanted cells of a stage to done: skips valid ones, fits the others, several at a time.
@@ -237,18 +237,20 @@ class Run:
             cells.unfinished(self.paths.cell(stage, fold)).unlink(missing_ok=True)  # killed just before it was deleted
         self._compare_provenance(stage, done, strict)
         todo = [fold for fold in wanted if fold not in done]
-        if not todo:
-            return
+        if todo:
+            self._fit(stage, todo, start)
+        if stage == "pretrain":
+            storage.remove(self.paths.corpus)
+
+    def _fit(self, stage: str, todo: list[int], start: Callable[["Run"], FitCell]) -> None:
         self.cell_threads(stage)  # resolved and kept before the first cell
         if stage == "pretrain":
             self.corpus  # noqa: B018, made before several processes read it
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
-        self._require_room(stage, todo, at_once)
+        self.require_room(stage, todo, at_once)
         if at_once > 1:
             say(f"{stage}: {at_once} folds at a time, {self.cell_threads(stage)} threads each")
         jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
-        if stage == "pretrain":
-            storage.remove(self.paths.corpus)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets what a run is made of, and works out the rest."""

@@ -168,7 +168,7 @@ def allocate(path: Path) -> None:
 
 def require_room(folder: Path, needed: int, what: str) -> None:
     """Raises DiskError where the folder's disk has fewer bytes free than are needed; a quota is not seen."""
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.exists())).free
     if free < needed:
         raise DiskError(f"{folder}: {what} need {needed / GIB:.2g} GiB of disk, {free / GIB:.2g} are free; free some, "
                         f"or let {folder.parent} be a link to a folder on a larger disk")

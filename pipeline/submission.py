@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline import metrics, storage
+from pipeline import storage
 from pipeline.errors import UserError
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
@@ -19,11 +19,7 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
         raise UserError(f"submission of {found.stage}: folds {', '.join(map(str, found.missing))} are not finished; "
                         f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
-    probability = found.test.prediction
-    values: pd.Series = probability
-    if config.metric != "auc":
-        values = pd.Series(run.competition.task.decide(
-            probability.to_numpy(), threshold(found, config.metric)), index=probability.index)
+    values = run.competition.task.submitted(found.oof, found.test, config.metric)
     header = [config.id_header, config.prediction_header] if sample is None else list(sample.columns)
     by_id = pd.Series(values.to_numpy(), index=found.test.id.to_numpy())
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
@@ -33,11 +29,6 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
     submission = pd.DataFrame({header[0]: order.to_numpy(), header[1]: by_id[order].to_numpy()})
     guard(submission, run.competition.test.id)
     return submission
-
-
-def threshold(found: StagePredictions, metric: str) -> float:
-    """The threshold that is best out of fold."""
-    return metrics.best_threshold(found.oof.label.to_numpy(), found.oof.prediction.to_numpy(), metric)
 
 
 def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import metrics
 from pipeline.backend import tf
 from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
@@ -19,16 +18,18 @@ from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
 from pipeline.optimizer import Optimizer, gradients, schedule
 from pipeline.state import State
+from pipeline.tasks import Task
 
 CHECK_EVERY = 50  # steps between looks at the loss
 
 
 @dataclass(frozen=True)
-class Task:
-    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; label: float32 of all rows."""
+class CellData:
+    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows."""
 
     source: RowSource
-    label: npt.NDArray[np.float32]
+    task: Task
+    target: npt.NDArray[Any]
     train: Ints
     valid: Ints
     monitor: Ints
@@ -73,43 +74,43 @@ class Trainer:
         self._add_batch = tf.function(self._weighted, jit_compile=network.compile)
         self._add_part = tf.function(self._part, jit_compile=network.compile)
 
-    def step(self, batches: list[Batch], task: Task, rate: float, seed: tuple[int, int]) -> Any:
+    def step(self, batches: list[Batch], data: CellData, rate: float, seed: tuple[int, int]) -> Any:
         """One update from one batch, or from several whose gradients are summed; returns the loss, float32 scalar.
 
         seed: of the first batch's dropout; the second number grows by one a batch.
         """
         self.optimizer.set_rate(rate)
         if len(batches) == 1:
-            return self._step(*self._inputs(batches[0], task, seed))
+            return self._step(*self._inputs(batches[0], data, seed))
         rows = sum(int(batch.filled.sum()) for batch in batches)
         total, loss = [tf.zeros_like(variable) for variable in self.variables], 0.0
         for number, batch in enumerate(batches):
             share = tf.constant(batch.filled.sum() / rows, tf.float32)
-            part, total = self._add_batch(total, share, *self._inputs(batch, task, (seed[0], seed[1] + number)))
+            part, total = self._add_batch(total, share, *self._inputs(batch, data, (seed[0], seed[1] + number)))
             loss += part
         self.optimizer.apply(total)
         return loss
 
-    def _inputs(self, batch: Batch, task: Task, seed: tuple[int, int]) -> tuple[Any, ...]:
-        return ([tf.constant(part) for part in task.source.batch(batch)], tf.constant(pad(task.label, batch)),
+    def _inputs(self, batch: Batch, data: CellData, seed: tuple[int, int]) -> tuple[Any, ...]:
+        return ([tf.constant(part) for part in data.source.batch(batch)], tf.constant(pad(data.target, batch)),
                 tf.constant(batch.filled, tf.float32), tf.constant(seed, tf.int32))
 
-    def step_of_all(self, task: Task, rate: float) -> Any:
+    def step_of_all(self, data: CellData, rate: float) -> Any:
         """One update from all training rows at once, in parts that need not fit in memory together.
 
         The loss's gradient in each logit follows from all logits; the weights' is then summed over the parts. Exact,
         since nothing is random here (gradient caching, https://arxiv.org/abs/2101.06983).
         """
         self.optimizer.set_rate(rate)
-        logit = tf.constant(self.network.predict(task.source, task.train, task.plan, task.predict_size))
+        logit = tf.constant(self.network.predict(data.source, data.train, data.plan, data.predict_size))
         with tf.GradientTape() as tape:
             tape.watch(logit)
-            loss = LOSSES[self.recipe.loss](task.label[task.train], logit, tf.ones_like(logit))
-        slope = np.zeros(len(task.source.lengths), np.float32)
-        slope[task.train] = tape.gradient(loss, logit).numpy()
+            loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones_like(logit))
+        slope = np.zeros(len(data.source.lengths), np.float32)
+        slope[data.train] = tape.gradient(loss, logit).numpy()
         total = [tf.zeros_like(variable) for variable in self.variables]
-        for batch in task.plan.ordered(task.source.lengths, task.train, task.predict_size):
-            inputs = [tf.constant(part) for part in task.source.batch(batch)]
+        for batch in data.plan.ordered(data.source.lengths, data.train, data.predict_size):
+            inputs = [tf.constant(part) for part in data.source.batch(batch)]
             total = self._add_part(total, inputs, tf.constant(pad(slope, batch)))
         self.optimizer.apply(total)
         return loss
@@ -219,51 +220,51 @@ def _epoch(name: str, number: int, tensors: Tensors) -> Epoch:
     return Epoch(number, weights, tensors[f"{name} logit"])
 
 
-def fit(trainer: Trainer, task: Task, seed: int, state: State) -> Fitted:
+def fit(trainer: Trainer, data: CellData, seed: int, state: State) -> Fitted:
     """Trains the network from its present weights, or on from what was kept, and validates after every epoch.
 
     Raises DivergedError where the loss or a validation logit is not finite.
     """
     recipe, network = trainer.recipe, trainer.network
     course = Course.begun(trainer, seed, state)
-    per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(task.train) / recipe.batch_size)
+    per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(data.train) / recipe.batch_size)
     total = recipe.epochs * per_epoch
     dump = network.dump_head if trainer.head_only else network.dump
     done = len(course.history)
     if done:
-        say(f"{task.name}: goes on after epoch {done}")
+        say(f"{data.name}: goes on after epoch {done}")
 
     def rate_at(step: int) -> float:
         return recipe.learning_rate * 0.5**course.watch.halvings * schedule(step, total, recipe)
 
-    with progress(task.name, total, done * per_epoch) as advance:
+    with progress(data.name, total, done * per_epoch) as advance:
         for number in range(done + 1, recipe.epochs + 1):
             if course.watch.stop:
                 break
-            where = f"{task.name}, epoch {number}"
+            where = f"{data.name}, epoch {number}"
             losses: list[Any] = []
-            for step, batches in enumerate(_steps(recipe, task, course.rng), start=(number - 1) * per_epoch):
+            for step, batches in enumerate(_steps(recipe, data, course.rng), start=(number - 1) * per_epoch):
                 rate = rate_at(step)
-                losses.append(trainer.step(batches, task, rate, (seed, step * recipe.accumulate)) if batches else
-                              trainer.step_of_all(task, rate))
+                losses.append(trainer.step(batches, data, rate, (seed, step * recipe.accumulate)) if batches else
+                              trainer.step_of_all(data, rate))
                 advance()
                 if len(losses) % CHECK_EVERY == 0 or len(losses) == per_epoch:
                     _finite(float(losses[-1]), f"{where}, step {len(losses)}: the loss", rate)
-            logit, valid = _validate(network, task, task.valid)
+            logit, valid = _validate(network, data, data.valid)
             _finite(float(np.abs(logit).max()), f"{where}: a validation logit", rate)
             row = {"epoch": number, "learning_rate": rate, "loss": float(np.mean([float(x) for x in losses]))}
             row |= {f"valid_{name}": value for name, value in valid.items()}
             monitored = valid
-            if task.monitor is not task.valid:
-                _, monitored = _validate(network, task, task.monitor)
+            if data.monitor is not data.valid:
+                _, monitored = _validate(network, data, data.monitor)
                 row |= {f"inner_{name}": value for name, value in monitored.items()}
             course.history.append(row)
             course.last = Epoch(number, dump(), logit)
             if course.watch.improved(monitored):
                 course.best = course.last
             course.keep(trainer, state)
-            say(f"{task.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
-                f"valid AUC {valid['auc']:.4f}  accuracy {valid['accuracy']:.4f}  F1 {valid['f1']:.4f}")
+            say(f"{data.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
+                f"valid {data.task.told(valid)}")
     assert course.last is not None
     assert course.best is not None
     table = pd.DataFrame(course.history)
@@ -271,17 +272,17 @@ def fit(trainer: Trainer, task: Task, seed: int, state: State) -> Fitted:
     return Fitted(table, course.last, course.best)
 
 
-def _steps(recipe: Training, task: Task, rng: np.random.Generator) -> list[list[Batch]]:
+def _steps(recipe: Training, data: CellData, rng: np.random.Generator) -> list[list[Batch]]:
     """The batches of each step of an epoch; none for the one step that takes all rows."""
     if recipe.batch_size == "fold":
         return [[]]
-    batches = task.plan.shuffled(task.source.lengths, task.train, recipe.batch_size // recipe.accumulate, rng)
+    batches = data.plan.shuffled(data.source.lengths, data.train, recipe.batch_size // recipe.accumulate, rng)
     return [batches[at:at + recipe.accumulate] for at in range(0, len(batches), recipe.accumulate)]
 
 
-def _validate(network: Network, task: Task, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
-    logit = network.predict(task.source, rows, task.plan, task.predict_size)
-    return logit, metrics.monitored(task.label[rows].astype(np.int8), logit)
+def _validate(network: Network, data: CellData, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
+    logit = network.predict(data.source, rows, data.plan, data.predict_size)
+    return logit, data.task.scores(data.target[rows], logit)
 
 
 def _finite(value: float, what: str, rate: float) -> None:

@@ -4,7 +4,7 @@ With --fold only those folds are shown, and no file is written. Example: python 
 """
 
 from pipeline import plots, predictions, storage
-from pipeline import report as auc_report
+from pipeline import report as scores
 from pipeline.log import console, say
 from stages import options
 
@@ -13,15 +13,16 @@ def report(config: options.ConfigPath, fold: options.Folds = None, overrides: op
            run: options.RunName = None) -> None:
     with options.opened(config, overrides, run) as work:
         found = options.finished(work, options.chosen_folds(work, fold))
-        result = auc_report.build(work, found)
-        console.print(auc_report.console_table(result))
-        for line in auc_report.summary(result):
+        task, result = work.competition.task, scores.build(work, found)
+        console.print(scores.console_table(task, result))
+        for line in scores.summary(task, result):
             say(line)
         if fold:
             return
         paths = [path for part in found.values() for path in predictions.write(work, part)]
-        storage.write(work.paths.oof / "auc.json", result)
-        storage.write(work.paths.oof / "auc.md", auc_report.markdown(result))
+        written = [work.paths.oof / f"{task.key}{ending}" for ending in (".md", ".json")]
+        storage.write(written[0], scores.markdown(task, result))
+        storage.write(written[1], result)
         pictures = plots.write(work, found)
-        say("report: " + ", ".join(map(str, [work.paths.oof / "auc.md", work.paths.oof / "auc.json", *paths])))
+        say("report: " + ", ".join(map(str, [*written, *paths])))
         say("plots: " + ", ".join(map(str, pictures)))

@@ -17,6 +17,6 @@ def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         paths = submission.write(work, found, folds)
         metric = work.config.submit.metric
         if metric != "auc":
-            say(f"labels at threshold {submission.threshold(found[work.config.submit.stage], metric):.4f}, "
-                f"the best for {metric} out of fold")
+            threshold = work.competition.task.threshold(found[work.config.submit.stage].oof, metric)
+            say(f"labels at threshold {threshold:.4f}, the best for {metric} out of fold")
         say(f"submission: {', '.join(paths)}")

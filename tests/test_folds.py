@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import competition, folds, storage
+from pipeline.competition import Competition
 from pipeline.config import Folds
 from pipeline.errors import UserError
+from pipeline.tasks.binary import Binary
 from tests.conftest import Command
 
 CONFIG = "configs/toy.toml"
@@ -22,7 +24,8 @@ METHODS = ["plain", "stratified", "grouped", "stratified_grouped"]
 def table(labels: list[int], texts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
     """A training table as ``competition.read`` gives it; without texts given, each row has its own."""
     ids = [f"r{row}" for row in range(len(labels))]
-    train = pd.DataFrame({"id": ids, "text": texts or ids, "label": np.array(labels, np.int8), "dev": False})
+    train = pd.DataFrame({"id": ids, "text": texts or ids, "label": np.array(labels, np.int8), "stratum": labels,
+                          "dev": False})
     return train if groups is None else train.assign(group=groups)
 
 
@@ -124,7 +127,8 @@ def test_pairs_are_the_same_only_where_both_texts_are(one: list[str], other: lis
 def test_the_audit_counts_texts_that_repeat_and_contradict(project: Path) -> None:
     train = table([0, 1, 1, 0, 0], ["香", "香 ", "差", "好", "好"])
     test = pd.DataFrame({"text": ["ＸＸ", "差", "好"]})
-    assert folds.audit(train, test, np.array([0, 1, 0, 1, 1])) == {
+    tables = Competition(train, test, None, Binary("0", "1"))
+    assert folds.audit(tables, np.array([0, 1, 0, 1, 1])) == {
         "rows": 5, "distinct texts": 3, "texts in more than one fold": 1, "rows of texts in more than one fold": 2,
         "texts with both labels": 1, "test rows": 3, "test rows that repeat a training text": 2}
 

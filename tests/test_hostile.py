@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from pipeline import cells, competition, plots, report, storage, tokens
 from pipeline.backend import keras
 from pipeline.config import Tokens
+from pipeline.tasks.binary import Binary
 from pipeline.tokens import SPECIAL
 from tests.conftest import ROOT, Command, Result
 
@@ -413,8 +414,8 @@ def test_a_bug_shows_no_control_characters_either(project: Path, stages: Command
 def test_a_run_is_named_in_a_report_as_it_is_written(project: Path) -> None:
     built = {"run": "a__b.c_", "folds": {"method": "plain", "count": 0}, "data": {"rows": 0}, "stages": {},
              "comparisons": [], "best_oof": "stage1", "submitted": "stage1", "notes": []}
-    assert "`submissions/a__b.c_.csv` is made from stage1" in report.summary(built)[0]
-    assert report.markdown(built).startswith("# Out-of-fold report of run `a__b.c_`\n")
+    assert "`submissions/a__b.c_.csv` is made from stage1" in report.summary(Binary("0", "1"), built)[0]
+    assert report.markdown(Binary("0", "1"), built).startswith("# Out-of-fold report of run `a__b.c_`\n")
 
 
 def test_weights_of_a_cell_that_were_exchanged_for_a_pickle_are_not_read(project: Path, stages: Command) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from pipeline import metrics
+from pipeline.tasks.binary import Binary
 
 
 def scores(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +53,9 @@ def test_one_class_has_no_auc_and_no_interval(label: np.ndarray) -> None:
     assert metrics.auc(label, score) is None
     assert metrics.auc_interval(label, score) is None
     assert metrics.auc_difference(label, score, score) is None
-    assert np.isnan(metrics.monitored(label, score)["auc"])
+    scores = Binary("0", "1").scores(label.astype(np.float32), score)
+    assert np.isnan(scores["auc"])
+    assert "AUC undefined" in Binary("0", "1").told(scores)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.35, 0.5, 0.62, 0.9])), min_size=2, max_size=25),

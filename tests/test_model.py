@@ -18,12 +18,14 @@ from pipeline.features import FeatureTable, compute
 from pipeline.heads import ClsAttention
 from pipeline.heads import Head as HeadLayer
 from pipeline.network import Network
+from pipeline.tasks.binary import Binary
 from pipeline.tokens import TokenTable
-from pipeline.training import Task, Trainer
+from pipeline.training import CellData, Trainer
 from tests.toy import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
 ALL = np.arange(len(LENGTHS))
+BINARY = Binary("0", "1")
 USED = np.arange(TINY.vocab_size)
 
 
@@ -113,9 +115,9 @@ def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0
     recipe = Stage1(batch_size=8, learning_rate=1e-2, clip_norm=clip_norm)
     trainer = Trainer(built, recipe, head_only=False, from_vectors=False)
     label = (ALL % 3 == 0).astype(np.float32)
-    task = Task(rows, label, ALL, ALL, ALL, plan, 8, "cell")
+    data = CellData(rows, BINARY, label, ALL, ALL, ALL, plan, 8, "cell")
     for step, batch in enumerate(plan.ordered(rows.lengths, ALL, 8) * 3):
-        trainer.step([batch], task, 1e-2, (1, step))
+        trainer.step([batch], data, 1e-2, (1, step))
     return built.dump()
 
 
@@ -207,12 +209,12 @@ def test_a_step_of_all_rows_in_parts_is_the_step_of_one_batch() -> None:
         built = network()
         recipe = Stage2(learning_rate=1e-2, clip_norm=0.1)
         trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
-        task = Task(rows, label, ALL, ALL, ALL, Plan(2, 24), parts, "cell")
-        loss = trainer.step_of_all(task, 1e-2)
+        data = CellData(rows, BINARY, label, ALL, ALL, ALL, Plan(2, 24), parts, "cell")
+        loss = trainer.step_of_all(data, 1e-2)
         results.append((float(loss), built.dump_head()))
     built = network()
     trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
-    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8), task, 1e-2, (0, 0))
+    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8), data, 1e-2, (0, 0))
     results.append((float(loss), built.dump_head()))
     for value, weights in results[1:]:
         assert value == pytest.approx(results[0][0], abs=1e-6)
@@ -226,8 +228,8 @@ def test_accumulated_parts_make_the_step_of_the_whole_batch() -> None:
     for parts, plan in ((1, Plan(4, 48)), (4, Plan(2, 24)), (8, Plan())):
         built = network(dropout=0.0, xla=False)
         trainer = Trainer(built, Stage1(batch_size=8, accumulate=parts), head_only=False, from_vectors=False)
-        task = Task(rows, label, ALL[:7], ALL, ALL, plan, 8, "cell")  # the last part is not full
-        loss = trainer.step(plan.ordered(LENGTHS, ALL[:7], 8 // parts), task, 1e-2, (0, 0))
+        data = CellData(rows, BINARY, label, ALL[:7], ALL, ALL, plan, 8, "cell")  # the last part is not full
+        loss = trainer.step(plan.ordered(LENGTHS, ALL[:7], 8 // parts), data, 1e-2, (0, 0))
         results.append((float(loss), built.dump()))
     for value, weights in results[1:]:
         assert value == pytest.approx(results[0][0], abs=1e-6)

@@ -241,20 +241,20 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
 
 def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, stages: Command,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, pretraining.Task] = {}
+    seen: dict[str, pretraining.CellData] = {}
     fit = pretraining.Trainer.fit
 
-    def watched(self: pretraining.Trainer, task: pretraining.Task, *rest: object) -> pd.DataFrame:
-        seen[task.name] = task
-        return fit(self, task, *rest)  # type: ignore[arg-type]
+    def watched(self: pretraining.Trainer, data: pretraining.CellData, *rest: object) -> pd.DataFrame:
+        seen[data.name] = data
+        return fit(self, data, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pretraining.Trainer, "fit", watched)
     own = ("--set", "pretrain.fold_texts=training", "--set", "pretrain.epochs=1", "--set", "hardware.jobs=1")
     assert stages("pretrain", "configs/toy.toml", *own).code == 0
     assert list(seen) == ["pretrain fold 0", "pretrain fold 1", "pretrain fold 2"]
     folds = pd.read_csv("models/toy/folds.csv").fold.to_numpy()
-    for fold, task in enumerate(seen.values()):
-        groups = task.corpus.group[task.rows]
+    for fold, data in enumerate(seen.values()):
+        groups = data.corpus.group[data.rows]
         assert fold + 1 not in groups
         assert set(groups) == {0, 1, 2, 3} - {fold + 1}  # 0: the file's and the test texts
     assert len(folds) == 48

@@ -18,7 +18,7 @@ from pipeline.competition import Competition
 from pipeline.config import Config
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
-from pipeline.tasks import Binary
+from pipeline.tasks.binary import Binary
 
 LineEnd = Literal["\n", "\r\n", "\r"]
 TASK = Binary("0", "1")
@@ -112,7 +112,7 @@ def gathered(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | Non
         config=Config.model_validate({"name": "run", "bert": {"random": {}}, "data": {"train": "a", "test": "b"}}))
     for fold in wanted:
         cell, rows = run.paths.cell("stage1", fold), train[fold_of_row == fold]
-        storage.write(cell / "oof.csv", TASK.oof_table(rows.id, fold_of_row[fold_of_row == fold], rows.label.to_numpy(),
+        storage.write(cell / "oof.csv", TASK.oof_table(rows.id, fold_of_row[fold_of_row == fold], rows.label,
                                                        np.array([value[one] for one in rows.id], np.float32)))
         storage.write(cell / "test.csv", TASK.test_table(test.id, np.array([value[one] for one in test.id],
                                                                            np.float32)))

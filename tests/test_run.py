@@ -414,6 +414,7 @@ def test_a_disk_that_cannot_hold_the_weights_is_told_before_training(project: Pa
     assert len(result.lines) == 1
     assert result.lines[0].startswith("models/toy: stage1's weights and the states of its training need ")
     assert "epoch 1/" not in result.out
+    assert stages("check", CONFIG).code == 5
 
 
 def test_what_a_killed_process_was_writing_is_swept_away(project: Path, stages: Command) -> None:
@@ -424,3 +425,8 @@ def test_what_a_killed_process_was_writing_is_swept_away(project: Path, stages: 
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     assert not [path for folder in ("models/toy", "oof/toy") for path in Path(folder).rglob(".*")
                 if path.name != ".lock"]
+
+
+def test_check_writes_nothing(project: Path, stages: Command) -> None:
+    assert stages("check", CONFIG).code == 0
+    assert not Path("models").exists()

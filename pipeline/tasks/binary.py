@@ -1,0 +1,207 @@
+"""One of two labels: AUC, and F1 and accuracy at thresholds chosen out of fold."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from pipeline import metrics
+from pipeline.metrics import Interval
+from pipeline.tasks.task import Report, shown
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One of two labels; a label is int8 0 or 1, the prediction the probability of the positive one."""
+
+    negative: str
+    positive: str
+
+    key: ClassVar[str] = "auc"
+    score: ClassVar[str] = "AUC"
+    contradiction: ClassVar[str] = "texts with both labels"
+    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
+    footnote: ClassVar[str] = "*F1 at the threshold chosen on the other folds."
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """One logit and one probability."""
+        return ["id", "fold", "label", "logit", "prediction"]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """One logit and one probability."""
+        return ["id", "logit", "prediction"]
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The label's text by its number."""
+        return self.negative, self.positive
+
+    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+        """One line for each wrong label in the column with the first line it stands on, or for a class that is
+        missing where the rows are trained on."""
+        allowed = self.labels
+        wrong: dict[str, list[int]] = {}
+        for label, line in zip(labels, lines, strict=True):
+            if label not in allowed:
+                wrong.setdefault(label, []).append(line)
+        found = [
+            f"{where}, line {at[0]}: label must be {self.negative!r} or {self.positive!r}, got {label!r}"
+            + (f" (and on {len(at) - 1} more lines)" if len(at) > 1 else "")
+            for label, at in wrong.items()
+        ]
+        if len(found) > 10:
+            found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
+        for label in allowed:
+            if trained_on and not found and label not in labels:
+                found.append(f"{where}: no row has label {label!r}; training needs both classes")
+        return found
+
+    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.int8]:
+        """int8 [rows]: 1 where the label is the positive one."""
+        return np.fromiter((label == self.positive for label in labels), dtype=np.int8, count=len(labels))
+
+    def name(self, label: int) -> str:
+        """A row's label as its table has it."""
+        return self.labels[label]
+
+    def shares(self, label: pd.Series) -> str:
+        """How many rows of a fold have which label, in words."""
+        return f"{int(label.sum()):,} positive ({label.mean():.1%})"
+
+    def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
+        """The label."""
+        return label.to_numpy(np.int64)
+
+    def target(self, label: pd.Series) -> Floats:
+        """float32 [rows]."""
+        return label.to_numpy(np.float32)
+
+    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+        """What an epoch is judged by: auc, accuracy, f1, loss. NaN where undefined."""
+        label, probability = target.astype(np.int8), metrics.sigmoid(logit)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            area = metrics.auc(label, logit)
+        return {
+            "auc": math.nan if area is None else area,
+            "accuracy": metrics.accuracy(label, probability),
+            "f1": metrics.f1(label, probability),
+            "loss": metrics.log_loss(label, logit),
+        }
+
+    def told(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        area = "undefined" if math.isnan(scores["auc"]) else f"{scores['auc']:.4f}"
+        return f"AUC {area}  accuracy {scores['accuracy']:.4f}  F1 {scores['f1']:.4f}"
+
+    def linear(self, strength: float) -> LogisticRegression:
+        """The baseline's classifier, whose decision function gives the logits."""
+        return LogisticRegression(C=strength, max_iter=2000)
+
+    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, fold, label, logit, prediction: one row a validated training row."""
+        return pd.DataFrame({"id": ids.to_numpy(), "fold": fold, "label": label.to_numpy(),
+                             "logit": logit, "prediction": metrics.sigmoid(logit)})
+
+    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, logit, prediction: one row a test row."""
+        return pd.DataFrame({"id": ids.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
+
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.Series:
+        """What a submission holds for each test row: the probability, or the label where decisions are scored."""
+        if metric == "auc":
+            return test.prediction
+        threshold = self.threshold(oof, metric)
+        return test.prediction.map(lambda p: self.positive if p >= threshold else self.negative)
+
+    def threshold(self, oof: pd.DataFrame, metric: str) -> float:
+        """The threshold that is best out of fold."""
+        return metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+        """A stage's part of the report. missing: the folds that are not in the OOF table."""
+        label, logit, fold = oof.label.to_numpy(), oof.logit.to_numpy(), oof.fold.to_numpy()
+        rows = [_fold(int(one), oof[fold == one]) for one in np.unique(fold)]
+        areas = [row["auc"] for row in rows if row["auc"] is not None]
+        part: Report = {"folds": rows, "missing_folds": missing}
+        part["mean"] = float(np.mean(areas)) if areas else None
+        part["sd"] = float(np.std(areas, ddof=1)) if len(areas) > 1 else None
+        if not areas:
+            part["mean_reason"] = "no fold has both classes"
+        if len(areas) < 2:
+            part["sd_reason"] = "needs two folds with both classes"
+        whole = not missing
+        part["pooled"] = metrics.auc(label, logit) if whole else None
+        part["rank_pooled"] = metrics.auc(label, metrics.rank_within_folds(logit, fold)) if whole else None
+        part["pooled_interval"] = _interval(metrics.auc_interval(label, logit)) if whole else None
+        if part["pooled"] is None:
+            part["pooled_reason"] = ("one class only" if whole else
+                                     f"folds {', '.join(map(str, missing))} are not finished")
+        probability = oof.prediction.to_numpy()
+        part["rows"], part["positives"] = len(oof), int(label.sum())
+        part["average_precision"] = metrics.average_precision(label, logit)
+        part["log_loss"] = metrics.log_loss(label, logit)
+        for name, score in (("f1", metrics.f1), ("accuracy", metrics.accuracy)):
+            threshold = metrics.best_threshold(label, probability, name)
+            part[name] = {"at_half": score(label, probability), "threshold": threshold,
+                          "at_threshold": score(label, probability, threshold),
+                          "cross_fitted": metrics.cross_fitted(label, probability, fold, name)}
+        return part
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+        """What the newer predictions changed on the rows that both have."""
+        both = old_oof.merge(new_oof, on="id", suffixes=("_old", "_new"), validate="one_to_one")
+        label = both.label_new.to_numpy()
+        p_old, p_new = both.prediction_old.to_numpy(), both.prediction_new.to_numpy()
+        part: Report = {"old": old, "new": new, "rows": len(both)}
+        by_fold = [area for _, rows in both.groupby("fold_new") if (area := metrics.auc_difference(
+            rows.label_new.to_numpy(), rows.logit_new.to_numpy(), rows.logit_old.to_numpy())) is not None]
+        part["delta_mean_auc"] = float(np.mean([area for area, _ in by_fold])) if by_fold else None
+        difference = metrics.auc_difference(label, both.logit_new.to_numpy(), both.logit_old.to_numpy())
+        part["delta_pooled_auc"] = difference[0] if difference else None
+        part["delta_pooled_auc_interval"] = _interval(difference[1]) if difference else None
+        if difference is None:
+            part["delta_reason"] = "too few rows of one class on the rows that both predict"
+        part["delta_f1"] = metrics.f1(label, p_new) - metrics.f1(label, p_old)
+        part["decisions_flipped"] = int(((p_old >= 0.5) != (p_new >= 0.5)).sum())
+        part["largest_change"] = float(np.abs(p_new - p_old).max())
+        return part
+
+    def changed(self, comparison: Report) -> str | None:
+        """A comparison on one line; None where it is undefined."""
+        if comparison["delta_pooled_auc"] is None:
+            return None
+        interval = comparison["delta_pooled_auc_interval"]
+        return (f"AUC {comparison['delta_pooled_auc']:+.5f} ({interval[0]:+.5f} to {interval[1]:+.5f}), F1 at 0.5 "
+                f"{comparison['delta_f1']:+.4f}, {comparison['decisions_flipped']:,} decisions flipped, largest change "
+                f"of a probability {comparison['largest_change']:.2g}")
+
+    def row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``header``."""
+        interval, sd = part["pooled_interval"], part["sd"]
+        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+                f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["rank_pooled"]),
+                shown(part["f1"]["cross_fitted"])]
+
+
+def _fold(fold: int, part: pd.DataFrame) -> Report:
+    label, logit = part.label.to_numpy(), part.logit.to_numpy()
+    row: Report = {"fold": fold, "rows": len(part), "positives": int(label.sum()), "auc": metrics.auc(label, logit)}
+    row["interval"] = _interval(metrics.auc_interval(label, logit))
+    if row["auc"] is None:
+        row["auc_reason"] = f"all {len(part)} rows have label {label[0]}"
+    return row
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
