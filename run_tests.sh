@@ -6,10 +6,14 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 # shellcheck source=install.sh
 source ./install.sh
 if [[ "${1:-}" == fault ]]; then
-  failed=0
-  for part in fault fault.fuzzed fault.guards; do
-    .venv/bin/python -m "tests.$part" || failed=1
-  done
+  told=$(mktemp -d) failed=0
+  .venv/bin/python -m tests.fault killed random states >"$told/1" 2>&1 & first=$!
+  .venv/bin/python -m tests.fault refused sizes damaged exchanged >"$told/2" 2>&1 & second=$!
+  .venv/bin/python -m tests.fault.fuzzed >"$told/3" 2>&1 || failed=1
+  .venv/bin/python -m tests.fault.guards >"$told/4" 2>&1 || failed=1
+  wait "$first" || failed=1
+  wait "$second" || failed=1
+  cat "$told"/*
   exit "$failed"
 fi
 .venv/bin/ruff check .

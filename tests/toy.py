@@ -61,8 +61,8 @@ def make_tables(rows: int = 48, test_rows: int = 12, seed: int = 0) -> tuple[pd.
     return train, test
 
 
-def make_project() -> None:
-    """Writes the tiny competition into the present folder."""
+def make_project(bert: BertConfig = TINY) -> None:
+    """Writes the tiny competition, with a random encoder of that shape, into the present folder."""
     train, test = make_tables()
     Path("data").mkdir()
     Path("configs").mkdir()
@@ -71,5 +71,5 @@ def make_project() -> None:
     shuffled = test.sample(frac=1, random_state=1)
     pd.DataFrame({"ID": shuffled.id, "Prediction": 0.5}).to_csv("data/sample_submission.csv", index=False)
     vocab = [*SPECIAL, *CHARACTERS]
-    checkpoint.write_google(Path("data/bert"), TINY, vocab, checkpoint.random_tensors(TINY, 1))
+    checkpoint.write_google(Path("data/bert"), bert, vocab, checkpoint.random_tensors(bert, 1))
     Path("configs/toy.toml").write_text(CONFIG)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import cells
@@ -174,9 +174,9 @@ def _make_toy() -> None:
     """The toy with a stage 0, made in a fork too: writing its checkpoint uses TensorFlow."""
     child = os.fork()
     if child == 0:
-        from tests.toy import make_project
+        from tests.toy import TINY, make_project
 
-        make_project()
+        make_project(replace(TINY, layers=1))
         path = Path(CONFIG)
         path.write_text(f"{path.read_text()}\n[pretrain]\nepochs = 2\nmax_tokens = 16\nbatch_tokens = 128\n")
         os._exit(0)

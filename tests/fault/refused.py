@@ -5,6 +5,7 @@ and its rerun on a disk that takes everything must end in the same bytes.
 """
 
 import errno
+import itertools
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -18,8 +19,7 @@ OLD = b"what stood here before\n"
 
 def at_changes(case: Case, every: int) -> Iterator[str | None]:
     """For each change from which on the disk refuses: None where all was as promised, else what was wrong."""
-    for number in range(1, case.changes + 1, every):
-        reason = REFUSALS[number % len(REFUSALS)]
+    for number, reason in zip(range(1, case.changes + 1, every), itertools.cycle(REFUSALS), strict=False):
 
         def refuse(reason: int = reason) -> None:
             raise OSError(reason, os.strerror(reason))
