@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import cells, features, folds, metrics, storage
+from pipeline import cells, features, folds, storage
 from pipeline.backend import memory_told, use_threads
 from pipeline.batches import Ints, Plan
 from pipeline.checkpoint import Tensors
@@ -67,7 +67,7 @@ def start_stage2(run: Run) -> FitCell:
         network.load(weights)
         rows = setup.features(fold) if cached else setup.tokens
         data = setup.data("stage2", fold, rows)
-        _reproduces(setup, data, storage.read_csv(parent / "handed_on.csv").prediction.to_numpy(), parent)
+        _reproduces(setup, data, parent)
         with memory_told(data.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
             fitted = fit(trainer, data, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
         _none_moved(weights, network.dump(), data.name)
@@ -91,7 +91,7 @@ class Setup:
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
         bert, hardware = run.checkpoint.config, run.config.hardware
         used = np.union1d(self.tokens.ids, [0])
-        self.network = Network(bert, run.config, used)
+        self.network = Network(bert, run.config, used, run.competition.task.outputs)
         self.plan, self.predict_size = Plan(), hardware.predict_batch
         if run.config.tokens.batches == "packed":
             size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
@@ -124,7 +124,7 @@ class Setup:
                                 self.run.paths.features / key, hardware.feature_cache)
 
     def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
-        """Logits, float32 [rows], by the network's present weights."""
+        """Logits, float32 [rows] or [rows, outputs], by the network's present weights."""
         return self.network.predict(source, rows, self.plan, self.predict_size)
 
     def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
@@ -174,10 +174,12 @@ def _none_moved(before: Tensors, after: Tensors, name: str) -> None:
         raise AssertionError(f"{name}: the frozen encoder moved: {moved[:3]}")
 
 
-def _reproduces(setup: Setup, data: CellData, recorded: npt.NDArray[np.float32], parent: Path) -> None:
+def _reproduces(setup: Setup, data: CellData, parent: Path) -> None:
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
-    now = metrics.sigmoid(setup.predict(data.source, data.valid))
-    difference = float(np.abs(now - recorded).max())
+    recorded = storage.read_csv(parent / "handed_on.csv")
+    now = data.task.test_table(recorded.id, setup.predict(data.source, data.valid))
+    probabilities = [name for name in data.task.test_columns if name.startswith("prediction")]
+    difference = float((now[probabilities] - recorded[probabilities]).abs().to_numpy().max())
     most = REPRODUCES[setup.run.config.bert.precision]
     if not difference <= most:
         raise MismatchError(f"{parent}: its weights give validation predictions that differ by {difference:.2g} from "

@@ -1,4 +1,4 @@
-"""The head: pooled token vectors and the [CLS] row of keras-self-attention, concatenated, to one logit a row."""
+"""The head: pooled token vectors and the [CLS] row of keras-self-attention, concatenated, to a row's logits."""
 
 from typing import Any
 
@@ -34,18 +34,21 @@ class ClsAttention(SeqSelfAttention):
 
 
 class Head(keras.layers.Layer):
-    """Average pool, max pool and [CLS] attention as configured -> Dense(1). Unmasked, it reads padding like a token."""
+    """Average pool, max pool and [CLS] attention as configured -> Dense. Unmasked, it reads padding like a token."""
 
-    def __init__(self, config: HeadConfig, **kwargs: Any):
+    def __init__(self, config: HeadConfig, outputs: int, **kwargs: Any):
+        """outputs: logits a row."""
         super().__init__(**kwargs)
         self.parts, self.masked = list(config.parts), config.masked
         activation = None if config.attention_activation == "none" else config.attention_activation
         if "attention" in config.parts:
             self.attention = ClsAttention(config.attention_units, attention_activation=activation, name="attention")
-        self.dense = keras.layers.Dense(1, name="dense")
+        self.shape = [-1] if outputs == 1 else [-1, outputs]
+        self.dense = keras.layers.Dense(outputs, name="dense")
 
     def call(self, sequence: Any, member: Any) -> Any:
-        """sequence float32 [bins, width, hidden], member bool [bins, slots, width] -> logit float32 [bins * slots].
+        """sequence float32 [bins, width, hidden], member bool [bins, slots, width] -> logit float32 [bins * slots],
+        or [bins * slots, outputs] where a row has several.
 
         An empty slot gives a finite logit that means nothing.
         """
@@ -61,4 +64,4 @@ class Head(keras.layers.Layer):
                 pooled.append(tf.where(count > 0, largest, 0))
             else:
                 pooled.append(self.attention(sequence, member))
-        return tf.reshape(self.dense(tf.concat(pooled, axis=-1)), [-1])
+        return tf.reshape(self.dense(tf.concat(pooled, axis=-1)), self.shape)

@@ -33,9 +33,9 @@ class RowSource(Protocol):
 class Network:
     """One encoder and one head, built once and given new weights for every cell."""
 
-    def __init__(self, bert: BertConfig, config: Config, used: Ints):
-        """used: the token ids that occur, [PAD] among them."""
-        self.bert = bert
+    def __init__(self, bert: BertConfig, config: Config, used: Ints, outputs: int = 1):
+        """used: the token ids that occur, [PAD] among them; outputs: logits a row."""
+        self.bert, self.outputs = bert, outputs
         self.encoder: Encoder = (
             PackedBert(bert, config.bert.dropout, used, config.bert.precision) if config.tokens.batches == "packed"
             else KerasBert(bert, config.bert.dropout))
@@ -47,7 +47,7 @@ class Network:
         self._encode = tf.function(self.encoder, jit_compile=self.compile)
 
     def logit_of_tokens(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
-        """A TokenBatch -> float32 [bins * slots]. seed: int32 [2] of dropout; None: no dropout."""
+        """A TokenBatch -> logits as the head gives them. seed: int32 [2] of dropout; None: no dropout."""
         return self.head(self.encoder(ids, segments, position, member, seed), member)
 
     def vectors(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -55,13 +55,14 @@ class Network:
         return self._encode(*map(tf.constant, inputs)).numpy()
 
     def predict(self, source: RowSource, rows: Ints, plan: Plan, size: int) -> npt.NDArray[np.float32]:
-        """Logits of some rows, float32 [rows], in the order of ``rows``; equal texts are predicted once."""
+        """Logits of some rows, float32 [rows] or [rows, outputs], in the order of ``rows``; equal texts are predicted
+        once."""
         logit_of = self._logit_of_vectors if hasattr(source, "vectors") else self._logit_of_tokens
-        logit = np.full(len(source.lengths), np.nan, np.float32)
+        logit = np.full([len(source.lengths), self.outputs], np.nan, np.float32)
         for batch in plan.ordered(source.lengths, np.unique(source.first[rows]), size):
             found = logit_of(*map(tf.constant, source.batch(batch))).numpy()
-            logit[batch.rows.ravel()[batch.filled]] = found[batch.filled]
-        return logit[source.first[rows]]
+            logit[batch.rows.ravel()[batch.filled]] = found[batch.filled].reshape(-1, self.outputs)
+        return logit[source.first[rows]] if self.outputs > 1 else logit[source.first[rows], 0]
 
     def start(self, tensors: Tensors, seed: int) -> None:
         """Sets encoder weights and a freshly drawn head, from the arguments alone."""
@@ -90,7 +91,7 @@ class Network:
         return self.encoder.decayed + kernels
 
     def _new_head(self) -> Head:
-        head = Head(self.head_config, name="head")
+        head = Head(self.head_config, self.outputs, name="head")
         head(tf.zeros([1, 1, self.bert.hidden]), tf.ones([1, 1, 1], tf.bool))
         return head
 

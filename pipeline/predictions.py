@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline import competition, storage
 from pipeline.errors import MismatchError, UserError
 from pipeline.run import Run
+from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,33 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     table: dict[str, pd.Series] = {"id": test_ids}
     for fold in done:
         folder = run.paths.cell(stage, fold)
-        test = _read(folder / "test.csv", test_ids, task.test_columns)
-        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], task.oof_columns))
-        table |= {f"logit_{fold}": test.logit, f"prediction_{fold}": test.prediction}
+        test = _read(folder / "test.csv", test_ids, task.test_columns, task)
+        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], task.oof_columns, task))
+        table |= {_of_fold(column, fold): test[column] for column in task.test_columns[1:]}
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
     joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
     frame = pd.DataFrame(table)
-    for name in ("logit", "prediction"):
-        columns = [f"{name}_{fold}" for fold in done]
-        frame[name] = frame[columns].astype(np.float64).mean(axis=1).astype(np.float32)
+    for column in task.test_columns[1:]:
+        of_folds = frame[[_of_fold(column, fold) for fold in done]]
+        frame[column] = of_folds.astype(np.float64).mean(axis=1).astype(np.float32)
     return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
 
 
-def _read(path: Path, ids: pd.Series, columns: list[str]) -> pd.DataFrame:
+def _of_fold(column: str, fold: int) -> str:
+    """A column of a cell's test table as the stage's test table has it: logit -> logit_0, logit:a -> logit_0:a."""
+    kind, colon, name = column.partition(":")
+    return f"{kind}_{fold}{colon}{name}"
+
+
+def _read(path: Path, ids: pd.Series, columns: list[str], task: Task) -> pd.DataFrame:
     """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
     table = pd.DataFrame()
     with contextlib.suppress(UserError, ValueError, OverflowError):
         if list(competition.read_table(path)) == columns:
-            table = storage.read_csv(path)
-    if table.empty or table.id.tolist() != ids.tolist() or not np.isfinite(table.logit).all():
+            table = storage.read_csv(path, task.label_dtype)
+    numbers = [column for column in columns if column.startswith(("logit", "prediction"))]
+    if table.empty or table.id.tolist() != ids.tolist() or not np.isfinite(table[numbers].to_numpy()).all():
         raise MismatchError(f"{path}: must hold {','.join(columns)} of each row of the fold once, in order, with a "
                             f"finite logit; make it again: --redo {path.parent.parent.name}")
     return table

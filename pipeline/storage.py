@@ -83,11 +83,14 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
         _to_disk(path.parent)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Reads a table of predictions that ``write`` wrote: id as exact text, float32 and int64 as they were."""
+def read_csv(path: Path, label: str = "int64") -> pd.DataFrame:
+    """Reads a table of predictions that ``write`` wrote: float32 and int64 as they were, the rest as exact text.
+
+    label: the type of the column label.
+    """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return table.astype({name: np.float32 if name.startswith(("logit", "prediction")) else np.int64
-                         for name in map(str, table) if name != "id"})
+    types = {name: np.float32 for name in map(str, table) if name.startswith(("logit", "prediction"))}
+    return table.astype(types | {name: kind for name, kind in (("fold", "int64"), ("label", label)) if name in table})
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

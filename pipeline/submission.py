@@ -1,9 +1,9 @@
 """The submission: test probabilities averaged over all folds, joined by id, refused where a row is not right."""
 
-import numpy as np
 import pandas as pd
 
 from pipeline import storage
+from pipeline.config import Submit
 from pipeline.errors import UserError
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
@@ -20,20 +20,29 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
                         f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
     values = run.competition.task.submitted(found.oof, found.test, config.metric)
-    header = [config.id_header, config.prediction_header] if sample is None else list(sample.columns)
-    by_id = pd.Series(values.to_numpy(), index=found.test.id.to_numpy())
+    by_id = values.set_axis(found.test.id.to_numpy())
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
     missing = [one for one in order if one not in by_id.index]
     if missing:
         raise UserError(f"submission: {len(missing)} ids have no prediction, for example {missing[0]!r}")
-    submission = pd.DataFrame({header[0]: order.to_numpy(), header[1]: by_id[order].to_numpy()})
+    submission = by_id.loc[order]
+    submission.insert(0, "id", order.to_numpy(), allow_duplicates=True)
+    submission.columns = pd.Index(_header(config, list(map(str, values))) if sample is None else sample.columns)
     guard(submission, run.competition.test.id)
     return submission
 
 
+def _header(config: Submit, columns: list[str]) -> list[str]:
+    """Without a sample submission: a column of predictions has its configured name, several are named by class."""
+    if len(columns) == 1:
+        return [config.id_header, config.prediction_header]
+    return [config.id_header, *(column.partition(":")[2] for column in columns)]
+
+
 def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
     """Each test id exactly once and every prediction a number or a label. Raises UserError with all that is wrong."""
-    ids, values = submission.iloc[:, 0], submission.iloc[:, 1]
+    ids, values = submission.iloc[:, 0], submission.iloc[:, 1:]
+    numbers = values.select_dtypes("number")
     problems = []
     if len(again := ids[ids.duplicated()]):
         problems.append(f"submission: {len(again)} ids stand twice, for example {again.iloc[0]!r}")
@@ -41,9 +50,9 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
         problems.append(f"submission: {len(extra)} ids are not in the test table, for example {min(extra)!r}")
     if absent := set(test_ids) - set(ids):
         problems.append(f"submission: {len(absent)} test ids are missing, for example {min(absent)!r}")
-    if values.isna().any() or (values.dtype.kind == "f" and not np.isfinite(values).all()):
-        problems.append(f"submission: {int(values.isna().sum())} predictions are not a number")
-    if values.dtype.kind == "f" and not values.dropna().between(0, 1).all():
+    if wrong := int(values.isna().to_numpy().sum()):
+        problems.append(f"submission: {wrong} predictions are not a number")
+    if ((numbers < 0) | (numbers > 1)).to_numpy().any():
         problems.append("submission: probabilities must lie between 0 and 1")
     if problems:
         raise UserError(*problems)

@@ -106,7 +106,7 @@ class Trainer:
         with tf.GradientTape() as tape:
             tape.watch(logit)
             loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones_like(logit))
-        slope = np.zeros(len(data.source.lengths), np.float32)
+        slope = np.zeros([len(data.source.lengths), *logit.shape[1:]], np.float32)
         slope[data.train] = tape.gradient(loss, logit).numpy()
         total = [tf.zeros_like(variable) for variable in self.variables]
         for batch in data.plan.ordered(data.source.lengths, data.train, data.predict_size):

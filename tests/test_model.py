@@ -258,7 +258,7 @@ def test_the_attention_weights_start_different() -> None:
 def test_pooling_against_numpy() -> None:
     vectors = np.random.default_rng(2).normal(size=(2, 4, 16)).astype(np.float32)
     member = np.array([[[1, 1, 0, 0], [0, 0, 1, 0]], [[1, 1, 1, 1], [0, 0, 0, 0]]], bool)
-    head = HeadLayer(Head(parts=["average", "max"]))
+    head = HeadLayer(Head(parts=["average", "max"]), 1)
     logit = head(vectors, member).numpy()
     weights = head.dense.get_weights()
     rows = [vectors[0, :2], vectors[0, 2:3], vectors[1]]

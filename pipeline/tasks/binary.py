@@ -30,6 +30,8 @@ class Binary:
     contradiction: ClassVar[str] = "texts with both labels"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
     footnote: ClassVar[str] = "*F1 at the threshold chosen on the other folds."
+    label_dtype: ClassVar[str] = "int64"
+    outputs: ClassVar[int] = 1
 
     @property
     def oof_columns(self) -> list[str]:
@@ -117,12 +119,12 @@ class Binary:
         """id, logit, prediction: one row a test row."""
         return pd.DataFrame({"id": ids.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.Series:
-        """What a submission holds for each test row: the probability, or the label where decisions are scored."""
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """The probability, or the label where decisions are scored."""
         if metric == "auc":
-            return test.prediction
+            return test[["prediction"]]
         threshold = self.threshold(oof, metric)
-        return test.prediction.map(lambda p: self.positive if p >= threshold else self.negative)
+        return test[["prediction"]].map(lambda p: self.positive if p >= threshold else self.negative)
 
     def threshold(self, oof: pd.DataFrame, metric: str) -> float:
         """The threshold that is best out of fold."""

@@ -23,6 +23,12 @@ class Task(Protocol):
     header: ClassVar[list[str]]
     """The report's columns behind those of the folds."""
     footnote: ClassVar[str]
+    label_dtype: ClassVar[str]
+    """Of the label in an OOF table."""
+
+    @property
+    def outputs(self) -> int:
+        """Logits a row."""
 
     @property
     def oof_columns(self) -> list[str]:
@@ -65,8 +71,8 @@ class Task(Protocol):
     def test_table(self, ids: pd.Series, logit: Array) -> pd.DataFrame:
         """``test_columns``: a row for each test row."""
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.Series:
-        """What a submission holds for each test row, where the competition scores by that metric."""
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """What a submission holds beside the id for each test row, where the competition scores by that metric."""
 
     def threshold(self, oof: pd.DataFrame, metric: str) -> float:
         """The threshold that is best out of fold for a metric of decisions."""
