@@ -42,17 +42,16 @@ def read(config: Config) -> Competition:
     """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
     data = config.data
     assert data is not None
-    task = tasks.of(data)
     problems: list[str] = []
+    extra = {"label": data.label_column, "group": config.folds.group_column, "fold": config.folds.column}
+    named = {key: column for key, column in extra.items() if column}
 
-    def labelled(path: str, trained_on: bool) -> pd.DataFrame:
-        extra = {"group": config.folds.group_column, "fold": config.folds.column}
-        named = {key: column for key, column in extra.items() if column}
-        return _labelled(path, data, task, named, trained_on, problems).assign(dev=not trained_on)
-
-    train = labelled(data.train, trained_on=True)
+    train = _standard(data.train, data, named, problems).assign(dev=False)
+    task = tasks.of(config, train.label)
+    train = _labelled(train, data.train, data, task, True, problems)
     if config.folds.dev:
-        dev = labelled(config.folds.dev, trained_on=False)
+        dev = _standard(config.folds.dev, data, named, problems).assign(dev=True)
+        dev = _labelled(dev, config.folds.dev, data, task, False, problems)
         if data.id_column is None:
             train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
         again = dev[dev.id.isin(train.id)]
@@ -60,7 +59,7 @@ def read(config: Config) -> Competition:
                                                   f"ids must be unique" for row in again.itertuples()])
         train = pd.concat([train, dev], ignore_index=True)
     test = _standard(data.test, data, {}, problems)
-    sample = _sample(data, test, problems) if data.sample_submission else None
+    sample = _sample(data, test, task, problems) if data.sample_submission else None
     if problems:
         raise UserError(*problems)
     return Competition(train, test, sample, task)
@@ -177,17 +176,15 @@ def _standard(path: str, data: Data, extra: dict[str, str], problems: list[str])
     return table
 
 
-def _labelled(path: str, data: Data, task: Task, extra: dict[str, str], trained_on: bool, problems: list[str]
+def _labelled(table: pd.DataFrame, path: str, data: Data, task: Task, trained_on: bool, problems: list[str]
               ) -> pd.DataFrame:
-    before = len(problems)
-    table = _standard(path, data, {"label": data.label_column} | extra, problems)
-    if len(table):
-        problems += task.problems(table.label.tolist(), table.line.tolist(), f"{path}, column {data.label_column}",
-                                  trained_on)
-    if len(problems) == before:
-        table["label"] = task.encode(table.label.tolist())
-        table["stratum"] = task.strata(table.label)
-    return table
+    """The table with its labels as the task has them, and their strata."""
+    wrong = task.problems(table.label.tolist(), table.line.tolist(), f"{path}, column {data.label_column}", trained_on)
+    if wrong and len(table):
+        problems += wrong
+        return table
+    label = pd.Series(task.encode(table.label.tolist()), index=table.index)
+    return table.assign(label=label, stratum=task.strata(label))
 
 
 def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
@@ -199,15 +196,17 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
                             for row in table[table.id.str.contains("\r", regex=False)].itertuples()])
 
 
-def _sample(data: Data, test: pd.DataFrame, problems: list[str]) -> pd.DataFrame | None:
+def _sample(data: Data, test: pd.DataFrame, task: Task, problems: list[str]) -> pd.DataFrame | None:
     path = Path(str(data.sample_submission))
     try:
         sample = read_table(path, data.separator, data.quoting)
     except UserError as error:
         problems += error.problems
         return None
-    if sample.shape[1] != 2:
-        problems.append(f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, sample.columns))}")
+    if sample.shape[1] != 2 and (not task.names or set(sample.columns[1:]) != set(task.names)):
+        several = f", or id and a column for each of {', '.join(map(repr, task.names))}" if task.names else ""
+        problems.append(f"{path}: must have two columns, id and prediction{several}; got "
+                        f"{', '.join(map(repr, sample.columns))}")
         return None
     ids = sample.iloc[:, 0]
     problems += _shortened(path, [f": id {one!r} stands twice" for one in ids[ids.duplicated()]])

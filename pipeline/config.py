@@ -7,6 +7,7 @@ import difflib
 import re
 import reprlib
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -70,6 +71,9 @@ BatchSize = Annotated[int | Literal["fold"], BeforeValidator(_rows_or_fold)]
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Metric = Literal["auc", "accuracy", "f1", "loss"]
+Loss = Literal["bce", "cross_entropy", "focal", "smooth_f1"]
+BINARY = ("0", "1")  # labels unless others are given
+LIKELIHOOD = {"binary": "bce", "multiclass": "cross_entropy"}
 
 
 class Data(Section):
@@ -87,8 +91,9 @@ class Data(Section):
     """One column, or two for sentence pairs."""
     label_column: str = "label"
     """Column of the label in train."""
-    labels: Annotated[list[str], Field(min_length=2, max_length=2)] = ["0", "1"]
-    """The negative and the positive label, as written in the file; any other text is an error."""
+    labels: Annotated[list[str], Field(min_length=2)] | None = None
+    """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
+    multiclass: the classes in the order of outputs, default: those of train, sorted."""
     separator: Literal["auto", "comma", "tab"] = "auto"
     """auto: tab for .tsv and .txt, else comma."""
     quoting: bool = True
@@ -98,8 +103,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Data":
-        if self.labels[0] == self.labels[1]:
-            raise ValueError(f"labels must be two different texts, got {self.labels[0]!r} twice")
+        again = [label for label, count in Counter(self.labels or []).items() if count > 1]
+        if again:
+            raise ValueError(f"labels must be different texts, got {again[0]!r} twice")
         return self
 
 
@@ -270,7 +276,7 @@ class Training(Recipe):
     """Rows a step. "fold": all training rows of the cell in one step (stage 2 with a masked head only)."""
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
-    loss: Literal["bce", "smooth_f1"]
+    loss: Loss
     encoder_dropout: bool = True
     """Whether the encoder's dropout is active while this stage trains."""
     monitor: Metric = "auc"
@@ -289,10 +295,10 @@ class Training(Recipe):
     def _recipe_is_consistent(self) -> "Training":
         if self.plateau and (self.warmup or self.decay != "none"):
             raise ValueError("plateau sets the rate itself: it needs warmup = 0 and decay = 'none'")
-        if self.accumulate > 1 and (self.loss != "bce" or self.batch_size == "fold"
+        if self.accumulate > 1 and (self.loss == "smooth_f1" or self.batch_size == "fold"
                                     or self.batch_size % self.accumulate):
-            raise ValueError(f"accumulate needs loss = 'bce', whose parts add up, and must divide batch_size; got "
-                             f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
+            raise ValueError(f"accumulate needs a loss whose parts add up, not smooth_f1, and must divide batch_size; "
+                             f"got {self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
         return self
 
 
@@ -301,7 +307,8 @@ class Stage1(Training):
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 3
     batch_size: Count = 32
-    loss: Literal["bce", "smooth_f1"] = "bce"
+    loss: Loss = "bce"
+    """The likelihood, bce of binary labels and cross_entropy of classes, unless one is given; or focal, smooth_f1."""
     learning_rate: Annotated[float, Field(gt=0, lt=10)] = 3e-5
     """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
     hand_on: Literal["last", "best"] = "last"
@@ -313,7 +320,7 @@ class Stage2(Training):
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     batch_size: BatchSize = "fold"
-    loss: Literal["bce", "smooth_f1"] = "smooth_f1"
+    loss: Loss = "smooth_f1"
     optimizer: Literal["adamw", "adam"] = "adam"
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
@@ -377,6 +384,8 @@ class Config(Section):
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
+    task: Literal["binary", "multiclass"] = "binary"
+    """What a label is: one of two, or one of several classes."""
     pretrain: Pretrain | None = None
     """Without this table there is no stage 0."""
     data: Annotated[Data | None, Field(validate_default=True)] = None
@@ -403,6 +412,13 @@ class Config(Section):
     def _whole_is_consistent(self) -> "Config":
         if not RUN_NAME.fullmatch(self.name):
             raise ValueError(f"name {NAME_RULE}; got {self.name!r}")
+        if self.data and self.task == "binary" and len(self.data.labels or BINARY) != 2:
+            raise ValueError(f"data.labels must be the negative and the positive label, got {self.data.labels}; "
+                             f"of more classes: task = 'multiclass'")
+        losses = LIKELIHOOD[self.task], "focal", "smooth_f1"
+        for name, loss in (("stage1", self.stage1.loss), ("stage2", self.stage2.loss)):
+            if loss not in losses:
+                raise ValueError(f"{name}.loss must be {', '.join(losses)} for task = {self.task!r}, got {loss!r}")
         if self.stage2.batch_size == "fold" and not caches_features(self):
             raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false")
         if self.bert.precision != "float32" and self.tokens.batches == "random":
@@ -432,6 +448,8 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     for override in overrides or []:
         _apply(tree, override)
     tree.setdefault("name", path.stem)
+    if isinstance(recipe := tree.setdefault("stage1", {}), dict) and isinstance(tree.get("task"), str):
+        recipe.setdefault("loss", LIKELIHOOD.get(tree["task"], "bce"))
     if run is not None:
         tree["name"] = run
     try:

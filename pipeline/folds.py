@@ -45,11 +45,11 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[np.object_], metho
         "grouped": model_selection.GroupKFold,
         "stratified_grouped": model_selection.StratifiedGroupKFold,
     }
-    rarest = int(np.bincount(stratum, minlength=2).min())
+    second = int(np.sort(np.bincount(stratum, minlength=2))[-2])  # of two classes, the rarer
     if len(stratum) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(stratum)}")
-    if method.startswith("stratified") and rarest < n:
-        raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {rarest}")
+    if method.startswith("stratified") and second < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {second}")
     if method.endswith("grouped") and len(np.unique(groups)) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
     fold_of_row = np.full(len(stratum), -1)

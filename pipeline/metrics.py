@@ -57,6 +57,12 @@ def auc_difference(label: Labels, score: Scores, other: Scores) -> tuple[float, 
     return difference, Interval(difference - half, difference + half)
 
 
+def share_interval(hits: int, rows: int) -> list[float]:
+    """Wilson's interval of a share: [low, high]."""
+    found = stats.binomtest(hits, rows).proportion_ci(method="wilson")
+    return [float(found.low), float(found.high)]
+
+
 def _placements(label: Labels, score: Scores) -> tuple[Scores, Scores]:
     """For each positive the share of negatives below it, for each negative the share of positives above it.
 

@@ -1,7 +1,5 @@
 """The report's pictures: curves per fold and pooled, score distributions, training curves, stage 2 against stage 1."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,48 +22,92 @@ from pipeline.run import Run
 COLOURS = {"baseline": "#8c8c8c", "stage1": "#1f6fb4", "stage2": "#c8501e"}
 
 
-def write(run: Run, found: dict[str, StagePredictions]) -> list[Path]:
-    """Draws every picture that the finished stages allow under oof/<run>/; returns the paths."""
-    written = []
+Found = dict[str, StagePredictions]
 
-    @contextmanager
-    def picture(name: str, columns: int, title: str) -> Iterator[Any]:
-        figure, axes = plt.subplots(1, columns, figsize=(5.2 * columns, 4.4), layout="constrained", squeeze=False)
-        figure.suptitle(title, fontsize=11)
-        yield axes[0]
-        path = run.paths.oof / name
-        storage.write(path, _png(figure))
-        written.append(path)
 
-    with picture("roc_pr.png", 2, f"{run.config.name}: out of fold") as (roc, pr):
-        for stage, part in found.items():
-            _curves(roc, pr, stage, part)
-        roc.plot([0, 1], [0, 1], ":", color="#bbbbbb", linewidth=1)
-        roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (thin: folds)")
-        pr.set(xlabel="recall", ylabel="precision", title="Precision-recall", ylim=(0, 1.02))
-        for axis in (roc, pr):
-            axis.legend(fontsize=8)
-    with picture("scores.png", len(found), f"{run.config.name}: predictions by class") as axes:
-        for axis, (stage, part) in zip(axes, found.items(), strict=True):
-            for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
-                axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                          color=colour, label=f"label {_short(run.competition.task.name(value))}")
-            axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
-            axis.legend(fontsize=8)
+def write(run: Run, found: Found) -> list[Path]:
+    """Draws every picture that the task and the finished stages have under oof/<run>/; returns the paths."""
     trained = [stage for stage in ("stage1", "stage2") if stage in found]
-    for stage in trained:
-        with picture(f"training_{stage}.png", 3, f"{run.config.name}, {stage}: training") as axes:
-            _training(run, found[stage], axes)
-    if len(trained) == 2:
-        with picture("stage2_vs_stage1.png", 2, f"{run.config.name}: stage 2 against stage 1") as (scatter, change):
-            _against(scatter, change, found["stage1"].oof, found["stage2"].oof)
+    drawn = {name: PICTURES[name](run, found) for name in run.competition.task.pictures}
+    drawn |= {f"training_{stage}": _training(run, found[stage]) for stage in trained}
+    written = []
+    for name, figure in drawn.items():
+        if figure:
+            written.append(run.paths.oof / f"{name}.png")
+            storage.write(written[-1], _png(figure))
     return written
+
+
+def _figure(title: str, columns: int, rows: int = 1) -> tuple[Figure, Any]:
+    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 4.4 * rows), layout="constrained", squeeze=False)
+    figure.suptitle(title, fontsize=11)
+    return figure, axes.ravel()
+
+
+def _roc_pr(run: Run, found: Found) -> Figure:
+    figure, (roc, pr) = _figure(f"{run.config.name}: out of fold", 2)
+    for stage, part in found.items():
+        _curves(roc, pr, stage, part)
+    roc.plot([0, 1], [0, 1], ":", color="#bbbbbb", linewidth=1)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (thin: folds)")
+    pr.set(xlabel="recall", ylabel="precision", title="Precision-recall", ylim=(0, 1.02))
+    for axis in (roc, pr):
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _scores(run: Run, found: Found) -> Figure:
+    figure, axes = _figure(f"{run.config.name}: predictions by class", len(found))
+    for axis, (stage, part) in zip(axes, found.items(), strict=True):
+        for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
+            axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
+                      color=colour, label=f"label {_short(run.competition.task.name(value))}")
+        axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _stage2_vs_stage1(run: Run, found: Found) -> Figure | None:
+    if not {"stage1", "stage2"} <= found.keys():
+        return None
+    figure, (scatter, change) = _figure(f"{run.config.name}: stage 2 against stage 1", 2)
+    _against(scatter, change, found["stage1"].oof, found["stage2"].oof)
+    return figure
+
+
+def _confusion(run: Run, found: Found) -> Figure:
+    """Of every stage, the share of each class's rows that were taken for each class."""
+    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
+    names = [_short(name) for name in run.competition.task.names]
+    for axis, (stage, part) in zip(axes, found.items(), strict=True):
+        counts = np.array(run.competition.task.evaluate(part.oof, part.missing)["confusion"])
+        axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+        axis.set(title=stage, xlabel="taken for", ylabel="class")
+        if len(names) <= 30:
+            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+            axis.set_yticks(range(len(names)), names, fontsize=6)
+    return figure
+
+
+def _by_class(run: Run, found: Found) -> Figure:
+    """F1 of each class against how many rows it has."""
+    figure, (axis,) = _figure(f"{run.config.name}: F1 by class", 1)
+    for stage, part in found.items():
+        classes = run.competition.task.evaluate(part.oof, part.missing)["classes"]
+        axis.scatter([one["rows"] for one in classes], [one["f1"] for one in classes], s=12, color=COLOURS[stage],
+                     alpha=0.7, label=stage)
+    axis.set(xlabel="rows of the class", ylabel="F1", ylim=(-0.02, 1.02), xscale="log")
+    axis.legend(fontsize=8)
+    return figure
+
+
+PICTURES = {"roc_pr": _roc_pr, "scores": _scores, "stage2_vs_stage1": _stage2_vs_stage1, "confusion": _confusion,
+            "by_class": _by_class}
 
 
 def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
     """A PNG of stage 0's held-out masked loss and accuracy by epoch, each cell's."""
-    figure, axes = plt.subplots(1, 2, figsize=(10.4, 4.4), layout="constrained")
-    figure.suptitle(f"{run}: stage 0, held-out texts", fontsize=11)
+    figure, axes = _figure(f"{run}: stage 0, held-out texts", 2)
     for name, history in histories.items():
         for axis, what in zip(axes, ("loss", "accuracy"), strict=True):
             for by, style in (("words", "-"), ("tokens", ":")):
@@ -98,20 +140,22 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
         pr.plot(recall, precision, color=colour, linewidth=1.8, label=f"{stage}: average precision {precise:.4f}")
 
 
-def _training(run: Run, part: StagePredictions, axes: Any) -> None:
-    loss, area, rate = axes
+def _training(run: Run, part: StagePredictions) -> Figure:
+    figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
+    task = run.competition.task
     for fold in part.folds:
         history = pd.read_csv(run.paths.cell(part.stage, fold) / "history.csv")
         colour = f"C{fold % 10}"
         loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
-        area.plot(history.epoch, history.valid_auc, color=colour, marker="o", markersize=3)
+        score.plot(history.epoch, history[f"valid_{task.key}"], color=colour, marker="o", markersize=3)
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
     loss.set(xlabel="epoch", title="training loss")
     loss.legend(fontsize=7)
-    for axis in axes:
+    for axis in (loss, score, rate):
         axis.xaxis.get_major_locator().set_params(integer=True)
-    area.set(xlabel="epoch", title="AUC on the fold")
+    score.set(xlabel="epoch", title=f"{task.score} on the fold")
     rate.set(xlabel="epoch", title="learning rate at the epoch's end")
+    return figure
 
 
 def _against(scatter: Any, change: Any, old: pd.DataFrame, new: pd.DataFrame) -> None:

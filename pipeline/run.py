@@ -151,7 +151,7 @@ class Run:
             "training rows": competition.row_hash(train, ["id", *competition.text_columns(train), "label"]),
             "test rows": competition.row_hash(test, ["id", *competition.text_columns(test)]),
             "folds": competition.row_hash(train.assign(fold=self.fold_of_row), ["id", "fold"]),
-        }
+        } | self.competition.task.identity
 
     def identity(self, stage: str, fold: int) -> Identity:
         """What a cell's numbers mean, key by key; two cells with the same identity are the same experiment."""

@@ -20,6 +20,14 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
                         f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
     values = run.competition.task.submitted(found.oof, found.test, config.metric)
+    if sample is not None and sample.shape[1] > 2 == values.shape[1] + 1:
+        raise UserError("submission: the sample submission has a column a class, submit.metric = "
+                        f"{config.metric!r} gives labels; probabilities: --set submit.metric=auc")
+    if sample is not None and sample.shape[1] == 2 < values.shape[1] + 1:
+        raise UserError(f"submission: the sample submission has one column of predictions, submit.metric = "
+                        f"{config.metric!r} gives a probability a class; labels: --set submit.metric=accuracy")
+    if sample is not None and sample.shape[1] > 2:
+        values = values[[f"prediction:{name}" for name in sample.columns[1:]]]
     by_id = values.set_axis(found.test.id.to_numpy())
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
     missing = [one for one in order if one not in by_id.index]

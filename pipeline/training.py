@@ -105,7 +105,7 @@ class Trainer:
         logit = tf.constant(self.network.predict(data.source, data.train, data.plan, data.predict_size))
         with tf.GradientTape() as tape:
             tape.watch(logit)
-            loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones_like(logit))
+            loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones(logit.shape[:1]))
         slope = np.zeros([len(data.source.lengths), *logit.shape[1:]], np.float32)
         slope[data.train] = tape.gradient(loss, logit).numpy()
         total = [tf.zeros_like(variable) for variable in self.variables]

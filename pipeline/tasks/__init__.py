@@ -1,12 +1,19 @@
 """What a label is, one module a kind: all else asks the task, and never which kind it is. Imports no TensorFlow."""
 
-from pipeline.config import Data
+from collections.abc import Iterable
+
+from pipeline.config import BINARY, Config
 from pipeline.tasks.binary import Binary
+from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.task import Report, Task, shown
 
 __all__ = ["Report", "Task", "of", "shown"]
 
 
-def of(data: Data) -> Task:
-    """The task that the configuration describes."""
-    return Binary(*data.labels)
+def of(config: Config, labels: Iterable[str]) -> Task:
+    """The task that the configuration describes. labels: those of train, for what it leaves open."""
+    assert config.data is not None
+    if config.task == "multiclass":
+        return Multiclass(tuple(config.data.labels or sorted(set(labels))))
+    negative, positive = config.data.labels or BINARY
+    return Binary(negative, positive)

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
 from pipeline.metrics import Interval
-from pipeline.tasks.task import Report, shown
+from pipeline.tasks.task import Report, shown, wrong_labels
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,7 +31,10 @@ class Binary:
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
     footnote: ClassVar[str] = "*F1 at the threshold chosen on the other folds."
     label_dtype: ClassVar[str] = "int64"
+    pictures: ClassVar[tuple[str, ...]] = ("roc_pr", "scores", "stage2_vs_stage1")
+    names: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[int] = 1
+    identity: ClassVar[dict[str, Any]] = {}
 
     @property
     def oof_columns(self) -> list[str]:
@@ -51,21 +54,10 @@ class Binary:
     def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
         """One line for each wrong label in the column with the first line it stands on, or for a class that is
         missing where the rows are trained on."""
-        allowed = self.labels
-        wrong: dict[str, list[int]] = {}
-        for label, line in zip(labels, lines, strict=True):
-            if label not in allowed:
-                wrong.setdefault(label, []).append(line)
-        found = [
-            f"{where}, line {at[0]}: label must be {self.negative!r} or {self.positive!r}, got {label!r}"
-            + (f" (and on {len(at) - 1} more lines)" if len(at) > 1 else "")
-            for label, at in wrong.items()
-        ]
-        if len(found) > 10:
-            found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
-        for label in allowed:
-            if trained_on and not found and label not in labels:
-                found.append(f"{where}: no row has label {label!r}; training needs both classes")
+        found = wrong_labels(labels, lines, where, self.labels, f"{self.negative!r} or {self.positive!r}")
+        if trained_on and not found:
+            found += [f"{where}: no row has label {label!r}; training needs both classes"
+                      for label in self.labels if label not in labels]
         return found
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.int8]:

@@ -1,6 +1,6 @@
 """What the pipeline asks of a kind of label."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy.typing as npt
@@ -26,9 +26,20 @@ class Task(Protocol):
     label_dtype: ClassVar[str]
     """Of the label in an OOF table."""
 
+    pictures: ClassVar[tuple[str, ...]]
+    """By their names in pipeline/plots."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs, where a row has several."""
+
     @property
     def outputs(self) -> int:
         """Logits a row."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the task is part of what a cell's numbers mean."""
 
     @property
     def oof_columns(self) -> list[str]:
@@ -74,8 +85,8 @@ class Task(Protocol):
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """What a submission holds beside the id for each test row, where the competition scores by that metric."""
 
-    def threshold(self, oof: pd.DataFrame, metric: str) -> float:
-        """The threshold that is best out of fold for a metric of decisions."""
+    def threshold(self, oof: pd.DataFrame, metric: str) -> float | None:
+        """The threshold that is best out of fold for a metric of decisions; None where decisions take none."""
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """A stage's part of the report: folds, missing_folds, mean, sd, pooled, and whatever else the task scores.
@@ -91,6 +102,25 @@ class Task(Protocol):
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
+
+
+def columns_of(names: Sequence[str]) -> list[str]:
+    """The columns of several outputs: a logit and a prediction of each."""
+    return [f"{kind}:{name}" for name in names for kind in ("logit", "prediction")]
+
+
+def wrong_labels(labels: Sequence[str], lines: Sequence[int], where: str, allowed: Collection[str], rule: str
+                 ) -> list[str]:
+    """One line for each label that is not allowed, with the first line it stands on."""
+    wrong: dict[str, list[int]] = {}
+    for label, line in zip(labels, lines, strict=True):
+        if label not in allowed:
+            wrong.setdefault(label, []).append(line)
+    found = [f"{where}, line {at[0]}: label must be {rule}, got {label!r}"
+             + (f" (and on {len(at) - 1} more lines)" if len(at) > 1 else "") for label, at in wrong.items()]
+    if len(found) > 10:
+        found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
+    return found
 
 
 def shown(value: float | None) -> str:

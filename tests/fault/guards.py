@@ -115,7 +115,7 @@ GUARDS = (
           "tests/test_bad_tables.py"),
     Guard("every row has as many fields as the header", "pipeline/competition.py", "if len(row) != len(header)]",
           "if False]", "tests/test_bad_tables.py"),
-    Guard("labels are what the config says", "pipeline/tasks/binary.py", "if label not in allowed:", "if False:",
+    Guard("labels are what the config says", "pipeline/tasks/task.py", "if label not in allowed:", "if False:",
           "tests/test_bad_tables.py"),
     Guard("a submission holds the sample's ids", "pipeline/competition.py", "if unknown:\n", "if False:\n",
           "tests/test_bad_tables.py"),

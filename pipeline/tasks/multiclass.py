@@ -1,0 +1,222 @@
+"""One of several named classes: accuracy, and F1, AUC and log loss over the classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
+
+from pipeline import metrics
+from pipeline.tasks.task import Report, columns_of, shown, wrong_labels
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Multiclass:
+    """One of the classes, in this order everywhere; a label is its class's name, a prediction the classes'
+    probabilities."""
+
+    classes: tuple[str, ...]
+
+    key: ClassVar[str] = "accuracy"
+    score: ClassVar[str] = "accuracy"
+    contradiction: ClassVar[str] = "texts with several labels"
+    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
+    footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
+    label_dtype: ClassVar[str] = "str"
+    pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.classes
+
+    @property
+    def outputs(self) -> int:
+        """A logit a class."""
+        return len(self.classes)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The classes and their order."""
+        return {"task": "multiclass", "classes": list(self.classes)}
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """Logits and probabilities of the classes."""
+        return ["id", "fold", "label", *columns_of(self.classes)]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """Logits and probabilities of the classes."""
+        return ["id", *columns_of(self.classes)]
+
+    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+        """One line for each label that is no class, or for a class that is missing where the rows are trained on."""
+        found = wrong_labels(labels, lines, where, self.classes, f"one of {len(self.classes)} classes")
+        if trained_on and not found:
+            known = set(labels)
+            found += [f"{where}: no row has label {name!r}; training needs every class"
+                      for name in self.classes if name not in known][:10]
+        return found
+
+    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
+        """The names as they are."""
+        return np.array(labels, dtype=object)
+
+    def name(self, label: str) -> str:
+        """The class's name."""
+        return label
+
+    def shares(self, label: pd.Series) -> str:
+        """The classes by how many rows they have."""
+        counts = label.value_counts()
+        told = ", ".join(f"{name} {count:,}" for name, count in counts.head(5).items())
+        return told + (f" and {len(counts) - 5} more classes" if len(counts) > 5 else "")
+
+    def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
+        """The class."""
+        return self.target(label).astype(np.int64)
+
+    def target(self, label: pd.Series) -> Ints:
+        """int32 [rows]: the class's number."""
+        return pd.Index(self.classes).get_indexer(pd.Index(label)).astype(np.int32)
+
+    def scores(self, target: Ints, logit: Floats) -> dict[str, float]:
+        """auc and f1 (macro), accuracy, loss. NaN where undefined."""
+        decided = logit.argmax(axis=1)
+        return {"auc": _macro_auc(target, logit), "accuracy": float(np.mean(decided == target)),
+                "f1": _macro_f1(target, decided), "loss": _log_loss(target, logit)}
+
+    def told(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
+
+    def linear(self, strength: float) -> LogisticRegression:
+        """Multinomial logistic regression."""
+        return LogisticRegression(C=strength, max_iter=2000)
+
+    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, fold, label, then a logit and a probability a class: one row a validated training row."""
+        table = self.test_table(ids, logit)
+        table.insert(1, "fold", fold)
+        table.insert(2, "label", label.to_numpy())
+        return table
+
+    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, then a logit and a probability a class: one row a test row."""
+        probability = special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
+        both = np.stack([logit, probability], axis=2).reshape(len(logit), -1)
+        table = pd.DataFrame(both, columns=columns_of(self.classes))
+        table.insert(0, "id", ids.to_numpy())
+        return table
+
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """The classes' probabilities, or the likeliest class where decisions are scored."""
+        probability = test[[f"prediction:{name}" for name in self.classes]]
+        if metric == "auc":
+            return probability
+        return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]})
+
+    def threshold(self, oof: pd.DataFrame, metric: str) -> float | None:
+        """None: the likeliest class is chosen."""
+        return None
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+        """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
+        target, logit = self.target(oof.label), self._logits(oof)
+        decided, right = logit.argmax(axis=1), logit.argmax(axis=1) == target
+        fold = oof.fold.to_numpy()
+        rows: list[Report] = []
+        for one in np.unique(fold):
+            inside = fold == one
+            rows.append({"fold": int(one), "rows": int(inside.sum()), "accuracy": float(right[inside].mean()),
+                         "macro_f1": _macro_f1(target[inside], decided[inside]),
+                         "log_loss": _log_loss(target[inside], logit[inside])})
+        shares = [row["accuracy"] for row in rows]
+        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
+                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
+        if len(shares) < 2:
+            part["sd_reason"] = "needs two folds"
+        whole = not missing
+        part["pooled"] = float(right.mean()) if whole else None
+        part["pooled_interval"] = metrics.share_interval(int(right.sum()), len(right)) if whole else None
+        if not whole:
+            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        area = _macro_auc(target, logit)
+        part |= {"rows": len(oof), "macro_f1": _macro_f1(target, decided), "micro_f1": float(right.mean()),
+                 "macro_auc": None if np.isnan(area) else area, "log_loss": _log_loss(target, logit)}
+        if part["macro_auc"] is None:
+            part["macro_auc_reason"] = "no class has rows inside and outside of it"
+        part["classes"] = self._by_class(target, logit, decided)
+        part["confusion"] = sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()
+        return part
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+        """The change of accuracy with its paired interval, of macro F1 and log loss, and the decisions that flipped."""
+        both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
+        before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
+        target = self.target(after.label)
+        logit_before, logit_after = self._logits(before), self._logits(after)
+        decided_before, decided_after = logit_before.argmax(axis=1), logit_after.argmax(axis=1)
+        gain = (decided_after == target).astype(float) - (decided_before == target)
+        half = 1.959964 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+        return {"old": old, "new": new, "rows": len(both), "delta_accuracy": float(gain.mean()),
+                "delta_accuracy_interval": None if np.isnan(half) else [float(gain.mean() - half),
+                                                                        float(gain.mean() + half)],
+                "delta_macro_f1": _macro_f1(target, decided_after) - _macro_f1(target, decided_before),
+                "delta_log_loss": _log_loss(target, logit_after) - _log_loss(target, logit_before),
+                "decisions_flipped": int((decided_before != decided_after).sum())}
+
+    def changed(self, comparison: Report) -> str | None:
+        """A comparison on one line; None where it is undefined."""
+        interval = comparison["delta_accuracy_interval"]
+        if interval is None:
+            return None
+        return (f"accuracy {comparison['delta_accuracy']:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f}), macro F1 "
+                f"{comparison['delta_macro_f1']:+.4f}, log loss {comparison['delta_log_loss']:+.4f}, "
+                f"{comparison['decisions_flipped']:,} decisions flipped")
+
+    def row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``header``."""
+        interval, sd = part["pooled_interval"], part["sd"]
+        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+                f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["macro_f1"]),
+                shown(part["macro_auc"]), shown(part["log_loss"])]
+
+    def _logits(self, oof: pd.DataFrame) -> Floats:
+        return oof[[f"logit:{name}" for name in self.classes]].to_numpy(np.float32)
+
+    def _by_class(self, target: Ints, logit: Floats, decided: npt.NDArray[np.int64]) -> list[Report]:
+        precision, recall, f1, rows = sk.precision_recall_fscore_support(
+            target, decided, labels=range(len(self.classes)), zero_division=0)
+        probability = special.softmax(logit.astype(np.float64), axis=1)
+        return [{"class": name, "rows": int(rows[number]), "precision": float(precision[number]),
+                 "recall": float(recall[number]), "f1": float(f1[number]),
+                 "auc": metrics.auc((target == number).astype(np.int8), probability[:, number])}
+                for number, name in enumerate(self.classes)]
+
+
+def _macro_f1(target: Ints, decided: npt.NDArray[np.integer]) -> float:
+    """The mean over the classes that occur among targets or decisions."""
+    return float(sk.f1_score(target, decided, average="macro", zero_division=0))
+
+
+def _macro_auc(target: Ints, logit: Floats) -> float:
+    """The mean over the classes that have rows inside and outside of them; NaN without any."""
+    probability = special.softmax(logit.astype(np.float64), axis=1)
+    areas = [area for number in range(logit.shape[1])
+             if (area := metrics.auc((target == number).astype(np.int8), probability[:, number])) is not None]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def _log_loss(target: Ints, logit: Floats) -> float:
+    wide = logit.astype(np.float64)
+    return float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(target)), target]))
