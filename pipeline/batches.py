@@ -148,6 +148,8 @@ def _totals(lengths: Ints, slots: int) -> Ints:
     return np.where(places >= 0, lengths[places], 0).sum(axis=1)
 
 
-def pad(values: npt.NDArray[Any], batch: Batch) -> npt.NDArray[np.float32]:
-    """Values of the batch's rows, float32 [bins * slots], 0 in empty slots."""
-    return np.where(batch.filled, values[batch.rows.ravel()], 0).astype(np.float32)
+def pad(values: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any]:
+    """Values of the batch's rows, [bins * slots, ...] of their type, 0 in empty slots."""
+    found = values[batch.rows.ravel()]
+    found[~batch.filled] = 0
+    return found
