@@ -73,7 +73,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Metric = Literal["auc", "accuracy", "f1", "loss"]
 Loss = Literal["bce", "cross_entropy", "focal", "smooth_f1"]
 BINARY = ("0", "1")  # labels unless others are given
-LIKELIHOOD = {"binary": "bce", "multiclass": "cross_entropy"}
+LIKELIHOOD = {"binary": "bce", "multiclass": "cross_entropy", "multilabel": "bce"}
 
 
 class Data(Section):
@@ -93,7 +93,9 @@ class Data(Section):
     """Column of the label in train."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
-    multiclass: the classes in the order of outputs, default: those of train, sorted."""
+    multiclass, multilabel: the names in the order of outputs, default: those of train, sorted."""
+    label_separator: Annotated[str, Field(min_length=1, max_length=10)] = "|"
+    """multilabel: what stands between the names of a row."""
     separator: Literal["auto", "comma", "tab"] = "auto"
     """auto: tab for .tsv and .txt, else comma."""
     quoting: bool = True
@@ -384,8 +386,8 @@ class Config(Section):
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
-    task: Literal["binary", "multiclass"] = "binary"
-    """What a label is: one of two, or one of several classes."""
+    task: Literal["binary", "multiclass", "multilabel"] = "binary"
+    """What a label is: one of two, one of several classes, or any number of names at once."""
     pretrain: Pretrain | None = None
     """Without this table there is no stage 0."""
     data: Annotated[Data | None, Field(validate_default=True)] = None

@@ -17,6 +17,5 @@ def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         paths = submission.write(work, found, folds)
         metric = work.config.submit.metric
         if metric != "auc":
-            threshold = work.competition.task.threshold(found[work.config.submit.stage].oof, metric)
-            say(f"labels at threshold {threshold:.4f}, the best for {metric} out of fold")
+            say(work.competition.task.decided(found[work.config.submit.stage].oof, metric))
         say(f"submission: {', '.join(paths)}")

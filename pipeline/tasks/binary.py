@@ -115,11 +115,14 @@ class Binary:
         """The probability, or the label where decisions are scored."""
         if metric == "auc":
             return test[["prediction"]]
-        threshold = self.threshold(oof, metric)
+        threshold = self._threshold(oof, metric)
         return test[["prediction"]].map(lambda p: self.positive if p >= threshold else self.negative)
 
-    def threshold(self, oof: pd.DataFrame, metric: str) -> float:
-        """The threshold that is best out of fold."""
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """At the threshold that is best out of fold."""
+        return f"labels at threshold {self._threshold(oof, metric):.4f}, the best for {metric} out of fold"
+
+    def _threshold(self, oof: pd.DataFrame, metric: str) -> float:
         return metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:

@@ -125,9 +125,9 @@ class Multiclass:
             return probability
         return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]})
 
-    def threshold(self, oof: pd.DataFrame, metric: str) -> float | None:
-        """None: the likeliest class is chosen."""
-        return None
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """By the largest probability."""
+        return "labels: the likeliest class of each row"
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""

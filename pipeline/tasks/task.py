@@ -85,8 +85,8 @@ class Task(Protocol):
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """What a submission holds beside the id for each test row, where the competition scores by that metric."""
 
-    def threshold(self, oof: pd.DataFrame, metric: str) -> float | None:
-        """The threshold that is best out of fold for a metric of decisions; None where decisions take none."""
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """How a submission of decisions comes to them, in words."""
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """A stage's part of the report: folds, missing_folds, mean, sd, pooled, and whatever else the task scores.

@@ -1,0 +1,254 @@
+"""Any number of named labels at once: each has a probability of its own, and a threshold chosen out of fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+
+from pipeline import metrics
+from pipeline.tasks.task import Report, columns_of, shown, wrong_labels
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int8]
+Decided = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Multilabel:
+    """Each label, in this order everywhere, is there or not. A row's label is the names of those that are there, in
+    their order, joined by the separator."""
+
+    labels: tuple[str, ...]
+    separator: str
+
+    key: ClassVar[str] = "macro_f1"
+    score: ClassVar[str] = "macro F1"
+    contradiction: ClassVar[str] = "texts with several sets of labels"
+    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC", "exact"]
+    footnote: ClassVar[str] = ("*F1 with each label's threshold chosen on the other folds; the others at 0.5. Exact: "
+                               "the share of rows whose labels are all right, with thresholds from the other folds.")
+    label_dtype: ClassVar[str] = "str"
+    pictures: ClassVar[tuple[str, ...]] = ("by_class",)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
+    @property
+    def outputs(self) -> int:
+        """A logit a label."""
+        return len(self.labels)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The labels and their order."""
+        return {"task": "multilabel", "labels": list(self.labels)}
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """Logits and probabilities of the labels."""
+        return ["id", "fold", "label", *columns_of(self.labels)]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """Logits and probabilities of the labels."""
+        return ["id", *columns_of(self.labels)]
+
+    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+        """One line for each name that is no label, or for a label that no row has where the rows are trained on."""
+        parts = [(name, line) for label, line in zip(labels, lines, strict=True) for name in self._split(label)]
+        found = wrong_labels([name for name, _ in parts], [line for _, line in parts], where, set(self.labels),
+                             f"some of {len(self.labels)} names joined by {self.separator!r}")
+        if trained_on and not found:
+            known = {name for name, _ in parts}
+            found += [f"{where}: no row has label {name!r}; training needs every label"
+                      for name in self.labels if name not in known][:10]
+        return found
+
+    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
+        """The names in the order of the labels, each once."""
+        order = {name: number for number, name in enumerate(self.labels)}
+        return np.array([self.separator.join(sorted(set(self._split(label)), key=order.__getitem__))
+                         for label in labels], dtype=object)
+
+    def name(self, label: str) -> str:
+        """The labels that are there."""
+        return label or "none"
+
+    def shares(self, label: pd.Series) -> str:
+        """How many labels a row has, and the rarest of them."""
+        counts = self.target(label).sum(axis=0)
+        rarest = int(counts.argmin())
+        return (f"{counts.sum() / len(label):.2f} labels a row, {int((counts > 0).sum())} of {len(self.labels)} occur, "
+                f"fewest {self.labels[rarest]} ({int(counts[rarest])})")
+
+    def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
+        """The rarest of a row's labels: folds then hold like shares of every label, the rare ones first of all."""
+        target = self.target(label)
+        rank = np.argsort(np.argsort(target.sum(axis=0), kind="stable"))  # 0: the rarest
+        none = len(self.labels)
+        return np.where(target > 0, rank, none).min(axis=1).astype(np.int64)
+
+    def target(self, label: pd.Series) -> Floats:
+        """float32 [rows, labels]: 1 where the label is there."""
+        number = {name: place for place, name in enumerate(self.labels)}
+        target = np.zeros((len(label), len(self.labels)), np.float32)
+        for row, names in enumerate(label):
+            for name in self._split(names):
+                target[row, number[name]] = 1
+        return target
+
+    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+        """auc and f1 (means over labels), accuracy (of single decisions), loss. NaN where undefined."""
+        there, decided = target.astype(np.int8), logit >= 0
+        areas = _areas(there, logit)
+        return {"auc": float(np.mean(areas)) if areas else float("nan"), "accuracy": float(np.mean(there == decided)),
+                "f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
+                "macro_f1": _f1(there, decided, "macro"), "loss": _log_loss(target, logit)}
+
+    def told(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
+
+    def linear(self, strength: float) -> OneVsRestClassifier:
+        """Logistic regression of each label."""
+        return OneVsRestClassifier(LogisticRegression(C=strength, max_iter=2000))
+
+    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, fold, label, then a logit and a probability a label: one row a validated training row."""
+        table = self.test_table(ids, logit)
+        table.insert(1, "fold", fold)
+        table.insert(2, "label", label.to_numpy())
+        return table
+
+    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, then a logit and a probability a label: one row a test row."""
+        both = np.stack([logit, metrics.sigmoid(logit)], axis=2).reshape(len(logit), -1)
+        table = pd.DataFrame(both, columns=columns_of(self.labels))
+        table.insert(0, "id", ids.to_numpy())
+        return table
+
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
+        probability = test[[f"prediction:{name}" for name in self.labels]]
+        if metric == "auc":
+            return probability
+        there, known = self.target(oof.label).astype(np.int8), self._of("prediction", oof)
+        decided = probability.to_numpy() >= _thresholds(there, known, metric)
+        return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]})
+
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """Each label at a threshold of its own."""
+        return f"labels over their own thresholds, each the best for its {metric} out of fold"
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+        """F1 by fold and pooled, macro and micro, at 0.5 and cross-fitted; AUC, Hamming loss; and each label."""
+        there, logit = self.target(oof.label).astype(np.int8), self._of("logit", oof)
+        probability, fold = self._of("prediction", oof), oof.fold.to_numpy()
+        decided = probability >= 0.5
+        rows: list[Report] = []
+        for one in np.unique(fold):
+            inside = fold == one
+            absent = [name for name, count in zip(self.labels, there[inside].sum(axis=0), strict=True) if not count]
+            rows.append({"fold": int(one), "rows": int(inside.sum()),
+                         "macro_f1": _f1(there[inside], decided[inside], "macro"),
+                         "micro_f1": _f1(there[inside], decided[inside], "micro"), "labels_without_rows": absent})
+        shares = [row["macro_f1"] for row in rows]
+        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
+                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
+        if len(shares) < 2:
+            part["sd_reason"] = "needs two folds"
+        part["pooled"] = _f1(there, decided, "macro") if not missing else None
+        if missing:
+            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        areas = _areas(there, logit)
+        part |= {"rows": len(oof), "micro_f1": _f1(there, decided, "micro"),
+                 "mean_auc": float(np.mean(areas)) if areas else None,
+                 "log_loss": _log_loss(there, logit), "hamming_loss": float(np.mean(there != decided))}
+        if not areas:
+            part["mean_auc_reason"] = "no label has rows with and without it"
+        part["cross_fitted"] = self._cross_fitted(there, probability, fold)
+        part["classes"] = self._by_label(there, logit, probability)
+        return part
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+        """The change of macro and micro F1 at 0.5, of the mean AUC, and the decisions that flipped."""
+        both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
+        before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
+        there = self.target(after.label)
+        scores = [self.scores(there, self._of("logit", table)) for table in (before, after)]
+        flipped = (self._of("logit", before) >= 0) != (self._of("logit", after) >= 0)
+        return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum())} | {
+            f"delta_{name}": scores[1][name] - scores[0][name] for name in ("macro_f1", "micro_f1", "auc", "loss")}
+
+    def changed(self, comparison: Report) -> str | None:
+        """A comparison on one line."""
+        return (f"macro F1 {comparison['delta_macro_f1']:+.4f}, micro F1 {comparison['delta_micro_f1']:+.4f}, mean AUC "
+                f"{comparison['delta_auc']:+.5f}, {comparison['decisions_flipped']:,} decisions flipped")
+
+    def row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``header``."""
+        sd, fitted = part["sd"], part["cross_fitted"] or {}
+        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+                shown(part["micro_f1"]), *(shown(fitted.get(name)) for name in ("macro_f1", "micro_f1")),
+                shown(part["mean_auc"]), shown(fitted.get("exact_match"))]
+
+    def _split(self, label: str) -> list[str]:
+        return label.split(self.separator) if label else []
+
+    def _of(self, kind: str, table: pd.DataFrame) -> Floats:
+        return table[[f"{kind}:{name}" for name in self.labels]].to_numpy(np.float32)
+
+    def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64]) -> Report | None:
+        """Scores where each fold is decided at the thresholds that are best on the others; None with one fold."""
+        folds = np.unique(fold)
+        if len(folds) < 2:
+            return None
+        decided = np.zeros(there.shape, bool)
+        for one in folds:
+            inside = fold == one
+            decided[inside] = probability[inside] >= _thresholds(there[~inside], probability[~inside], "f1")
+        return {"macro_f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
+                "exact_match": float((there == decided).all(axis=1).mean()),
+                "hamming_loss": float(np.mean(there != decided))}
+
+    def _by_label(self, there: Labels, logit: Floats, probability: Floats) -> list[Report]:
+        best = _thresholds(there, probability, "f1")
+        return [{"class": name, "rows": int(there[:, number].sum()),
+                 "f1": metrics.f1(there[:, number], probability[:, number]),
+                 "auc": metrics.auc(there[:, number], logit[:, number]),
+                 "threshold": float(best[number]),
+                 "f1_at_threshold": metrics.f1(there[:, number], probability[:, number], float(best[number]))}
+                for number, name in enumerate(self.labels)]
+
+
+def _f1(there: Labels, decided: Decided, average: str) -> float:
+    """macro: the mean over the labels that are there in some row, or decided to be."""
+    if average == "macro":
+        used = ((there > 0) | decided).any(axis=0)
+        there, decided = there[:, used], decided[:, used]
+    return float(sk.f1_score(there, decided, average=average, zero_division=0)) if there.size else 0.0
+
+
+def _areas(there: Labels, logit: Floats) -> list[float]:
+    """The AUC of each label that has rows with and without it."""
+    return [area for number in range(there.shape[1])
+            if (area := metrics.auc(there[:, number], logit[:, number])) is not None]
+
+
+def _thresholds(there: Labels, probability: Floats, metric: str) -> Floats:
+    """Each label's best threshold; 0.5 for one that no row has."""
+    return np.array([metrics.best_threshold(there[:, number], probability[:, number], metric)
+                     if there[:, number].any() else 0.5 for number in range(there.shape[1])], np.float32)
+
+
+def _log_loss(target: npt.NDArray[Any], logit: Floats) -> float:
+    wide = logit.astype(np.float64)
+    return float(np.mean(np.logaddexp(0, wide) - target * wide))
