@@ -29,7 +29,7 @@ def focal(target: Any, logit: Any, weight: Any) -> Any:
     """The cross-entropy of each row or label, times (1 - p) ** 2 for p the probability of what is right: what is easy
     hardly counts (Lin et al. 2017, https://arxiv.org/abs/1708.02002)."""
     _check(target, logit, weight)
-    if target.dtype == tf.int32:
+    if target.dtype == "int32":
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logit)
     else:
         loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logit)
@@ -44,7 +44,7 @@ def smooth_f1(target: Any, logit: Any, weight: Any) -> Any:
     constant beside the fraction has no gradient; here it guards the division.
     """
     _check(target, logit, weight)
-    if target.dtype == tf.int32:
+    if target.dtype == "int32":
         target, probability = tf.one_hot(target, logit.shape[-1]), tf.nn.softmax(logit)
     else:
         probability = tf.sigmoid(logit)
