@@ -359,8 +359,11 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
 def keep(run: Run) -> None:
     """Writes the run's folds, once, and its resolved configuration."""
     path = run.paths.folds
-    if run.tables and not (path.exists() and path.with_suffix(".json").exists()):
-        storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
-        storage.write(path.with_suffix(".json"), {"sha256": storage.sha256(path),
-                                                  "source": _fold_source(run.config, run.competition)})
+    if run.tables:
+        record = path.with_suffix(".json")
+        if not (path.exists() and record.exists()):
+            storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
+        known = {"sha256": storage.sha256(path), "source": _fold_source(run.config, run.competition)}
+        if not record.exists() or storage.read_json(record) != known:
+            storage.write(record, known)
     storage.write(run.paths.models / "config.toml", dump(run.config))
