@@ -23,6 +23,7 @@ from pipeline.log import say
 from pipeline.storage import Paths
 from pipeline.tokens import TokenTable
 
+THREADS = {"threads_per_cell", "pretrain_threads"}  # the keys of run.json
 FitCell = Callable[[int], cells.Files]
 
 
@@ -129,7 +130,8 @@ class Run:
         path = self.paths.models / "run.json"
         try:
             known = dict(storage.read_json(path)) if path.exists() else {}
-            if not all(type(count) is int and 0 < count <= 1024 for count in known.values()):
+            if not known.keys() <= THREADS or not all(type(count) is int and 0 < count <= 1024
+                                                      for count in known.values()):
                 raise ValueError
             kept = known.get(key, 0)
         except (ValueError, TypeError):
