@@ -401,7 +401,7 @@ def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages:
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/baseline/fold_0")
     done = storage.read_json(folder / "DONE.json")
-    for files in ({}, {"../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
+    for files in ({}, {"../../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
         storage.write(folder / "DONE.json", done | {"files": files})
         assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
 
