@@ -23,6 +23,7 @@ from pipeline.log import say
 from pipeline.storage import Paths
 from pipeline.tokens import TokenTable
 
+THREADS = {"threads_per_cell", "pretrain_threads"}  # the keys of run.json
 FitCell = Callable[[int], cells.Files]
 
 
@@ -129,7 +130,8 @@ class Run:
         path = self.paths.models / "run.json"
         try:
             known = dict(storage.read_json(path)) if path.exists() else {}
-            if not all(type(count) is int and 0 < count <= 1024 for count in known.values()):
+            if not known.keys() <= THREADS or not all(type(count) is int and 0 < count <= 1024
+                                                      for count in known.values()):
                 raise ValueError
             kept = known.get(key, 0)
         except (ValueError, TypeError):
@@ -359,8 +361,11 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
 def keep(run: Run) -> None:
     """Writes the run's folds, once, and its resolved configuration."""
     path = run.paths.folds
-    if run.tables and not (path.exists() and path.with_suffix(".json").exists()):
-        storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
-        storage.write(path.with_suffix(".json"), {"sha256": storage.sha256(path),
-                                                  "source": _fold_source(run.config, run.competition)})
+    if run.tables:
+        record = path.with_suffix(".json")
+        if not (path.exists() and record.exists()):
+            storage.write(path, run.competition.train[["id"]].assign(fold=run.fold_of_row))
+        known = {"sha256": storage.sha256(path), "source": _fold_source(run.config, run.competition)}
+        if not record.exists() or storage.read_json(record) != known:
+            storage.write(record, known)
     storage.write(run.paths.models / "config.toml", dump(run.config))

@@ -355,3 +355,13 @@ def test_a_damaged_record_of_the_folds_stops_the_run(project: Path, stages: Comm
     assert result.code == 4
     line, = result.lines
     assert line.startswith("models/toy/folds.json: ")
+
+
+def test_a_record_that_lost_an_unset_key_is_mended(project: Path, stages: Command) -> None:
+    assert stages("folds", CONFIG).code == 0
+    record = KEPT.with_suffix(".json")
+    good = record.read_text()
+    record.write_text(good.replace('"folds.dev": null', '"folds.deW": null'))
+    assert record.read_text() != good
+    assert stages("folds", CONFIG).code == 0
+    assert record.read_text() == good

@@ -369,7 +369,8 @@ def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
     assert [path.name for path in Path("models/toy/stage1").glob("fold_*")] == ["fold_0"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"threads_per_cell": "many"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"threads_per_cell": "many"}', '{"threads_per_cell": 1e999}',
+                                     '{"threads_per_cell": 0}', '{"\\ud800": 1}'])
 def test_a_damaged_thread_count_is_refused(project: Path, stages: Command, content: str) -> None:
     assert stages("baseline", CONFIG).code == 0
     Path("models/toy/run.json").write_text(content)
@@ -400,7 +401,7 @@ def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages:
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/baseline/fold_0")
     done = storage.read_json(folder / "DONE.json")
-    for files in ({}, {"../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
+    for files in ({}, {"../../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
         storage.write(folder / "DONE.json", done | {"files": files})
         assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
 

@@ -38,7 +38,7 @@ GUARDS = (
           'unicodedata.normalize("NFKC", text).casefold()', "text", "tests/test_folds.py", "width"),
     Guard("every row is in a fold", "pipeline/folds.py", "if not config.dev and len(unvalidated):", "if False:",
           "tests/test_folds.py", "no_fold"),
-    Guard("a cell trains on both classes", "pipeline/folds.py", "elif train.label[fold_of_row != fold].nunique() < 2:",
+    Guard("a cell trains on both classes", "pipeline/folds.py", "elif train.stratum[fold_of_row != fold].nunique() < 2:",
           "elif False:", "tests/test_folds.py", "one_class"),
     Guard("folds edited by hand stop the run", "pipeline/run.py", "if storage.sha256(path) != digest:", "if False:",
           "tests/test_folds.py", "by_hand"),
