@@ -48,7 +48,7 @@ def test_all_wrong_keys_and_values_are_told_at_once(project: Path, stages: Comma
                                      "data.labels=['1', '1']", "sead=1", "head.parts=[]"))
     assert len(lines) == 6
     assert {"unknown key stage1.epoch; did you mean stage1.epochs?", "unknown key sead; did you mean seed?",
-            "data: labels must be two different texts, got '1' twice",
+            "data: labels must be different texts, got '1' twice",
             "stage2: plateau sets the rate itself: it needs warmup = 0 and decay = 'none'"} <= set(lines)
     assert any(line.startswith("tokens.max_tokens: ") and line.endswith("; got 2") for line in lines)
     assert any(line.startswith("head.parts: ") and line.endswith("; got []") for line in lines)
