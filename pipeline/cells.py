@@ -26,10 +26,18 @@ Files = dict[str, Any]  # file name -> table, tensors or JSON value; folder name
 PACKAGES = ("tensorflow", "tf-keras", "keras-bert", "keras-self-attention", "numpy", "scikit-learn", "tokenizers")
 
 
+def write_done(folder: Path, done: dict[str, Any]) -> None:
+    """Writes DONE.json, the last of a folder's files, with a hash of its own content."""
+    content = {key: value for key, value in done.items() if key != "sha256"}
+    storage.write(folder / "DONE.json", content | {"sha256": _digest(content)})
+
+
 def read_done(folder: Path) -> dict[str, Any] | None:
-    """The folder's DONE.json where it names files, all inside, and each has its hash; else None."""
+    """The folder's DONE.json where it is whole and names files, all inside, and each has its hash; else None."""
     try:
         done = storage.read_json(folder / "DONE.json")
+        if done.pop("sha256") != _digest(done):
+            return None
         inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])
         intact = inside and all(storage.sha256(folder / name) == digest for name, digest in done["files"].items())
         meant = isinstance(done["identity"], dict) and isinstance(done.get("provenance", {}), dict)
@@ -85,8 +93,7 @@ def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str
                 content(building / name)
             else:
                 storage.write(building / name, content)
-        storage.write(building / "DONE.json", {"identity": identity, "files": hashes(building),
-                                               "provenance": provenance})
+        write_done(building, {"identity": identity, "files": hashes(building), "provenance": provenance})
     unfinished(folder).unlink(missing_ok=True)
 
 
@@ -126,8 +133,7 @@ def reuse(old: Paths, new: Paths, stage: str, fold: int, identity: Identity) -> 
 def fingerprint(folder: Path) -> str:
     """What a child cell names its parent by: the parent's identity and the bytes of its files."""
     done = read_done(folder) or {}
-    meaning = json.dumps([done.get("identity"), done.get("files")], sort_keys=True)
-    return hashlib.sha256(meaning.encode()).hexdigest()
+    return _digest([done.get("identity"), done.get("files")])
 
 
 @functools.cache
@@ -143,6 +149,10 @@ def provenance(threads: int) -> dict[str, Any]:
     """Where a cell's numbers come from, beside what they mean: code, packages, machine, threads."""
     return {"code": code_version(), "python": platform.python_version(), "machine": platform.machine(),
             "packages": {name: importlib.metadata.version(name) for name in PACKAGES}, "threads": threads}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _folds(folds: Iterable[int]) -> str:

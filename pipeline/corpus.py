@@ -80,8 +80,7 @@ def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str
     if done is None or done["identity"] != {"made of": made_of}:
         with storage.publishing(folder) as building:
             _write(building, texts, vocab, config.tokens, config.pretrain.max_tokens, config.pretrain.held_out)
-            storage.write(building / "DONE.json", {"identity": {"made of": made_of},
-                                                   "files": cells.hashes(building)})
+            cells.write_done(building, {"identity": {"made of": made_of}, "files": cells.hashes(building)})
     offsets = np.load(folder / "offsets.npy")
     table = TokenTable(np.memmap(folder / "ids.bin", np.int32, "r"), offsets, np.diff(offsets).astype(np.int32))
     id_of = {token: number for number, token in enumerate(vocab)}

@@ -52,7 +52,7 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
             storage.allocate(building / FILE)
             _encode(network, table, plan, size, starts, vectors)
             vectors.flush()
-            storage.write(building / "DONE.json", {"identity": {}, "files": cells.hashes(building)})
+            cells.write_done(building, {"identity": {}, "files": cells.hashes(building)})
     if vectors.nbytes > budget * GIB:
         storage.remove(kept)  # what is mapped stays until the process lets go of it
     return FeatureTable(vectors, starts, lengths, table.first)

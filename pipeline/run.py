@@ -15,7 +15,7 @@ from pipeline import cells, checkpoint, competition, corpus, folds, jobs, source
 from pipeline.cells import Identity
 from pipeline.checkpoint import Checkpoint, Tensors
 from pipeline.competition import Competition
-from pipeline.config import CELLS, Config, dump, flatten
+from pipeline.config import CELLS, STAGES, Config, dump, flatten
 from pipeline.corpus import Corpus, Text
 from pipeline.errors import MismatchError, UserError
 from pipeline.folds import FoldOfRow
@@ -127,24 +127,36 @@ class Run:
         return self._kept_threads("pretrain_threads", jobs.cores())
 
     def _kept_threads(self, key: str, best: int) -> int:
-        path = self.paths.models / "run.json"
+        path, made_with = self.paths.models / "run.json", self._made_with(key)
         try:
             known = dict(storage.read_json(path)) if path.exists() else {}
             if not known.keys() <= THREADS or not all(type(count) is int and 0 < count <= 1024
                                                       for count in known.values()):
                 raise ValueError
-            kept = known.get(key, 0)
         except (ValueError, TypeError):
-            raise MismatchError(f"{path}: damaged; it holds the number of threads that this run's cells are made with: "
-                                f"go on under a new name: --run NEW --from {self.config.name}") from None
+            if len(made_with) != 1:
+                raise MismatchError(
+                    f"{path}: damaged; it holds the number of threads that this run's cells are made with: go on under "
+                    f"a new name: --run NEW --from {self.config.name}") from None
+            known = {}
         wanted = self.config.hardware.threads_per_cell
-        if not kept:
-            kept = known[key] = wanted or best
-            storage.write(path, known)
+        kept = min(made_with) if len(made_with) == 1 else known.get(key) or wanted or best
+        if known.get(key) != kept:
+            if made_with:
+                say(f"{path}: {key} = {kept}, as the finished cells were made with")
+            storage.write(path, dict(sorted((known | {key: kept}).items())))
         if wanted not in (0, kept):
             raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
                                 f"hardware.threads_per_cell = {wanted}; give the other count another --run")
         return kept
+
+    def _made_with(self, key: str) -> set[int]:
+        """The numbers of threads that finished cells which go by that key of run.json were made with."""
+        apart = self.cells_of("pretrain") == [storage.ALL_FOLDS]
+        stages = ["pretrain"] if key == "pretrain_threads" else [*STAGES, *["pretrain"] * (not apart)]
+        done = (cells.read_done(folder.parent) for stage in stages
+                for folder in (self.paths.models / stage).glob("*/DONE.json"))
+        return {found["provenance"]["threads"] for found in done if found}
 
     @functools.cached_property
     def _data_identity(self) -> Identity:
@@ -238,6 +250,7 @@ class Run:
             say(f"{cells.cell_name(stage, fold)}: done already")
             cells.unfinished(self.paths.cell(stage, fold)).unlink(missing_ok=True)  # killed just before it was deleted
         self._compare_provenance(stage, done, strict)
+        self.cell_threads(stage)  # resolved and kept before the first cell
         todo = [fold for fold in wanted if fold not in done]
         if todo:
             self._fit(stage, todo, start)
@@ -245,7 +258,6 @@ class Run:
             storage.remove(self.paths.corpus)
 
     def _fit(self, stage: str, todo: list[int], start: Callable[["Run"], FitCell]) -> None:
-        self.cell_threads(stage)  # resolved and kept before the first cell
         if stage == "pretrain":
             self.corpus  # noqa: B018, made before several processes read it
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
@@ -265,13 +277,11 @@ class Run:
             storage.remove(self.paths.models / name)
 
     def take_from(self, other: str) -> None:
-        """Copies every cell of another run that fits this one, and its thread count."""
+        """Copies every cell of another run that fits this one; their number of threads becomes this run's."""
         old = Paths(other)
         if not old.models.is_dir():
             raise UserError(f"--from {other}: there is no such run under models/")
         storage.refuse_links(old.models.rglob("*"))
-        if (old.models / "run.json").exists() and not (self.paths.models / "run.json").exists():
-            storage.write(self.paths.models / "run.json", storage.read_json(old.models / "run.json"))
         for stage in CELLS:
             taken = [fold for fold in self.cells_of(stage)
                      if cells.reuse(old, self.paths, stage, fold, self.identity(stage, fold))]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import bert_stages, checkpoint, jobs, storage, training
+from pipeline import bert_stages, cells, checkpoint, jobs, storage, training
 from pipeline.backend import tf
 from pipeline.run import FitCell, Run
 from pipeline.tokens import SPECIAL
@@ -167,7 +167,7 @@ def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, s
     storage.write(folder / "handed_on.csv", table)
     done = storage.read_json(folder / "DONE.json")
     done["files"]["handed_on.csv"] = storage.sha256(folder / "handed_on.csv")
-    storage.write(folder / "DONE.json", done)
+    cells.write_done(folder, done)
     result = stages("stage2", CONFIG, "--fold", "0")
     assert result.code == 4
     assert "differ by 0.0001" in result.err
@@ -268,7 +268,7 @@ def test_cells_made_by_other_code_warn_once_and_strict_refuses(project: Path, st
     path = Path("models/toy/baseline/fold_0/DONE.json")
     done = storage.read_json(path)
     done["provenance"]["code"] = "0" * 16
-    storage.write(path, done)
+    cells.write_done(path.parent, done)
     result = stages("baseline", CONFIG)
     assert result.code == 0
     assert result.out.count("warning: baseline: finished cells were made with other code") == 1
@@ -369,13 +369,19 @@ def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
     assert [path.name for path in Path("models/toy/stage1").glob("fold_*")] == ["fold_0"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"threads_per_cell": "many"}', '{"threads_per_cell": 1e999}',
+@pytest.mark.parametrize("content", ["", "{", '{"threads_per_cell": "many"}', '{"threads_per_cell": 1e999}',
                                      '{"threads_per_cell": 0}', '{"\\ud800": 1}'])
-def test_a_damaged_thread_count_is_refused(project: Path, stages: Command, content: str) -> None:
+def test_a_damaged_thread_count_is_mended_from_the_cells_or_refused(project: Path, stages: Command, content: str
+                                                                    ) -> None:
     assert stages("baseline", CONFIG).code == 0
-    Path("models/toy/run.json").write_text(content)
-    result = stages("baseline", CONFIG, "--redo", "baseline")
-    assert result.code == (4 if content != "[]" else 0)
+    path = Path("models/toy/run.json")
+    good = path.read_bytes()
+    for damaged in (content, '{"threads_per_cell": 2}', None):
+        path.unlink() if damaged is None else path.write_text(damaged)
+        assert "threads_per_cell = 1, as the finished cells were made with" in stages("baseline", CONFIG).out
+        assert path.read_bytes() == good
+    path.write_text(content)
+    assert stages("baseline", CONFIG, "--redo", "baseline").code == 4
 
 
 @pytest.mark.parametrize("change", [
@@ -390,11 +396,23 @@ def test_predictions_that_are_not_those_of_the_folds_rows_are_refused(  # type: 
     (folder / "oof.csv").write_text(change((folder / "oof.csv").read_text()))
     done = storage.read_json(folder / "DONE.json")
     done["files"]["oof.csv"] = storage.sha256(folder / "oof.csv")
-    storage.write(folder / "DONE.json", done)
+    cells.write_done(folder, done)
     result = stages("report", CONFIG)
     assert result.code == 4
     assert result.lines == [f"{folder}/oof.csv: must hold id,fold,label,logit,prediction of each row of the fold once, "
                             f"in order, with a finite logit; make it again: --redo baseline"]
+
+
+def test_a_damaged_done_is_not_believed(project: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    path = Path("models/toy/baseline/fold_0/DONE.json")
+    good = path.read_bytes()
+    for old, new in ((b'"threads": 1', b'"threads": 3'), (b"baseline.ngrams", b"baseline.ngramt"),
+                     (b'"code"', b'"cope"')):
+        assert old in good
+        path.write_bytes(good.replace(old, new))
+        assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
+        assert path.read_bytes() == good
 
 
 def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages: Command) -> None:
@@ -402,7 +420,7 @@ def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages:
     folder = Path("models/toy/baseline/fold_0")
     done = storage.read_json(folder / "DONE.json")
     for files in ({}, {"../../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
-        storage.write(folder / "DONE.json", done | {"files": files})
+        cells.write_done(folder, done | {"files": files})
         assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import checkpoint, competition, config, corpus, folds, predictions, run, sources, storage, tokens
+from pipeline import cells, checkpoint, competition, config, corpus, folds, predictions, run, sources, storage, tokens
 from pipeline.checkpoint import Checkpoint
 from pipeline.config import Config, Tokens
 from pipeline.errors import UserError
@@ -105,7 +105,7 @@ def _cell(path: Path) -> object:
     if path != done:
         value = json.loads(kept)
         value["files"][path.name] = storage.sha256(path)
-        done.write_text(json.dumps(value))
+        cells.write_done(path.parent, value)
     try:
         _run().finish("baseline", _run().folds, _made_again)
         return predictions.gather(_run(), "baseline")
