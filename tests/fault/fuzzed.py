@@ -152,7 +152,7 @@ def fuzz(name: str, mutations: int, seed: int, keep: Path | None) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("readers", nargs="*", default=list(READERS), metavar="READER", help=", ".join(READERS))
-    parser.add_argument("--mutations", type=int, default=20_000, help="of each reader's files")
+    parser.add_argument("--mutations", type=int, default=10_000, help="of each reader's files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a folder for the files of findings")
     options = parser.parse_args()
