@@ -1,5 +1,6 @@
 """The whole run on a tiny competition, by the real command: what it leaves behind and what a rerun does."""
 
+import errno
 import itertools
 import os
 import signal
@@ -449,3 +450,14 @@ def test_what_a_killed_process_was_writing_is_swept_away(project: Path, stages: 
 def test_check_writes_nothing(project: Path, stages: Command) -> None:
     assert stages("check", CONFIG).code == 0
     assert not Path("models").exists()
+
+
+def test_a_full_disk_is_told_as_one_whoever_writes(project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch
+                                                   ) -> None:
+    def full(path: Path, **_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "unlink", full)
+    result = stages("baseline", CONFIG, "--fold", "0")
+    assert result.code == 5
+    assert result.lines == ["models/toy/baseline/.fold_0.state.safetensors: cannot be written: No space left on device"]
