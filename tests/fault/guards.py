@@ -90,7 +90,7 @@ GUARDS = (
           "tests/test_run.py", "killed_process"),
     Guard("scores do not depend on padding", "pipeline/heads.py", "if not self.masked:", "if True:",
           "tests/test_model.py", "padding"),
-    Guard("stage 1 moves the encoder", "pipeline/bert_stages.py", "_all_moved(tensors, fitted.last.weights, task.name)",
+    Guard("stage 1 moves the encoder", "pipeline/bert_stages.py", "_all_moved(tensors, fitted.last.weights, data.name)",
           "pass", "tests/test_run.py", "cannot_move"),
     Guard("stage 2 does not move it", "pipeline/bert_stages.py", "    if moved:\n", "    if False:\n",
           "tests/test_model.py", "frozen_encoder"),
