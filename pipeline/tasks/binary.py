@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
 from pipeline.metrics import Interval
-from pipeline.tasks.task import Report, shown, wrong_labels
+from pipeline.tasks.task import Report, shown, spread, wrong_labels
 
 Floats = npt.NDArray[np.float32]
 
@@ -185,8 +185,8 @@ class Binary:
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        interval, sd = part["pooled_interval"], part["sd"]
-        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+        interval = part["pooled_interval"]
+        return [spread(part), shown(part["pooled"]),
                 f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["rank_pooled"]),
                 shown(part["f1"]["cross_fitted"])]
 

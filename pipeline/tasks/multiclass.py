@@ -12,14 +12,14 @@ from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
-from pipeline.tasks.task import Report, columns_of, shown, wrong_labels
+from pipeline.tasks.named import Floats, NamedOutputs
+from pipeline.tasks.task import Report, shown, spread, wrong_labels
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Multiclass:
+class Multiclass(NamedOutputs):
     """One of the classes, in this order everywhere; a label is its class's name, a prediction the classes'
     probabilities."""
 
@@ -30,7 +30,6 @@ class Multiclass:
     contradiction: ClassVar[str] = "texts with several labels"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
     footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
-    label_dtype: ClassVar[str] = "str"
     pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
 
     @property
@@ -39,24 +38,9 @@ class Multiclass:
         return self.classes
 
     @property
-    def outputs(self) -> int:
-        """A logit a class."""
-        return len(self.classes)
-
-    @property
     def identity(self) -> dict[str, Any]:
         """The classes and their order."""
         return {"task": "multiclass", "classes": list(self.classes)}
-
-    @property
-    def oof_columns(self) -> list[str]:
-        """Logits and probabilities of the classes."""
-        return ["id", "fold", "label", *columns_of(self.classes)]
-
-    @property
-    def test_columns(self) -> list[str]:
-        """Logits and probabilities of the classes."""
-        return ["id", *columns_of(self.classes)]
 
     def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
         """One line for each label that is no class, or for a class that is missing where the rows are trained on."""
@@ -103,20 +87,9 @@ class Multiclass:
         """Multinomial logistic regression."""
         return LogisticRegression(C=strength, max_iter=2000)
 
-    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then a logit and a probability a class: one row a validated training row."""
-        table = self.test_table(ids, logit)
-        table.insert(1, "fold", fold)
-        table.insert(2, "label", label.to_numpy())
-        return table
-
-    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, then a logit and a probability a class: one row a test row."""
-        probability = special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
-        both = np.stack([logit, probability], axis=2).reshape(len(logit), -1)
-        table = pd.DataFrame(both, columns=columns_of(self.classes))
-        table.insert(0, "id", ids.to_numpy())
-        return table
+    def probability(self, logit: Floats) -> Floats:
+        """The softmax."""
+        return special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The classes' probabilities, or the likeliest class where decisions are scored."""
@@ -131,7 +104,7 @@ class Multiclass:
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
-        target, logit = self.target(oof.label), self._logits(oof)
+        target, logit = self.target(oof.label), self.numbers(oof, "logit")
         decided, right = logit.argmax(axis=1), logit.argmax(axis=1) == target
         fold = oof.fold.to_numpy()
         rows: list[Report] = []
@@ -164,7 +137,7 @@ class Multiclass:
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         target = self.target(after.label)
-        logit_before, logit_after = self._logits(before), self._logits(after)
+        logit_before, logit_after = self.numbers(before, "logit"), self.numbers(after, "logit")
         decided_before, decided_after = logit_before.argmax(axis=1), logit_after.argmax(axis=1)
         gain = (decided_after == target).astype(float) - (decided_before == target)
         half = 1.959964 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
@@ -186,13 +159,10 @@ class Multiclass:
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        interval, sd = part["pooled_interval"], part["sd"]
-        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+        interval = part["pooled_interval"]
+        return [spread(part), shown(part["pooled"]),
                 f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["macro_f1"]),
                 shown(part["macro_auc"]), shown(part["log_loss"])]
-
-    def _logits(self, oof: pd.DataFrame) -> Floats:
-        return oof[[f"logit:{name}" for name in self.classes]].to_numpy(np.float32)
 
     def _by_class(self, target: Ints, logit: Floats, decided: npt.NDArray[np.int64]) -> list[Report]:
         precision, recall, f1, rows = sk.precision_recall_fscore_support(

@@ -12,15 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline import metrics
-from pipeline.tasks.task import Report, columns_of, shown, wrong_labels
+from pipeline.tasks.named import Floats, NamedOutputs
+from pipeline.tasks.task import Report, shown, spread, wrong_labels
 
-Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int8]
 Decided = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Multilabel:
+class Multilabel(NamedOutputs):
     """Each label, in this order everywhere, is there or not. A row's label is the names of those that are there, in
     their order, joined by the separator."""
 
@@ -33,7 +33,6 @@ class Multilabel:
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC", "exact"]
     footnote: ClassVar[str] = ("*F1 with each label's threshold chosen on the other folds; the others at 0.5. Exact: "
                                "the share of rows whose labels are all right, with thresholds from the other folds.")
-    label_dtype: ClassVar[str] = "str"
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
 
     @property
@@ -42,24 +41,9 @@ class Multilabel:
         return self.labels
 
     @property
-    def outputs(self) -> int:
-        """A logit a label."""
-        return len(self.labels)
-
-    @property
     def identity(self) -> dict[str, Any]:
         """The labels and their order."""
         return {"task": "multilabel", "labels": list(self.labels)}
-
-    @property
-    def oof_columns(self) -> list[str]:
-        """Logits and probabilities of the labels."""
-        return ["id", "fold", "label", *columns_of(self.labels)]
-
-    @property
-    def test_columns(self) -> list[str]:
-        """Logits and probabilities of the labels."""
-        return ["id", *columns_of(self.labels)]
 
     def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
         """One line for each name that is no label, or for a label that no row has where the rows are trained on."""
@@ -121,26 +105,16 @@ class Multilabel:
         """Logistic regression of each label."""
         return OneVsRestClassifier(LogisticRegression(C=strength, max_iter=2000))
 
-    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then a logit and a probability a label: one row a validated training row."""
-        table = self.test_table(ids, logit)
-        table.insert(1, "fold", fold)
-        table.insert(2, "label", label.to_numpy())
-        return table
-
-    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, then a logit and a probability a label: one row a test row."""
-        both = np.stack([logit, metrics.sigmoid(logit)], axis=2).reshape(len(logit), -1)
-        table = pd.DataFrame(both, columns=columns_of(self.labels))
-        table.insert(0, "id", ids.to_numpy())
-        return table
+    def probability(self, logit: Floats) -> Floats:
+        """Each label's own."""
+        return metrics.sigmoid(logit)
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
         probability = test[[f"prediction:{name}" for name in self.labels]]
         if metric == "auc":
             return probability
-        there, known = self.target(oof.label).astype(np.int8), self._of("prediction", oof)
+        there, known = self.target(oof.label).astype(np.int8), self.numbers(oof, "prediction")
         decided = probability.to_numpy() >= _thresholds(there, known, metric)
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]})
 
@@ -150,8 +124,8 @@ class Multilabel:
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """F1 by fold and pooled, macro and micro, at 0.5 and cross-fitted; AUC, Hamming loss; and each label."""
-        there, logit = self.target(oof.label).astype(np.int8), self._of("logit", oof)
-        probability, fold = self._of("prediction", oof), oof.fold.to_numpy()
+        there, logit = self.target(oof.label).astype(np.int8), self.numbers(oof, "logit")
+        probability, fold = self.numbers(oof, "prediction"), oof.fold.to_numpy()
         decided = probability >= 0.5
         rows: list[Report] = []
         for one in np.unique(fold):
@@ -183,8 +157,8 @@ class Multilabel:
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         there = self.target(after.label)
-        scores = [self.scores(there, self._of("logit", table)) for table in (before, after)]
-        flipped = (self._of("logit", before) >= 0) != (self._of("logit", after) >= 0)
+        scores = [self.scores(there, self.numbers(table, "logit")) for table in (before, after)]
+        flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
         return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum())} | {
             f"delta_{name}": scores[1][name] - scores[0][name] for name in ("macro_f1", "micro_f1", "auc", "loss")}
 
@@ -195,16 +169,13 @@ class Multilabel:
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        sd, fitted = part["sd"], part["cross_fitted"] or {}
-        return [shown(part["mean"]) + (f" ± {sd:.4f}" if sd is not None else ""), shown(part["pooled"]),
+        fitted = part["cross_fitted"] or {}
+        return [spread(part), shown(part["pooled"]),
                 shown(part["micro_f1"]), *(shown(fitted.get(name)) for name in ("macro_f1", "micro_f1")),
                 shown(part["mean_auc"]), shown(fitted.get("exact_match"))]
 
     def _split(self, label: str) -> list[str]:
         return label.split(self.separator) if label else []
-
-    def _of(self, kind: str, table: pd.DataFrame) -> Floats:
-        return table[[f"{kind}:{name}" for name in self.labels]].to_numpy(np.float32)
 
     def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64]) -> Report | None:
         """Scores where each fold is decided at the thresholds that are best on the others; None with one fold."""

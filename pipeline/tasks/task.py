@@ -104,11 +104,6 @@ class Task(Protocol):
         """A stage's numbers under ``header``."""
 
 
-def columns_of(names: Sequence[str]) -> list[str]:
-    """The columns of several outputs: a logit and a prediction of each."""
-    return [f"{kind}:{name}" for name in names for kind in ("logit", "prediction")]
-
-
 def wrong_labels(labels: Sequence[str], lines: Sequence[int], where: str, allowed: Collection[str], rule: str
                  ) -> list[str]:
     """One line for each label that is not allowed, with the first line it stands on."""
@@ -121,6 +116,11 @@ def wrong_labels(labels: Sequence[str], lines: Sequence[int], where: str, allowe
     if len(found) > 10:
         found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
     return found
+
+
+def spread(part: Report) -> str:
+    """The mean over folds and its standard deviation, in a table."""
+    return shown(part["mean"]) + (f" ± {part['sd']:.4f}" if part["sd"] is not None else "")
 
 
 def shown(value: float | None) -> str:

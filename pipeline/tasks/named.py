@@ -1,0 +1,60 @@
+"""What tasks whose outputs have names share: the tables, with a logit and a probability of each name."""
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float32]
+
+
+class NamedOutputs:
+    """For a task that gives ``names``, and probabilities for logits."""
+
+    label_dtype: ClassVar[str] = "str"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs, in this order everywhere."""
+        raise NotImplementedError
+
+    def probability(self, logit: Floats) -> Floats:
+        """Logits float32 [rows, outputs] -> probabilities of the same shape."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> int:
+        """A logit a name."""
+        return len(self.names)
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """Logits and probabilities of the names."""
+        return ["id", "fold", "label", *self._columns()]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """Logits and probabilities of the names."""
+        return ["id", *self._columns()]
+
+    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, fold, label, then a logit and a probability a name: one row a validated training row."""
+        table = self.test_table(ids, logit)
+        table.insert(1, "fold", fold)
+        table.insert(2, "label", label.to_numpy())
+        return table
+
+    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
+        """id, then a logit and a probability a name: one row a test row."""
+        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), -1)
+        table = pd.DataFrame(both, columns=self._columns())
+        table.insert(0, "id", ids.to_numpy())
+        return table
+
+    def numbers(self, table: pd.DataFrame, kind: str) -> Floats:
+        """The columns of a table of predictions of one kind, "logit" or "prediction": float32 [rows, outputs]."""
+        return table[[f"{kind}:{name}" for name in self.names]].to_numpy(np.float32)
+
+    def _columns(self) -> list[str]:
+        return [f"{kind}:{name}" for name in self.names for kind in ("logit", "prediction")]
