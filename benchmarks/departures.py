@@ -34,7 +34,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
                                       "stage1.plateau=2", "stage1.monitor='accuracy'"]),
     "stage2-ours": ("stage2", []),
     "stage2-published": ("stage2", ["stage2.learning_rate=1e-7", "stage2.batch_size=16",
-                                    "stage2.encoder_dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
+                                    "stage2.dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
                                     "stage2.monitor='accuracy'"]),
 }
 

@@ -60,11 +60,12 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     recipe = Stage1(batch_size=BATCH)
     plan = Plan.packed(lengths, [rows], BATCH, bert.layer_weights, bert.hidden)
     [batch] = plan.ordered(lengths, rows, BATCH)
-    data = CellData(table, Binary("0", "1"), np.zeros(BATCH, np.float32), rows, rows, rows, plan, BATCH, "profile")
+    label, weight = np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)
+    data = CellData(table, Binary("0", "1"), label, weight, rows, rows, rows, plan, BATCH, "profile")
 
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))
-        network = Network(bert, config, np.arange(2652))
+        network = Network(bert, config, np.arange(2652), Binary("0", "1"))
         network.start(checkpoint.random_tensors(bert, 0), seed=0)
         return Trainer(network, recipe, head_only=False, from_vectors=False)
 

@@ -83,12 +83,13 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
 
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
-    network = Network(bert, config, used)
+    network = Network(bert, config, used, Binary("0", "1"))
     network.start(checkpoint.random_tensors(bert, 0), seed=0)
     first = table.first
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
-    return network, CellData(table, Binary("0", "1"), label, train, valid, valid, plan, PREDICT_BATCH, "bench")
+    weight = np.ones_like(label)
+    return network, CellData(table, network.task, label, weight, train, valid, valid, plan, PREDICT_BATCH, "bench")
 
 
 Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]

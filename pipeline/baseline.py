@@ -1,37 +1,89 @@
-"""The number to beat: n-gram tf-idf with logistic regression, on the very folds of the other stages."""
+"""The number to beat, on the very folds of the other stages: tf-idf of n-grams, or of the words around a word where
+words are labelled, with logistic regression."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pipeline import cells
 from pipeline.competition import text_columns
+from pipeline.config import Baseline
 from pipeline.errors import UserError
 from pipeline.log import say
 from pipeline.run import FitCell, Run
+
+AROUND = 2  # words on each side of a word that its tag is told from
+AFFIX = 3  # characters of a word's beginning and end
 
 
 def start(run: Run) -> FitCell:
     """Returns the function that fits the baseline of one fold; the vocabulary is learnt from its training rows only."""
     config = run.config.baseline
     train, test, task = run.competition.train, run.competition.test, run.competition.task
-
     target = task.target(train.label)
+    documents_of = _of_words if task.by_word else _of_rows
 
     def fit_cell(fold: int) -> cells.Files:
         valid = run.fold_of_row == fold
-        texts, test_texts = (table[text_columns(table)].agg("\n".join, axis=1) for table in (train, test))
-        ngrams = TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
-                                 sublinear_tf=True)
+        vectorizer = _vectorizer(config, task.by_word)
         try:
-            vectors = ngrams.fit_transform(texts[~valid])
+            vectors = vectorizer.fit_transform(documents_of(train[~valid]))
         except ValueError as error:
             raise UserError(f"baseline fold {fold}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                             f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
-        model = task.linear(config.strength).fit(vectors, target[~valid])
-        logit, test_logit = (model.decision_function(ngrams.transform(rows)).astype(np.float32)
-                             for rows in (texts[valid], test_texts))
-        say(f"baseline fold {fold}  valid {task.told(task.scores(target[valid], logit))}")
-        return {"oof.csv": task.oof_table(train.id[valid], run.fold_of_row[valid], train.label[valid], logit),
-                "test.csv": task.test_table(test.id, test_logit)}
+        known = target[~valid]
+        logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
+
+        def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
+            found = logit_of(vectorizer.transform(documents_of(rows)))
+            return _by_row(found, rows, target.shape[1]) if task.by_word else found
+
+        valid_logit = logit(train[valid])
+        test_logit = logit(test) if len(test) else valid_logit[:0]
+        say(f"baseline fold {fold}  valid {task.told(task.scores(target[valid], valid_logit))}")
+        return {"oof.csv": task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
+                "test.csv": task.test_table(test, test_logit)}
 
     return fit_cell
+
+
+def _vectorizer(config: Baseline, by_word: bool) -> TfidfVectorizer:
+    if by_word:
+        return TfidfVectorizer(analyzer=str.splitlines, min_df=config.min_rows)
+    return TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
+                           sublinear_tf=True)
+
+
+def _of_rows(rows: pd.DataFrame) -> Iterator[str]:
+    return ("\n".join(texts) for texts in rows[text_columns(rows)].itertuples(index=False))
+
+
+def _of_words(rows: pd.DataFrame) -> Iterator[str]:
+    """What a word's tag is told from, a line each: the words around it, itself with its neighbours, how it begins and
+    ends."""
+    return ("\n".join(_features(words, place)) for text in rows.text
+            for words in [text.split(" ")] for place in range(len(words)))
+
+
+def _features(words: list[str], place: int) -> Iterator[str]:
+    def at(offset: int) -> str:
+        return words[place + offset] if 0 <= place + offset < len(words) else ""
+
+    yield from (f"{offset}={at(offset)}" for offset in range(-AROUND, AROUND + 1))
+    yield from (f"{left},{left + 1}={at(left)} {at(left + 1)}" for left in (-1, 0))
+    yield from (f"^{at(0)[:size]}" for size in range(1, AFFIX + 1))
+    yield from (f"{at(0)[-size:]}$" for size in range(1, AFFIX + 1))
+
+
+def _by_row(logit: npt.NDArray[Any], rows: pd.DataFrame, width: int) -> npt.NDArray[np.float32]:
+    """Logits of words one after the other, float32 [words, tags] -> float32 [rows, words, tags], 0 behind the last."""
+    counts = [text.count(" ") + 1 for text in rows.text]
+    found = np.zeros([len(rows), max(width, *counts), logit.shape[1]], np.float32)
+    ends = np.cumsum(counts)
+    for row, (end, count) in enumerate(zip(ends, counts, strict=True)):
+        found[row, :count] = logit[end - count:end]
+    return found

@@ -71,6 +71,8 @@ class Plan:
         return np.where(places >= 0, rows[places], -1)
 
     def _batches(self, bins: Ints, lengths: Ints, size: int) -> list[Batch]:
+        if not len(bins):
+            return []
         count = math.ceil(size / self.slots)
         missing = -len(bins) % count
         bins = np.concatenate([bins, np.full((missing, self.slots), -1)])
@@ -93,6 +95,15 @@ class Layout:
     position: npt.NDArray[np.int32]
     source: Ints
     row: Ints
+
+    def in_bins(self, batch: Batch, places: npt.NDArray[np.int32] | None) -> npt.NDArray[np.int32]:
+        """Places inside rows, int32 [rows, places], -1 where none -> places in the batch's bins, int32 [bins, slots,
+        places], -1 where none."""
+        if places is None:
+            return np.zeros([*batch.rows.shape, 0], np.int32)
+        begin = self.member.argmax(axis=2)[:, :, None]
+        of_slot = np.where((batch.rows >= 0)[:, :, None], places[batch.rows], -1)
+        return np.where(of_slot >= 0, of_slot + begin, -1).astype(np.int32)
 
     @property
     def real(self) -> npt.NDArray[np.bool_]:

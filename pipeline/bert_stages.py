@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import cells, features, folds, storage
+from pipeline import cells, class_weights, features, folds, storage
 from pipeline.backend import memory_told, use_threads
 from pipeline.batches import Ints, Plan
 from pipeline.checkpoint import Tensors
@@ -27,25 +27,28 @@ def start_stage1(run: Run) -> FitCell:
     """Sets up stage 1 and returns the function that fits one of its cells."""
     setup = Setup(run, run.config.stage1)
     recipe, network = run.config.stage1, setup.network
-    trainer = Trainer(network, recipe, head_only=False, from_vectors=False)
+    trainer = Trainer(network, recipe, head_only=recipe.frozen, from_vectors=recipe.frozen)
 
     def fit_cell(fold: int) -> cells.Files:
         clock = Clock()
         seed = cells.seed_of(run.config.seed, 1, fold)
         tensors = run.encoder_weights(fold)
         network.start(tensors, seed)
-        data = setup.data("stage1", fold, setup.tokens)
+        rows = setup.features(run.start_identity(fold)) if recipe.frozen else setup.tokens
+        data = setup.data("stage1", fold, rows)
         with memory_told(data.name, f"{recipe.batch_size} rows, {setup.shape}",
                          "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
             fitted = fit(trainer, data, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
-        _all_moved(tensors, fitted.last.weights, data.name)
-        chosen = fitted.epoch(recipe.predict_with)
+        if recipe.frozen:
+            _none_moved(tensors, network.dump(), data.name)
+        else:
+            _all_moved(tensors, fitted.last.weights, data.name)
+        chosen, handed = fitted.epoch(recipe.predict_with), fitted.epoch(recipe.hand_on)
         network.load(chosen.weights)
-        files: cells.Files = {f"weights_{recipe.hand_on}.safetensors": fitted.epoch(recipe.hand_on).weights,
-                              f"weights_{recipe.predict_with}.safetensors": chosen.weights}
-        files |= _tables(run, data, chosen, setup.predict(setup.tokens, setup.test), fitted)
-        handed = fitted.epoch(recipe.hand_on).logit
-        files["handed_on.csv"] = data.task.test_table(run.competition.train.id.iloc[data.valid], handed)
+        files: cells.Files = {f"weights_{recipe.hand_on}.safetensors": tensors | handed.weights,
+                              f"weights_{recipe.predict_with}.safetensors": tensors | chosen.weights}
+        files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
+        files["handed_on.csv"] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files
 
@@ -64,8 +67,7 @@ def start_stage2(run: Run) -> FitCell:
         parent = run.paths.cell("stage1", fold)
         weights = storage.read_tensors(parent / f"weights_{run.config.stage1.hand_on}.safetensors")
         network.start(weights, seed)
-        network.load(weights)
-        rows = setup.features(fold) if cached else setup.tokens
+        rows = setup.features(cells.fingerprint(parent)) if cached else setup.tokens
         data = setup.data("stage2", fold, rows)
         _reproduces(setup, data, parent)
         with memory_told(data.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
@@ -91,7 +93,7 @@ class Setup:
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
         bert, hardware = run.checkpoint.config, run.config.hardware
         used = np.union1d(self.tokens.ids, [0])
-        self.network = Network(bert, run.config, used, run.competition.task.outputs)
+        self.network = Network(bert, run.config, used, run.competition.task)
         self.plan, self.predict_size = Plan(), hardware.predict_batch
         if run.config.tokens.batches == "packed":
             size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
@@ -111,20 +113,23 @@ class Setup:
         train, valid, monitor = self._split(fold)
         task = self.run.competition.task
         target = task.target(self.run.competition.train.label)
-        return CellData(source, task, target, train, valid, monitor, self.plan, self.predict_size,
+        if self.tokens.words is not None:
+            target = _of_width(target, self.tokens.words.shape[1])
+        weight = class_weights.of_targets(target, train, self.recipe.class_weights == "balanced", task.by_word)
+        return CellData(source, task, target, weight, train, valid, monitor, self.plan, self.predict_size,
                         f"{stage} fold {fold}")
 
-    def features(self, fold: int) -> features.FeatureTable:
-        """The outputs of the network's present encoder, which must be that of stage 1 on the fold."""
+    def features(self, encoder: str) -> features.FeatureTable:
+        """The outputs of the network's present encoder. encoder: what names its weights."""
         hardware = self.run.config.hardware
-        made_by = [cells.fingerprint(self.run.paths.cell("stage1", fold)), cells.provenance(self.run.threads),
+        made_by = [encoder, self.run.config.head.layers, cells.provenance(self.run.threads),
                    hardware.xla, self.plan.slots, self.plan.width, self.predict_size]
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
         return features.compute(self.network, self.tokens, self.plan, self.predict_size,
                                 self.run.paths.features / key, hardware.feature_cache)
 
     def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
-        """Logits, float32 [rows] or [rows, outputs], by the network's present weights."""
+        """Logits, float32 [rows], [rows, outputs] or [rows, words, outputs], by the network's present weights."""
         return self.network.predict(source, rows, self.plan, self.predict_size)
 
     def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
@@ -134,7 +139,7 @@ class Setup:
         valid = monitor = np.flatnonzero(run.fold_of_row == fold)
         if self.recipe.monitor_on == "inner":
             rows = run.competition.train.iloc[train]
-            groups = (rows.group if run.config.folds.group_column else folds.normalised(rows)).to_numpy()
+            groups = folds.numbered(rows.group if run.config.folds.group_column else folds.normalised(rows))
             method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
             inner = folds.split(rows.stratum.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
             train, monitor = train[~inner], train[inner]
@@ -149,11 +154,17 @@ class Setup:
         yield from (np.unique(first[self.test]), np.unique(first))
 
 
+def _of_width(target: npt.NDArray[np.int32], words: int) -> npt.NDArray[np.int32]:
+    """Targets of as many words as the token table has: those of words that were cut off in every row are left out."""
+    missing = max(0, words - target.shape[1])
+    return np.pad(target[:, :words], ((0, 0), (0, missing)), constant_values=-1)
+
+
 def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted
             ) -> cells.Files:
     train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
-    return {"oof.csv": data.task.oof_table(train.id, fold, train.label, chosen.logit),
-            "test.csv": data.task.test_table(run.competition.test.id, test_logit),
+    return {"oof.csv": data.task.oof_table(train, fold, chosen.logit),
+            "test.csv": data.task.test_table(run.competition.test, test_logit),
             "history.csv": fitted.history}
 
 
@@ -177,7 +188,8 @@ def _none_moved(before: Tensors, after: Tensors, name: str) -> None:
 def _reproduces(setup: Setup, data: CellData, parent: Path) -> None:
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
     recorded = storage.read_csv(parent / "handed_on.csv")
-    now = data.task.test_table(recorded.id, setup.predict(data.source, data.valid))
+    train = setup.run.competition.train
+    now = data.task.test_table(train.iloc[data.valid], setup.predict(data.source, data.valid))
     probabilities = [name for name in data.task.test_columns if name.startswith("prediction")]
     difference = float((now[probabilities] - recorded[probabilities]).abs().to_numpy().max())
     most = REPRODUCES[setup.run.config.bert.precision]

@@ -31,6 +31,7 @@ SIZES = {"vocab_size": 10_000_000, "hidden_size": 100_000, "num_hidden_layers": 
          "intermediate_size": 1_000_000, "max_position_embeddings": 1_000_000, "type_vocab_size": 1_000}  # at most
 
 MOST_BYTES = 1_000_000  # of a checkpoint's configuration
+POOLER = "head/pooler"  # where the head has it
 MASKED_LM = "cls/predictions/"  # prefix of the masked-language-model head's tensors
 
 ACTIVATIONS = {
@@ -64,8 +65,8 @@ class Checkpoint:
     """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights.
 
     ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); ``masked_lm()`` reads
-    those of the masked-language-model head, none where they are not all there. In Google's format both import
-    TensorFlow, all else does not.
+    those of the masked-language-model head, ``pooler()`` those of the pooler, none where they are not all there. In
+    Google's format all three import TensorFlow, all else does not.
     """
 
     config: BertConfig
@@ -74,6 +75,7 @@ class Checkpoint:
     source: str
     tensors: Callable[[], Tensors]
     masked_lm: Callable[[], Tensors]
+    pooler: Callable[[], Tensors]
 
 
 def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, positions: int = 0) -> Checkpoint:
@@ -114,18 +116,22 @@ def read(folder: Path) -> Checkpoint:
             raise UserError(*wrong)
         return _floats(reader(weights, expected)[1], expected, weights)
 
-    def masked_lm() -> Tensors:
-        expected = masked_lm_shapes(config)
+    def whole(expected: Shapes) -> Tensors:
         shapes, read = reader(weights, expected)
-        whole = all(shapes.get(name) == shape for name, shape in expected.items())
-        return _floats(read, expected, weights) if whole else {}
+        there = all(shapes.get(name) == shape for name, shape in expected.items())
+        return _floats(read, expected, weights) if there else {}
+
+    def pooler() -> Tensors:
+        hidden = config.hidden
+        found = whole({"bert/pooler/dense/kernel": (hidden, hidden), "bert/pooler/dense/bias": (hidden,)})
+        return {name.replace("bert/pooler/dense", POOLER): values for name, values in found.items()}
 
     digest = hashlib.sha256()
     for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", verified_tensors,
-                      masked_lm)
+                      lambda: whole(masked_lm_shapes(config)), pooler)
 
 
 def expected_shapes(config: BertConfig) -> Shapes:
@@ -383,7 +389,7 @@ def _from_hugging_face(name: str) -> tuple[str, bool]:
     name = re.sub(r"_embeddings\.weight$", "_embeddings", name)
     name = re.sub(r"\.weight$", ".kernel", name)
     name = re.sub(r"^cls\.predictions\.bias$", "cls.predictions.output_bias", name)
-    own = name.startswith(("embeddings.", "encoder."))
+    own = name.startswith(("embeddings.", "encoder.", "pooler."))
     return ("bert/" if own else "") + name.replace(".", "/"), kernel
 
 
@@ -460,4 +466,4 @@ def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: 
     meaning: Any = [config.__dict__, vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
-    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed), dict)
+    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed), dict, dict)

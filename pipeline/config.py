@@ -8,6 +8,7 @@ import re
 import reprlib
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -73,16 +74,24 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Metric = Literal["auc", "accuracy", "f1", "loss"]
 Loss = Literal["bce", "cross_entropy", "focal", "smooth_f1"]
 BINARY = ("0", "1")  # labels unless others are given
-LIKELIHOOD = {"binary": "bce", "multiclass": "cross_entropy", "multilabel": "bce"}
+LIKELIHOOD = {"binary": "bce", "multiclass": "cross_entropy", "multilabel": "bce", "multioutput": "cross_entropy",
+              "tokens": "cross_entropy"}
+OTHER_DEFAULTS = {"tokens": {"stage1.monitor": "f1", "stage2.monitor": "f1", "submit.metric": "f1"}}
 
 
 class Data(Section):
     """Where the competition's tables are and what their columns mean."""
 
     train: FilePath
-    """CSV or TSV with texts and labels."""
-    test: FilePath
-    """CSV or TSV with the texts to predict."""
+    """Texts and labels, in one of the formats below."""
+    test: FilePath | None = None
+    """The texts to predict; labels in it are not looked at. Without it there is no submission."""
+    format: Literal["auto", "table", "folders", "conll", "spans"] = "auto"
+    """table: CSV or TSV. folders: one folder a class (aclImdb's "unsup" is left out), one .txt file a text. conll: one
+    word a line, its tag last, an empty line behind each text. spans: JSON lines with text and entities. auto: folders
+    for a folder, conll for .conll, .bio, .bmes, spans for .jsonl, else table."""
+    header: Annotated[list[str], Field(min_length=1)] | None = None
+    """table: names of the columns of a file that has no header line, for example ["label", "text"]."""
     sample_submission: FilePath | None = None
     """The organiser's example; its header and row order are what the submission gets."""
     id_column: str | None = None
@@ -91,6 +100,11 @@ class Data(Section):
     """One column, or two for sentence pairs."""
     label_column: str = "label"
     """Column of the label in train."""
+    label_columns: Annotated[list[str], Field(min_length=2)] | None = None
+    """multilabel: a column of 0 and 1 for each label, instead of one column of names. multioutput: a column an output,
+    each of two labels or more."""
+    label_weights: list[Annotated[float, Field(gt=0)]] | None = None
+    """multioutput: how much each output's loss counts; default: all alike."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
     multiclass, multilabel: the names in the order of outputs, default: those of train, sorted."""
@@ -105,9 +119,12 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Data":
-        again = [label for label, count in Counter(self.labels or []).items() if count > 1]
-        if again:
-            raise ValueError(f"labels must be different texts, got {again[0]!r} twice")
+        for key in ("labels", "label_columns", "header"):
+            again = [label for label, count in Counter(getattr(self, key) or []).items() if count > 1]
+            if again:
+                raise ValueError(f"{key} must be different texts, got {again[0]!r} twice")
+        if self.sample_submission and not self.test:
+            raise ValueError("sample_submission needs test: it is about its rows")
         return self
 
 
@@ -197,17 +214,33 @@ class Tokens(Section):
 
 
 class Head(Section):
-    """What stands between the encoder's token vectors and the logit."""
+    """What stands between the encoder's token vectors and the logits."""
 
-    parts: Annotated[list[Literal["average", "max", "attention"]], Field(min_length=1)] = [
+    layers: Annotated[int, Field(ge=1, le=48)] = 1
+    """The encoder's last layers whose token vectors are put end to end; 4 is common where words are labelled."""
+    parts: Annotated[list[Literal["average", "max", "attention", "cls", "pooler"]], Field(min_length=1)] = [
         "average", "max", "attention"]
-    """Concatenated in this order; attention is the [CLS] row of additive self-attention."""
+    """Concatenated in this order; attention is the [CLS] row of additive self-attention, cls its vector as it is,
+    pooler that vector through the checkpoint's tanh layer, as run_classifier uses it. Of no use where words are
+    labelled."""
+    dropout: Share = 0.0
+    """Before the output layer, in a stage whose dropout is on; run_classifier's is 0.1."""
     masked: bool = True
     """Whether padding is left out. The published head reads it, so a score depends on the batch."""
     attention_activation: Literal["none", "softmax"] = "none"
     """softmax, as published, is a second softmax inside the layer's own: weights differ by at most a factor e."""
     attention_units: Annotated[int, Field(ge=1, le=4096)] = 32
     """Width of the additive attention; keras-self-attention's default."""
+    recurrent: Literal["none", "lstm", "gru"] = "none"
+    """tokens: a layer over the words' vectors, in both directions."""
+    recurrent_units: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Of each direction."""
+
+    @model_validator(mode="after")
+    def _pooler_reads_one_layer(self) -> "Head":
+        if "pooler" in self.parts and self.layers > 1:
+            raise ValueError(f"the pooler reads the last layer alone: it needs layers = 1, got {self.layers}")
+        return self
 
 
 class Recipe(Section):
@@ -279,8 +312,10 @@ class Training(Recipe):
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
     loss: Loss
-    encoder_dropout: bool = True
-    """Whether the encoder's dropout is active while this stage trains."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: a row counts in inverse proportion to how many training rows of the fold have its label."""
+    dropout: bool = True
+    """Whether bert.dropout and head.dropout are active while this stage trains."""
     monitor: Metric = "auc"
     """What epochs are compared by; always exact, never from batches."""
     monitor_on: Literal["fold", "inner"] = "fold"
@@ -315,6 +350,8 @@ class Stage1(Training):
     """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
     hand_on: Literal["last", "best"] = "last"
     """Which epoch stage 2 starts from."""
+    frozen: bool = False
+    """Whether the encoder stays as it was: its outputs are computed once, without dropout, and the head is trained."""
 
 
 class Stage2(Training):
@@ -329,7 +366,7 @@ class Stage2(Training):
     """The published 1e-7 changes 0-1 of 4,000 decisions."""
     warmup: Share = 0.0
     decay: Literal["linear", "none"] = "none"
-    encoder_dropout: bool = False
+    dropout: bool = False
     """Off: the encoder's outputs are computed once, not once an epoch. The published stage trains with it on."""
 
 
@@ -386,8 +423,9 @@ class Config(Section):
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
-    task: Literal["binary", "multiclass", "multilabel"] = "binary"
-    """What a label is: one of two, one of several classes, or any number of names at once."""
+    task: Literal["binary", "multiclass", "multilabel", "multioutput", "tokens"] = "binary"
+    """What a label is: one of two, one of several classes, any number of names at once, several labels of the kinds one
+    of two or of several, or a tag for each word."""
     pretrain: Pretrain | None = None
     """Without this table there is no stage 0."""
     data: Annotated[Data | None, Field(validate_default=True)] = None
@@ -417,20 +455,53 @@ class Config(Section):
         if self.data and self.task == "binary" and len(self.data.labels or BINARY) != 2:
             raise ValueError(f"data.labels must be the negative and the positive label, got {self.data.labels}; "
                              f"of more classes: task = 'multiclass'")
+        problems = list(self._label_problems())
+        if problems:
+            raise ValueError("; ".join(problems))
         losses = LIKELIHOOD[self.task], "focal", "smooth_f1"
         for name, loss in (("stage1", self.stage1.loss), ("stage2", self.stage2.loss)):
             if loss not in losses:
                 raise ValueError(f"{name}.loss must be {', '.join(losses)} for task = {self.task!r}, got {loss!r}")
+        if self.stage1.frozen and not self.head.masked:
+            raise ValueError("stage1.frozen = true needs head.masked = true: its outputs may not depend on padding")
         if self.stage2.batch_size == "fold" and not caches_features(self):
-            raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false")
+            raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.dropout = false")
         if self.bert.precision != "float32" and self.tokens.batches == "random":
             raise ValueError("bert.precision = 'bfloat16' needs tokens.batches = 'packed': keras-bert is float32")
         return self
 
 
+    def _label_problems(self) -> Iterator[str]:
+        """What of [data] does not go with the kind of label."""
+        data = self.data
+        if data is None:
+            return
+        columns = data.label_columns
+        if columns and self.task not in ("multilabel", "multioutput"):
+            yield f"data.label_columns is for task = 'multilabel' or 'multioutput', got {self.task!r}"
+        if self.task == "multioutput" and not columns:
+            yield "task = 'multioutput' needs data.label_columns"
+        if data.labels and (columns or self.task == "tokens"):
+            yield "data.labels is for one column of labels"
+        if data.label_weights and (self.task != "multioutput" or len(data.label_weights) != len(columns or [])):
+            yield "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns"
+        if self.task == "tokens" and len(data.text_columns) > 1:
+            yield f"task = 'tokens' labels the words of one text, got data.text_columns = {data.text_columns}"
+        if self.task == "tokens" and data.format == "folders":
+            yield "data.format = 'folders' has no tags of words"
+        if self.task == "tokens" and "auc" in (self.stage1.monitor, self.stage2.monitor, self.submit.metric):
+            yield "task = 'tokens' has no auc: monitor and submit.metric must be f1 or accuracy"
+        if self.task != "tokens" and self.head.recurrent != "none":
+            yield f"head.recurrent is for task = 'tokens', got {self.task!r}"
+        if self.task == "tokens" and not self.head.masked:
+            yield "task = 'tokens' needs head.masked = true"
+        if self.task != "tokens" and data.format in ("conll", "spans"):
+            yield f"data.format = {data.format!r} is for task = 'tokens', got {self.task!r}"
+
+
 def caches_features(config: Config) -> bool:
     """Whether stage 2 may compute the encoder's outputs once: they must not change with dropout or padding."""
-    return config.head.masked and not config.stage2.encoder_dropout
+    return config.head.masked and not config.stage2.dropout
 
 
 def load(path: Path, overrides: list[str] | None = None, run: str | None = None) -> Config:
@@ -450,8 +521,11 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     for override in overrides or []:
         _apply(tree, override)
     tree.setdefault("name", path.stem)
-    if isinstance(recipe := tree.setdefault("stage1", {}), dict) and isinstance(tree.get("task"), str):
-        recipe.setdefault("loss", LIKELIHOOD.get(tree["task"], "bce"))
+    if isinstance(task := tree.get("task"), str):
+        for key, value in {"stage1.loss": LIKELIHOOD.get(task, "bce"), **OTHER_DEFAULTS.get(task, {})}.items():
+            section, _, name = key.partition(".")
+            if isinstance(table := tree.setdefault(section, {}), dict):
+                table.setdefault(name, value)
     if run is not None:
         tree["name"] = run
     try:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from pipeline.backend import keras, keras_bert, tf
 from pipeline.checkpoint import BertConfig, Tensors, expected_shapes
+from pipeline.dropout import drop, of_site
 
 EPSILON = 1e-12  # of LayerNorm, as in Google's code
 WORDS = "bert/embeddings/word_embeddings"
-SITES = 256  # more than an encoder has dropouts
 QKV = ("query", "key", "value")
 
 
@@ -29,8 +29,12 @@ class Encoder(Protocol):
     def decayed(self) -> list[Any]:
         """The variables that weight decay acts on: kernels, not biases, LayerNorm or embedding tables."""
 
+    @property
+    def size(self) -> int:
+        """Of a token's vector: hidden times the last layers that are put end to end."""
+
     def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
-        """int32 [bins, width] three times, bool [bins, slots, width] -> float32 [bins, width, hidden].
+        """int32 [bins, width] three times, bool [bins, slots, width] -> float32 [bins, width, size].
 
         seed: int32 [2], what dropout's random numbers follow from; None: no dropout.
         """
@@ -45,13 +49,15 @@ class Encoder(Protocol):
 class KerasBert:
     """keras-bert's model: one row a sequence, and attention does not look at token id 0, padding."""
 
-    def __init__(self, config: BertConfig, dropout: float):
+    def __init__(self, config: BertConfig, dropout: float, layers: int = 1):
+        """layers: the last ones, which a token's vector is made of."""
+        self.size = layers * config.hidden
         activations = {"gelu_tanh": "gelu", "gelu_erf": _exact_gelu, "relu": "relu"}
         inputs, output = keras_bert.get_model(
             token_num=config.vocab_size, pos_num=config.positions, seq_len=None, embed_dim=config.hidden,
             transformer_num=config.layers, head_num=config.heads, feed_forward_dim=config.intermediate,
             feed_forward_activation=activations[config.activation], dropout_rate=dropout, training=False,
-            trainable=True)
+            trainable=True, output_layer_num=layers)
         self._model = keras.Model(inputs, output, name="encoder")
         self._dropouts = [layer for layer in self._model.layers if isinstance(layer, keras.layers.Dropout)]
         self._named = keras_bert_variables(self._model, config)
@@ -62,7 +68,7 @@ class KerasBert:
         """See Encoder. position and member follow from ids here."""
         if seed is not None:
             for number, layer in enumerate(self._dropouts):
-                key, counter = tf.unstack(tf.cast(_of_site(seed, number), tf.int64))
+                key, counter = tf.unstack(tf.cast(of_site(seed, number), tf.int64))
                 layer._random_generator._generator.reset(tf.stack([tf.zeros([], tf.int64), counter, key]))
         return self._model([ids, segments], training=seed is not None)
 
@@ -93,7 +99,10 @@ class PackedBert:
     token that does not occur gets no gradient and never moves. ``dump`` gives the whole table back.
     """
 
-    def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64], precision: str = "float32"):
+    def __init__(self, config: BertConfig, dropout: float, used: npt.NDArray[np.int64], precision: str = "float32",
+                 layers: int = 1):
+        """layers: the last ones, which a token's vector is made of."""
+        self.size, self._layers = layers * config.hidden, layers
         self.config, self._dropout, self._used, self._precision = config, dropout, used, tf.as_dtype(precision)
         self._kept = tf.constant(np.searchsorted(used, np.arange(config.vocab_size)).clip(max=len(used) - 1), tf.int32)
         self._whole_words = np.zeros([0], np.float32)
@@ -155,6 +164,7 @@ class PackedBert:
         x = self._norm(self._drop(x, seed, 0), "bert/embeddings/LayerNorm")
         together = tf.cast(member, x.dtype)
         together = tf.matmul(together, together, transpose_a=True)[:, None] > 0  # [bins, 1, width, width]
+        outputs = []
         for layer in range(config.layers):
             prefix = f"bert/encoder/layer_{layer}"
             attended = self._attention(x, f"{prefix}/attention", together)
@@ -162,7 +172,9 @@ class PackedBert:
             inner = ACTIVATIONS[config.activation](self._dense(x, f"{prefix}/intermediate/dense"))
             outer = self._dense(inner, f"{prefix}/output/dense")
             x = self._norm(x + self._drop(outer, seed, 2 * layer + 2), f"{prefix}/output/LayerNorm")
-        return tf.reshape(x, [bins, width, config.hidden])
+            outputs.append(x)
+        last = outputs[-self._layers:]
+        return tf.reshape(tf.concat(last, axis=-1) if len(last) > 1 else x, [bins, width, self.size])
 
     def _attention(self, x: Any, prefix: str, together: Any) -> Any:
         bins, _, width, _ = together.shape
@@ -188,35 +200,7 @@ class PackedBert:
         return centred * scale * self._named[f"{name}/gamma"] + self._named[f"{name}/beta"]
 
     def _drop(self, x: Any, seed: Any, site: int) -> Any:
-        if seed is None or not self._dropout:
-            return x
-        kept = _hashed(_of_site(seed, site), x.shape) >= round(self._dropout * 2**32)
-        return tf.where(kept, x / (1 - self._dropout), 0)
-
-
-def _hashed(seed: Any, shape: Any) -> Any:
-    """Random uint32 of a shape: each element's number, hashed with the seed, int32 [2].
-
-    XLA fuses it into the operation that reads it and vectorises it, which it does not do with its own generators.
-    Wellons' triple32, whose bias is that of a perfect hash as far as he could measure
-    (https://nullprogram.com/blog/2018/07/31/).
-    """
-    key = tf.bitcast(seed, tf.uint32)
-    x = tf.reshape(tf.range(shape.num_elements(), dtype=tf.int32), shape)
-    x = tf.bitcast(x, tf.uint32) * tf.constant(2654435769, tf.uint32) + _mixed(_mixed(key[0]) + key[1])
-    return _mixed(x)
-
-
-def _mixed(x: Any) -> Any:
-    for shift, factor in ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB)):
-        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint32)))
-        x *= tf.constant(factor, tf.uint32)
-    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(14, tf.uint32)))
-
-
-def _of_site(seed: Any, site: int) -> Any:
-    """A seed of its own for each dropout of a step: int32 [2]."""
-    return tf.stack([seed[0], seed[1] * SITES + site])
+        return drop(x, self._dropout, seed, site)
 
 
 def _exact_gelu(x: Any) -> Any:

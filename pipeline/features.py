@@ -20,18 +20,19 @@ FILE = "vectors.npy"
 class FeatureTable:
     """Token vectors of the distinct rows end to end, without padding, in memory or mapped from a file.
 
-    vectors: float32 [tokens, hidden]; starts, lengths: int64 [rows], where each row is; first: as in TokenTable.
+    vectors: float32 [tokens, size]; starts, lengths: int64 [rows], where each row is; first, words: as in TokenTable.
     """
 
     vectors: npt.NDArray[np.float32]
     starts: Ints
     lengths: Ints
     first: Ints
+    words: npt.NDArray[np.int32] | None
 
-    def batch(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Token vectors float32 [bins, width, hidden], 0 where padded, and their rows bool [bins, slots, width]."""
+    def batch(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
+        """Token vectors float32 [bins, width, size], 0 where padded, and member and words as in TokenBatch."""
         layout = lay_out(batch, self.starts, self.lengths)
-        return self.vectors[layout.source] * layout.real[:, :, None], layout.member
+        return self.vectors[layout.source] * layout.real[:, :, None], layout.member, layout.in_bins(batch, self.words)
 
 
 def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Path, budget: float) -> FeatureTable:
@@ -45,17 +46,18 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
     starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first)]
     vectors = _kept(kept)
     if vectors is None:
-        needed, room = 4 * int(ends[-1]) * network.bert.hidden, int(budget * GIB)
+        needed, room = 4 * int(ends[-1]) * network.encoder.size, int(budget * GIB)
         storage.make_room(kept.parent, room - needed)
         with storage.publishing(kept) as building:
-            vectors = np.lib.format.open_memmap(building / FILE, "w+", np.float32, (int(ends[-1]), network.bert.hidden))
+            shape = int(ends[-1]), network.encoder.size
+            vectors = np.lib.format.open_memmap(building / FILE, "w+", np.float32, shape)
             storage.allocate(building / FILE)
             _encode(network, table, plan, size, starts, vectors)
             vectors.flush()
             cells.write_done(building, {"identity": {}, "files": cells.hashes(building)})
     if vectors.nbytes > budget * GIB:
         storage.remove(kept)  # what is mapped stays until the process lets go of it
-    return FeatureTable(vectors, starts, lengths, table.first)
+    return FeatureTable(vectors, starts, lengths, table.first, table.words)
 
 
 def _kept(folder: Path) -> npt.NDArray[np.float32] | None:
@@ -74,4 +76,4 @@ def _encode(network: Network, table: TokenTable, plan: Plan, size: int, starts: 
     for batch in plan.ordered(table.lengths, np.unique(table.first), size):
         layout = table.layout(batch)
         place = starts[layout.row] + layout.position
-        vectors[place[layout.real]] = network.vectors(*table.placed(layout))[layout.real]
+        vectors[place[layout.real]] = network.vectors(*table.placed(batch, layout)[:4])[layout.real]

@@ -1,7 +1,9 @@
 """Folds: dealt once, verified to be a partition, kept by id. Fold -1 marks rows that are trained on in every cell."""
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +14,22 @@ from pipeline import competition
 from pipeline.competition import Competition
 from pipeline.config import Folds
 from pipeline.errors import UserError
+from pipeline.readers import delimited
 
+AT_ONCE = 10_000  # rows whose texts are Python objects at a time
 FoldOfRow = npt.NDArray[np.int64]
 
 
 def normalised(texts: pd.DataFrame) -> pd.Series:
     """What makes two rows "the same text": NFKC, case-folded, white space collapsed, both texts of a pair."""
-    columns = texts[competition.text_columns(texts)]
-    plain = columns.map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split()))
-    return plain.agg("\x1f".join, axis=1)
+    columns = competition.text_columns(texts)
+    parts = [pd.Series([_plain(row) for row in texts.iloc[at:at + AT_ONCE][columns].itertuples(index=False)], dtype=str)
+             for at in range(0, max(len(texts), 1), AT_ONCE)]
+    return pd.concat(parts).set_axis(texts.index)
+
+
+def _plain(texts: Iterable[str]) -> str:
+    return "\x1f".join(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts)
 
 
 def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
@@ -32,12 +41,17 @@ def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
         fold_of_row = _given(train, config)
     else:
         groups = train.group if config.group_column else normalised(train)
-        fold_of_row = split(train.stratum.to_numpy(), groups.to_numpy(), config.method, config.n, config.seed)
+        fold_of_row = split(train.stratum.to_numpy(), numbered(groups), config.method, config.n, config.seed)
     verify(fold_of_row, train, config)
     return fold_of_row
 
 
-def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[np.object_], method: str, n: int, seed: int) -> FoldOfRow:
+def numbered(groups: pd.Series) -> npt.NDArray[np.int64]:
+    """int64 [rows]: the group's place among all in order, without a Python object for each text."""
+    return pd.factorize(groups, sort=True)[0].astype(np.int64)
+
+
+def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str, n: int, seed: int) -> FoldOfRow:
     """Deals rows to n folds with scikit-learn's splitter of that method, shuffled by the seed."""
     splitters = {
         "plain": model_selection.KFold,
@@ -45,6 +59,8 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[np.object_], metho
         "grouped": model_selection.GroupKFold,
         "stratified_grouped": model_selection.StratifiedGroupKFold,
     }
+    if len(np.unique(stratum)) == 1:  # nothing to balance, as where every text has an entity of the one type
+        method = {"stratified": "plain", "stratified_grouped": "grouped"}.get(method, method)
     second = int(np.sort(np.bincount(stratum, minlength=2))[-2])  # of two classes, the rarer
     if len(stratum) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(stratum)}")
@@ -61,8 +77,8 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[np.object_], metho
 
 
 def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
-    """Each row is validated by one fold (rows beside a dev file by none), no fold is empty, each cell trains on both
-    classes. Raises UserError."""
+    """Each row is validated by one fold (rows beside a dev file by none), no fold is empty, each cell trains on two
+    classes where there are two. Raises UserError."""
     n = fold_count(config)
     problems = []
     unvalidated = train.id[(fold_of_row < 0) & (~train.dev if config.dev else True)]
@@ -74,7 +90,7 @@ def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
     for fold in range(n):
         if not (fold_of_row == fold).any():
             problems.append(f"folds: fold {fold} of {n} has no rows")
-        elif train.stratum[fold_of_row != fold].nunique() < 2:
+        elif train.stratum[fold_of_row != fold].nunique() < min(2, train.stratum.nunique()):
             problems.append(f"folds: the training rows of fold {fold} have one class only")
     if problems:
         raise UserError(*problems)
@@ -99,7 +115,7 @@ def audit(tables: Competition, fold_of_row: FoldOfRow) -> dict[str, int]:
         "rows of texts in more than one fold": int(text.isin(spread.index[spread > 1]).sum()),
         tables.task.contradiction: int((conflicting > 1).sum()),
         "test rows": len(test),
-        "test rows that repeat a training text": int(normalised(test).isin(set(text)).sum()),
+        "test rows that repeat a training text": int(normalised(test).isin(text).sum()),
     }
 
 
@@ -109,7 +125,7 @@ def _given(train: pd.DataFrame, config: Folds) -> FoldOfRow:
     if config.column:
         return _numbers(train["fold"], f"column {config.column}")
     path = Path(str(config.file))
-    table = competition.read_table(path)
+    table = delimited.read_table(path)
     missing = [column for column in ("id", "fold") if column not in table]
     if missing:
         raise UserError(f"{path}: no column {missing[0]!r}; a fold file has id,fold")

@@ -1,9 +1,15 @@
-"""The head: pooled token vectors and the [CLS] row of keras-self-attention, concatenated, to a row's logits."""
+"""Heads, from token vectors to logits: of a row, its pooled tokens and the [CLS] row of keras-self-attention,
+concatenated; of words, the vectors of their first tokens."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.backend import SeqSelfAttention, keras, tf
 from pipeline.config import Head as HeadConfig
+from pipeline.dropout import HEAD_SITE, drop
+from pipeline.tasks import Task
+
+CUT_OFF = -20.0  # the logit of a tag for a word that is not there: a probability of 2e-9
 
 
 class ClsAttention(SeqSelfAttention):
@@ -33,22 +39,24 @@ class ClsAttention(SeqSelfAttention):
         return tf.matmul(tf.nn.softmax(emission, axis=-1), inputs)
 
 
-class Head(keras.layers.Layer):
-    """Average pool, max pool and [CLS] attention as configured -> Dense. Unmasked, it reads padding like a token."""
+class RowHead(keras.layers.Layer):
+    """Pools of a row's tokens and vectors of its [CLS], as configured -> Dense. Unmasked, it reads padding too."""
 
-    def __init__(self, config: HeadConfig, outputs: int, **kwargs: Any):
-        """outputs: logits a row."""
+    def __init__(self, config: HeadConfig, outputs: int, size: int, **kwargs: Any):
+        """outputs: logits a row; size: of a token's vector."""
         super().__init__(**kwargs)
-        self.parts, self.masked = list(config.parts), config.masked
+        self.parts, self.masked, self.dropout = list(config.parts), config.masked, config.dropout
         activation = None if config.attention_activation == "none" else config.attention_activation
         if "attention" in config.parts:
             self.attention = ClsAttention(config.attention_units, attention_activation=activation, name="attention")
+        if "pooler" in config.parts:
+            self.pooler = keras.layers.Dense(size, "tanh", name="pooler")
         self.shape = [-1] if outputs == 1 else [-1, outputs]
         self.dense = keras.layers.Dense(outputs, name="dense")
 
-    def call(self, sequence: Any, member: Any) -> Any:
-        """sequence float32 [bins, width, hidden], member bool [bins, slots, width] -> logit float32 [bins * slots],
-        or [bins * slots, outputs] where a row has several.
+    def call(self, sequence: Any, member: Any, words: Any, seed: Any = None) -> Any:
+        """sequence float32 [bins, width, size], member bool [bins, slots, width] -> logit float32 [bins * slots],
+        or [bins * slots, outputs] where a row has several. seed: int32 [2] of dropout; None: no dropout.
 
         An empty slot gives a finite logit that means nothing.
         """
@@ -62,6 +70,64 @@ class Head(keras.layers.Layer):
             elif part == "max":
                 largest = tf.reduce_max(tf.where(member[..., None], sequence[:, None], sequence.dtype.min), axis=2)
                 pooled.append(tf.where(count > 0, largest, 0))
-            else:
+            elif part == "attention":
                 pooled.append(self.attention(sequence, member))
-        return tf.reshape(self.dense(tf.concat(pooled, axis=-1)), self.shape)
+            else:
+                first = tf.gather(sequence, tf.argmax(tf.cast(member, tf.int32), axis=-1), batch_dims=1)
+                pooled.append(self.pooler(first) if part == "pooler" else first)
+        together = drop(tf.concat(pooled, axis=-1), self.dropout, seed, HEAD_SITE)
+        return tf.reshape(self.dense(together), self.shape)
+
+
+class WordHead(keras.layers.Layer):
+    """The vector of each word's first token, through a recurrent layer where configured -> Dense."""
+
+    def __init__(self, config: HeadConfig, outputs: int, **kwargs: Any):
+        """outputs: logits a word, of which the first is that of no entity."""
+        super().__init__(**kwargs)
+        self.dropout, self.recurrent = config.dropout, None
+        if config.recurrent != "none":
+            layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[config.recurrent]
+            self.recurrent = keras.layers.Bidirectional(
+                layer(config.recurrent_units, return_sequences=True, name=config.recurrent), name="recurrent")
+        self.dense = keras.layers.Dense(outputs, name="dense")
+        self.cut_off = [0.0] + [CUT_OFF] * (outputs - 1)
+
+    def call(self, sequence: Any, member: Any, words: Any, seed: Any = None) -> Any:
+        """sequence float32 [bins, width, size], words int32 [bins, slots, words], where their first tokens are, -1
+        where there is none -> logit float32 [bins * slots, words, outputs]. seed: as for a RowHead.
+
+        Where there is no token, as for a word that was cut off, the first output is sure.
+        """
+        there = tf.reshape(words >= 0, [-1, words.shape[-1]])
+        vectors = tf.gather(sequence, tf.maximum(words, 0), batch_dims=1)
+        vectors = drop(tf.reshape(vectors, [*there.shape, sequence.shape[-1]]), self.dropout, seed, HEAD_SITE)
+        if self.recurrent is not None:
+            vectors = self.recurrent(vectors, mask=there)
+        return tf.where(there[..., None], self.dense(vectors), self.cut_off)
+
+
+class SeveralHeads(keras.layers.Layer):
+    """A head for each of several outputs, and their logits side by side."""
+
+    def __init__(self, config: HeadConfig, outputs: Sequence[int], size: int, **kwargs: Any):
+        """outputs: logits a row of each head; size: of a token's vector."""
+        super().__init__(**kwargs)
+        self.heads = [RowHead(config, count, size, name=f"output_{number}") for number, count in enumerate(outputs)]
+
+    def call(self, sequence: Any, member: Any, words: Any, seed: Any = None) -> Any:
+        """As a RowHead: -> logit float32 [bins * slots, sum of outputs]."""
+        logits = [head(sequence, member, words, seed) for head in self.heads]
+        return tf.concat([logit if len(logit.shape) > 1 else logit[:, None] for logit in logits], axis=-1)
+
+
+def build(config: HeadConfig, task: Task, size: int) -> Any:
+    """The head that gives the task's logits. size: of a token's vector."""
+    if task.by_word:
+        head: Any = WordHead(config, task.outputs[0], name="head")
+    elif len(task.outputs) > 1:
+        head = SeveralHeads(config, task.outputs, size, name="head")
+    else:
+        head = RowHead(config, task.outputs[0], size, name="head")
+    head(tf.zeros([1, 1, size]), tf.ones([1, 1, 1], tf.bool), tf.zeros([1, 1, 1], tf.int32))
+    return head

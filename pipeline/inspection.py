@@ -14,8 +14,9 @@ from pipeline.run import Run
 def lines(run: Run) -> Iterator[str]:
     """The check, line by line. Raises UserError for a checkpoint whose tensors are wrong, DiskError for a full disk."""
     config, train = run.config, run.competition.train
-    yield from audit_lines(run)
-    yield from _meaning(run)
+    counts = folds.audit(run.competition, run.fold_of_row)
+    yield from _counted(counts)
+    yield from _meaning(run, counts)
     yield from fold_lines(run, run.folds)
     found = run.checkpoint
     dimensions = found.config
@@ -29,7 +30,8 @@ def lines(run: Run) -> Iterator[str]:
            f"{config.tokens.max_tokens}")
     unknown = found.vocab.index("[UNK]")
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
-        yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
+        if len(table.ids):
+            yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
     yield "the first five examples as the model sees them:"
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
@@ -40,8 +42,7 @@ def lines(run: Run) -> Iterator[str]:
 
 def audit_lines(run: Run) -> Iterator[str]:
     """The counts that change a score's meaning, a line each."""
-    for name, count in folds.audit(run.competition, run.fold_of_row).items():
-        yield f"{name}: {count:,}"
+    yield from _counted(folds.audit(run.competition, run.fold_of_row))
 
 
 def fold_lines(run: Run, wanted: list[int]) -> Iterator[str]:
@@ -51,8 +52,12 @@ def fold_lines(run: Run, wanted: list[int]) -> Iterator[str]:
         yield f"fold {fold}: {len(inside):,} rows, {run.competition.task.shares(inside)}"
 
 
-def _meaning(run: Run) -> Iterator[str]:
-    counts = folds.audit(run.competition, run.fold_of_row)
+def _counted(counts: dict[str, int]) -> Iterator[str]:
+    for name, count in counts.items():
+        yield f"{name}: {count:,}"
+
+
+def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
     if counts["texts in more than one fold"]:
         yield ("  a repeated text on both sides is scored from memory: expect the OOF score to flatter; "
                "folds.method = 'stratified_grouped' keeps them together")

@@ -1,16 +1,19 @@
-"""Losses over a batch, from logits; rows of weight 0 are padding and do not count.
+"""Losses over a batch, from logits; what has weight 0 is padding and does not count.
 
-target and logit: float32 [rows] or [rows, labels], 0 or 1 each, whose logits go through sigmoids; or target int32
-[rows], a class of the logits float32 [rows, classes], which go through a softmax. weight: float32 [rows].
+target and weight: [rows], or [rows, labels], or [rows, words]. A float32 target is 0 or 1, and its logit, float32 of
+the same shape, goes through a sigmoid. An int32 target is a class, and its logit, float32 [..., classes], goes through
+a softmax; below 0 it is none, and its weight 0. weight: float32, how much each target counts.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from pipeline.backend import tf
+from pipeline.tasks import Task
 
 SMALL = 1e-7  # Keras' epsilon, as in the published loss
 GAMMA = 2.0  # the focal loss's exponent, as published
+Loss = Callable[[Any, Any, Any], Any]
 
 
 def bce(target: Any, logit: Any, weight: Any) -> Any:
@@ -20,17 +23,17 @@ def bce(target: Any, logit: Any, weight: Any) -> Any:
 
 
 def cross_entropy(target: Any, logit: Any, weight: Any) -> Any:
-    """Cross-entropy of the softmax, mean over rows: never infinite."""
+    """Cross-entropy of the softmax, mean over rows or words: never infinite."""
     _check(target, logit, weight)
-    return _mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logit), weight)
+    return _mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.maximum(target, 0), logits=logit), weight)
 
 
 def focal(target: Any, logit: Any, weight: Any) -> Any:
-    """The cross-entropy of each row or label, times (1 - p) ** 2 for p the probability of what is right: what is easy
-    hardly counts (Lin et al. 2017, https://arxiv.org/abs/1708.02002)."""
+    """The cross-entropy of each row, label or word, times (1 - p) ** 2 for p the probability of what is right: what is
+    easy hardly counts (Lin et al. 2017, https://arxiv.org/abs/1708.02002)."""
     _check(target, logit, weight)
     if target.dtype == "int32":
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logit)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.maximum(target, 0), logits=logit)
     else:
         loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logit)
     return _mean((1 - tf.exp(-loss)) ** GAMMA * loss, weight)
@@ -38,37 +41,57 @@ def focal(target: Any, logit: Any, weight: Any) -> Any:
 
 def smooth_f1(target: Any, logit: Any, weight: Any) -> Any:
     """Minus F1 with probabilities in place of decisions: -2 sum(yp) / sum(y + p), over all rows of the batch; of
-    several labels or classes, the mean of theirs.
+    several labels or classes, the mean of theirs; of words, over all words, the mean of all tags but the first, O.
 
     Without a positive in the batch it is 0 and has no useful gradient: batches should be large. The published
     constant beside the fraction has no gradient; here it guards the division.
     """
     _check(target, logit, weight)
+    of_words = len(logit.shape) == 3
+    if of_words:
+        target, weight = tf.reshape(target, [-1]), tf.reshape(weight, [-1])
+        logit = tf.reshape(logit, [-1, logit.shape[-1]])
     if target.dtype == "int32":
         target, probability = tf.one_hot(target, logit.shape[-1]), tf.nn.softmax(logit)
+        weight = weight[:, None]
     else:
         probability = tf.sigmoid(logit)
-    if len(logit.shape) > 1:
-        weight = weight[:, None]
     both = tf.reduce_sum(weight * target * probability, axis=0)
     either = tf.reduce_sum(weight * (target + probability), axis=0)
-    return tf.reduce_mean(-2 * both / (either + SMALL))
+    loss = -2 * both / (either + SMALL)
+    return tf.reduce_mean(loss[1:] if of_words else loss)
+
+
+def of(name: str, task: Task) -> Loss:
+    """The loss of that name for the task: of several outputs, the weighted sum of theirs, where cross_entropy is bce of
+    an output of two labels."""
+    if len(task.outputs) == 1:
+        return LOSSES[name]
+
+    def of_outputs(target: Any, logit: Any, weight: Any) -> Any:
+        total, at = 0.0, 0
+        for number, (outputs, share) in enumerate(zip(task.outputs, task.loss_weights, strict=True)):
+            if outputs == 1:
+                own = LOSSES["bce" if name == "cross_entropy" else name]
+                loss = own(target[:, number], logit[:, at], weight[:, number])
+            else:
+                loss = LOSSES[name](tf.cast(target[:, number], tf.int32), logit[:, at:at + outputs], weight[:, number])
+            total, at = total + share * loss, at + outputs
+        return total
+
+    return of_outputs
+
+
+LOSSES: dict[str, Loss] = {"bce": bce, "cross_entropy": cross_entropy, "focal": focal, "smooth_f1": smooth_f1}
 
 
 def _mean(losses: Any, weight: Any) -> Any:
-    if len(losses.shape) > 1:
-        losses = tf.reduce_mean(losses, axis=-1)
     return tf.reduce_sum(weight * losses) / tf.reduce_sum(weight)
 
 
 def _check(target: Any, logit: Any, weight: Any) -> None:
     """[rows] times [rows, 1] would broadcast to [rows, rows] and give a wrong loss without a word."""
     of_target, of_logit, of_weight = (tuple(tensor.shape) for tensor in (target, logit, weight))
-    fits = of_logit[:1] == of_target and len(of_logit) == 2 if target.dtype == "int32" else of_logit == of_target
-    if not fits or of_weight != of_logit[:1]:
-        raise ValueError(f"target, logit and weight must all be [rows], or logit [rows, outputs], got {of_target}, "
-                         f"{of_logit}, {of_weight}")
-
-
-LOSSES: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "bce": bce, "cross_entropy": cross_entropy, "focal": focal, "smooth_f1": smooth_f1}
+    if of_weight != of_target or (of_logit[:-1] if target.dtype == "int32" else of_logit) != of_target:
+        raise ValueError(f"target and weight must be alike, and logit too, or of an int32 target [..., classes]; got "
+                         f"{of_target}, {of_weight}, {of_logit}")

@@ -40,7 +40,7 @@ def mask(corpus: Corpus, batch: Batch, by: str, share: float, rng: np.random.Gen
     whole words after https://arxiv.org/abs/1906.08101. Special tokens, spaces and padding are never chosen.
     """
     layout = corpus.table.layout(batch)
-    seen = corpus.table.placed(layout)
+    seen = corpus.table.placed(batch, layout)
     free = np.flatnonzero(layout.real & ~np.isin(seen.ids, corpus.special))
     begins = np.ones(len(free), bool) if by == "tokens" else corpus.begins[layout.source.ravel()[free]]
     # After a token that is never chosen a new word begins, whatever the segmentation says.

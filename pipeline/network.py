@@ -10,7 +10,8 @@ from pipeline.batches import Batch, Ints, Plan
 from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Config
 from pipeline.encoder import Encoder, KerasBert, PackedBert
-from pipeline.heads import Head
+from pipeline.heads import build
+from pipeline.tasks import Task
 
 HEAD = "head/"  # prefix of the head's tensors in a cell's weights
 
@@ -26,19 +27,23 @@ class RowSource(Protocol):
     def first(self) -> Ints:
         """int64 [rows]: the first row with the same tokens."""
 
+    @property
+    def words(self) -> npt.NDArray[np.int32] | None:
+        """int32 [rows, words]: as in TokenTable."""
+
     def batch(self, batch: Batch) -> tuple[npt.NDArray[Any], ...]:
-        """A TokenBatch, or token vectors and their rows."""
+        """A TokenBatch, or token vectors, their rows and their words."""
 
 
 class Network:
     """One encoder and one head, built once and given new weights for every cell."""
 
-    def __init__(self, bert: BertConfig, config: Config, used: Ints, outputs: int = 1):
-        """used: the token ids that occur, [PAD] among them; outputs: logits a row."""
-        self.bert, self.outputs = bert, outputs
+    def __init__(self, bert: BertConfig, config: Config, used: Ints, task: Task):
+        """used: the token ids that occur, [PAD] among them."""
+        self.task, layers = task, config.head.layers
         self.encoder: Encoder = (
-            PackedBert(bert, config.bert.dropout, used, config.bert.precision) if config.tokens.batches == "packed"
-            else KerasBert(bert, config.bert.dropout))
+            PackedBert(bert, config.bert.dropout, used, config.bert.precision, layers)
+            if config.tokens.batches == "packed" else KerasBert(bert, config.bert.dropout, layers))
         self.head_config = config.head
         self.head = self._new_head()
         self.compile = config.hardware.xla
@@ -46,29 +51,35 @@ class Network:
         self._logit_of_vectors = tf.function(self.head, jit_compile=self.compile)
         self._encode = tf.function(self.encoder, jit_compile=self.compile)
 
-    def logit_of_tokens(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
+    def logit_of_tokens(self, ids: Any, segments: Any, position: Any, member: Any, words: Any, seed: Any = None) -> Any:
         """A TokenBatch -> logits as the head gives them. seed: int32 [2] of dropout; None: no dropout."""
-        return self.head(self.encoder(ids, segments, position, member, seed), member)
+        return self.head(self.encoder(ids, segments, position, member, seed), member, words, seed)
 
     def vectors(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """A TokenBatch -> the encoder's outputs without dropout, float32 [bins, width, hidden]."""
+        """A TokenBatch but for its words -> the encoder's outputs without dropout, float32 [bins, width, size]."""
         return self._encode(*map(tf.constant, inputs)).numpy()
 
     def predict(self, source: RowSource, rows: Ints, plan: Plan, size: int) -> npt.NDArray[np.float32]:
-        """Logits of some rows, float32 [rows] or [rows, outputs], in the order of ``rows``; equal texts are predicted
-        once."""
+        """Logits of some rows, float32 [rows], [rows, outputs] or [rows, words, outputs], in the order of ``rows``;
+        equal texts are predicted once."""
         logit_of = self._logit_of_vectors if hasattr(source, "vectors") else self._logit_of_tokens
-        logit = np.full([len(source.lengths), self.outputs], np.nan, np.float32)
+        outputs = sum(self.task.outputs)
+        each = [0 if source.words is None else source.words.shape[1]] * self.task.by_word + [outputs] * (outputs > 1)
+        logit = np.full([len(source.lengths), *each], np.nan, np.float32)
         for batch in plan.ordered(source.lengths, np.unique(source.first[rows]), size):
             found = logit_of(*map(tf.constant, source.batch(batch))).numpy()
-            logit[batch.rows.ravel()[batch.filled]] = found[batch.filled].reshape(-1, self.outputs)
-        return logit[source.first[rows]] if self.outputs > 1 else logit[source.first[rows], 0]
+            logit[batch.rows.ravel()[batch.filled]] = found[batch.filled]
+        return logit[source.first[rows]]
 
     def start(self, tensors: Tensors, seed: int) -> None:
-        """Sets encoder weights and a freshly drawn head, from the arguments alone."""
+        """Sets encoder weights, and a freshly drawn head but for what of it the tensors hold: from the arguments
+        alone."""
         self.encoder.load(tensors)
         keras.utils.set_random_seed(seed)
         self.head.set_weights(self._new_head().get_weights())
+        for name, variable in self._head_variables().items():
+            if name in tensors:
+                variable.assign(tensors[name])
 
     def load(self, tensors: Tensors) -> None:
         """Sets encoder and head from a cell's weights, or the head alone where they hold nothing else."""
@@ -90,10 +101,8 @@ class Network:
         kernels = [variable for variable in self.head.trainable_variables if len(variable.shape) > 1]
         return self.encoder.decayed + kernels
 
-    def _new_head(self) -> Head:
-        head = Head(self.head_config, self.outputs, name="head")
-        head(tf.zeros([1, 1, self.bert.hidden]), tf.ones([1, 1, 1], tf.bool))
-        return head
+    def _new_head(self) -> Any:
+        return build(self.head_config, self.task, self.encoder.size)
 
     def _head_variables(self) -> dict[str, Any]:
         return {HEAD + variable.name.partition("head/")[2].removesuffix(":0"): variable

@@ -1,5 +1,6 @@
 """The report's pictures: curves per fold and pooled, score distributions, training curves, stage 2 against stage 1."""
 
+import functools
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -19,6 +21,10 @@ from pipeline.errors import visible
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
 
+CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "PingFang SC",
+           "Microsoft YaHei", "SimHei", "Arial Unicode MS")
+FONTS = ["DejaVu Sans", *sorted({font.name for font in font_manager.fontManager.ttflist} & set(CHINESE))]
+plt.rcParams["font.family"] = FONTS
 COLOURS = {"baseline": "#8c8c8c", "stage1": "#1f6fb4", "stage2": "#c8501e"}
 
 
@@ -61,7 +67,7 @@ def _scores(run: Run, found: Found) -> Figure:
     for axis, (stage, part) in zip(axes, found.items(), strict=True):
         for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
             axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                      color=colour, label=f"label {_short(run.competition.task.name(value))}")
+                      color=colour, label=f"label {_short(run.competition.task.name(value), value)}")
         axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
         axis.legend(fontsize=8)
     return figure
@@ -78,7 +84,7 @@ def _stage2_vs_stage1(run: Run, found: Found) -> Figure | None:
 def _confusion(run: Run, found: Found) -> Figure:
     """Of every stage, the share of each class's rows that were taken for each class."""
     figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
-    names = [_short(name) for name in run.competition.task.names]
+    names = [_short(name, number) for number, name in enumerate(run.competition.task.names)]
     for axis, (stage, part) in zip(axes, found.items(), strict=True):
         counts = np.array(run.competition.task.evaluate(part.oof, part.missing)["confusion"])
         axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -119,10 +125,18 @@ def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
     return _png(figure)
 
 
-def _short(name: str) -> str:
-    """A name as a legend has room for it, in which Matplotlib finds no formula."""
+def _short(name: str, number: int) -> str:
+    """A name as a legend has room for it, in which Matplotlib finds no formula; its number where this machine has no
+    font to write it in."""
     name = visible(name)
+    if any(not any(font.get_char_index(ord(character)) for font in _fonts()) for character in name):
+        return f"no. {number}"
     return (name if len(name) <= 24 else f"{name[:23]}…").replace("$", r"\$")
+
+
+@functools.cache
+def _fonts() -> list[Any]:
+    return [font_manager.get_font(font_manager.findfont(name)) for name in FONTS]
 
 
 def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:

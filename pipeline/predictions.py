@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import competition, storage
-from pipeline.errors import MismatchError, UserError
+from pipeline import storage
+from pipeline.errors import MismatchError
 from pipeline.run import Run
 from pipeline.tasks import Task
 
@@ -38,19 +38,20 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     done = [fold for fold in run.done(stage) if fold in wanted]
     if not done:
         return None
-    task, train, test_ids = run.competition.task, run.competition.train, run.competition.test.id
+    task, train, test = run.competition.task, run.competition.train, run.competition.test
+    predicted = [column for column in task.test_columns if column not in task.keys]
     parts = []
-    table: dict[str, pd.Series] = {"id": test_ids}
+    table: dict[str, pd.Series] = {str(name): column for name, column in task.keyed(test).items()}
     for fold in done:
         folder = run.paths.cell(stage, fold)
-        test = _read(folder / "test.csv", test_ids, task.test_columns, task)
-        parts.append(_read(folder / "oof.csv", train.id[run.fold_of_row == fold], task.oof_columns, task))
-        table |= {_of_fold(column, fold): test[column] for column in task.test_columns[1:]}
+        cell_test = _read(folder / "test.csv", test, task.test_columns, task)
+        parts.append(_read(folder / "oof.csv", train[run.fold_of_row == fold], task.oof_columns, task))
+        table |= {_of_fold(column, fold): cell_test[column] for column in predicted}
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
     joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
     frame = pd.DataFrame(table)
-    for column in task.test_columns[1:]:
+    for column in predicted:
         of_folds = frame[[_of_fold(column, fold) for fold in done]]
         frame[column] = of_folds.astype(np.float64).mean(axis=1).astype(np.float32)
     return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
@@ -62,14 +63,14 @@ def _of_fold(column: str, fold: int) -> str:
     return f"{kind}_{fold}{colon}{name}"
 
 
-def _read(path: Path, ids: pd.Series, columns: list[str], task: Task) -> pd.DataFrame:
+def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.DataFrame:
     """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
     table = pd.DataFrame()
-    with contextlib.suppress(UserError, ValueError, OverflowError):
-        if list(competition.read_table(path)) == columns:
-            table = storage.read_csv(path, task.label_dtype)
+    with contextlib.suppress(ValueError, OverflowError):
+        table = storage.read_csv(path, task.label_dtype)
     numbers = [column for column in columns if column.startswith(("logit", "prediction"))]
-    if table.empty or table.id.tolist() != ids.tolist() or not np.isfinite(table[numbers].to_numpy()).all():
+    same = list(table) == columns and table[task.keys].values.tolist() == task.keyed(rows).values.tolist()
+    if not same or not np.isfinite(table[numbers].to_numpy()).all():
         raise MismatchError(f"{path}: must hold {','.join(columns)} of each row of the fold once, in order, with a "
                             f"finite logit; make it again: --redo {path.parent.parent.name}")
     return table
@@ -78,14 +79,19 @@ def _read(path: Path, ids: pd.Series, columns: list[str], task: Task) -> pd.Data
 def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
     """What stage 2 started from, like an OOF table: the validation predictions of the weights that were handed on."""
     cells = [storage.read_csv(run.paths.cell("stage1", fold) / "handed_on.csv") for fold in stage2.folds]
-    return stage2.oof[["id", "fold", "label"]].merge(pd.concat(cells), on="id", validate="one_to_one")
+    task = run.competition.task
+    predicted = set(task.test_columns) - set(task.keys)
+    known = stage2.oof[[column for column in task.oof_columns if column not in predicted]]
+    return known.merge(pd.concat(cells), on=task.keys, validate="one_to_one")
 
 
 def write(run: Run, found: StagePredictions) -> list[str]:
     """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
     if found.missing:
         return []
-    paths = [run.paths.oof / f"{found.stage}.csv", run.paths.oof / f"{found.stage}_test.csv"]
-    storage.write(paths[0], found.oof)
-    storage.write(paths[1], found.test)
-    return [str(path) for path in paths]
+    tables = {found.stage: found.oof, f"{found.stage}_test": found.test}
+    tables |= {f"{found.stage}_{name}": table for name, table in run.competition.task.tables(found.oof).items()}
+    paths = {run.paths.oof / f"{name}.csv": table for name, table in tables.items()}
+    for path, table in paths.items():
+        storage.write(path, table)
+    return list(map(str, paths))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline import cells, checkpoint, competition, corpus, folds, jobs, sources, storage, tokens
 from pipeline.cells import Identity
@@ -20,6 +21,7 @@ from pipeline.corpus import Corpus, Text
 from pipeline.errors import MismatchError, UserError
 from pipeline.folds import FoldOfRow
 from pipeline.log import say
+from pipeline.readers import delimited
 from pipeline.storage import Paths
 from pipeline.tokens import TokenTable
 
@@ -76,14 +78,20 @@ class Run:
         if pretrain := self.config.pretrain:
             texts = itertools.chain(texts, *(corpus.lines(Path(name)) for name in pretrain.files))
             positions = pretrain.max_tokens
-        return checkpoint.prepare(self.config.bert, self.config.tokens, texts, self.config.seed, positions)
+        found = checkpoint.prepare(self.config.bert, self.config.tokens, texts, self.config.seed, positions)
+        if self.config.head.layers > found.config.layers:
+            raise UserError(f"head.layers = {self.config.head.layers} cannot be greater than the encoder's layers: "
+                            f"{found.config.layers} ({found.source})")
+        return found
 
     def encoder_weights(self, fold: int) -> Tensors:
-        """The encoder that stage 1 of a fold starts from: stage 0's, where there is one."""
+        """The encoder that stage 1 of a fold starts from: stage 0's, where there is one; and the checkpoint's pooler,
+        where the head uses it and there is one."""
+        head = self.checkpoint.pooler() if "pooler" in self.config.head.parts else {}
         if self.config.pretrain is None:
-            return self.checkpoint.tensors()
+            return self.checkpoint.tensors() | head
         [cell] = self.cells_of("pretrain", [fold])
-        return checkpoint.read(self.paths.cell("pretrain", cell) / "huggingface").tensors()
+        return checkpoint.read(self.paths.cell("pretrain", cell) / "huggingface").tensors() | head
 
     @functools.cached_property
     def corpus(self) -> Corpus:
@@ -108,11 +116,14 @@ class Run:
 
     @functools.cached_property
     def train_tokens(self) -> TokenTable:
-        return tokens.encode(self.competition.train, self.checkpoint.vocab, self.config.tokens)
+        return self._encoded(self.competition.train)
 
     @functools.cached_property
     def test_tokens(self) -> TokenTable:
-        return tokens.encode(self.competition.test, self.checkpoint.vocab, self.config.tokens)
+        return self._encoded(self.competition.test)
+
+    def _encoded(self, table: pd.DataFrame) -> TokenTable:
+        return tokens.encode(table, self.checkpoint.vocab, self.config.tokens, self.competition.task.by_word)
 
     @functools.cached_property
     def threads(self) -> int:
@@ -182,15 +193,18 @@ class Run:
         if stage == "baseline":
             return own | flatten(config.baseline, "baseline")
         own["seed"] = config.seed
+        if config.data and config.data.label_weights:
+            own["data.label_weights"] = config.data.label_weights
         if stage == "stage1":
-            return (own | {"checkpoint": self._start_identity(fold), "bert.dropout": config.bert.dropout,
+            return (own | {"checkpoint": self.start_identity(fold), "bert.dropout": config.bert.dropout,
                     "bert.precision": config.bert.precision}
                     | flatten(config.tokens, "tokens") | flatten(config.head, "head") | self._predicting()
                     | flatten(config.stage1, "stage1"))
         return own | {"stage 1 cell": cells.fingerprint(self.paths.cell("stage1", fold))} | flatten(
             config.stage2, "stage2")
 
-    def _start_identity(self, fold: int) -> str:
+    def start_identity(self, fold: int) -> str:
+        """What names the encoder that stage 1 of a fold starts from."""
         if self.config.pretrain is None:
             return self.checkpoint.identity
         [cell] = self.cells_of("pretrain", [fold])
@@ -362,7 +376,7 @@ def _folds(config: Config, tables: Competition) -> FoldOfRow:
                             "  go on under a new name: --run NEW, or deal again and discard every cell: --redo folds")
     if storage.sha256(path) != digest:
         raise MismatchError(f"{path}: was changed after the folds were dealt; put it back, or --redo folds")
-    table = competition.read_table(path)
+    table = delimited.read_table(path)
     fold_of_row = np.asarray(table["fold"], dtype=np.int64)
     folds.verify(fold_of_row, tables.train, config.folds)
     return fold_of_row

@@ -4,13 +4,17 @@ A pipe or a device is never opened: it may block, or never end.
 """
 
 import codecs
+import contextlib
+import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.errors import MismatchError, OutOfMemoryError, UserError
 
+SHOWN = 5  # problems of one kind that are told one by one; the rest are counted
 MISSING = "no such file; put it there, or link the folder that holds it"
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -36,6 +40,14 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
     return []
 
 
+def is_folder(path: Path) -> bool:
+    """Whether that is there to be listed; False, too, where nothing can be found out about it."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def check(*paths: Path, missing: str = MISSING) -> None:
     """Raises UserError with the problems of all these paths."""
     if found := [line for path in paths for line in problems(path, missing)]:
@@ -56,29 +68,85 @@ def read(path: Path, missing: str = MISSING, most: int | None = None) -> bytes:
         raise OutOfMemoryError(f"{path}: its {size:,} bytes do not fit in memory") from None
 
 
+def read_text(path: Path, most: int | None = None) -> str:
+    """The same as text, without a byte order mark. Raises UserError, too, where it is not UTF-8 or holds a NUL."""
+    raw = read(path, most=most).removeprefix(codecs.BOM_UTF8)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
+                        f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
+    return text
+
+
+@contextlib.contextmanager
+def lines(path: Path) -> Iterator[Iterator[str]]:
+    """The lines of such a file with their ends, one at a time. Raises UserError as ``read_text`` does."""
+    check(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield _without_nul(path, file)
+    except UnicodeDecodeError:
+        read_text(path)  # says where
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise OutOfMemoryError(f"{path}: its {path.stat().st_size:,} bytes do not fit in memory") from None
+
+
+def _without_nul(path: Path, file: TextIO) -> Iterator[str]:
+    for line in file:
+        if "\0" in line:
+            read_text(path)  # says where
+        yield line
+
+
+def shortened(path: object, problems: list[str], kind: str = "rows") -> list[str]:
+    """The first few problems of one kind, each behind the file it is about, and how many more there are."""
+    told = [f"{path}{problem}" for problem in problems[:SHOWN]]
+    return told + [f"{path}: {len(problems) - SHOWN} more {kind} like that"] * (len(problems) > SHOWN)
+
+
 @dataclass(frozen=True)
 class Inputs:
-    """Files as they stood when they were about to be read: size, time of change and inode of each."""
+    """Files as they stood when they were about to be read: size, time of change and inode of each.
+
+    paths: those that were named, which are files or folders.
+    """
 
     states: dict[str, tuple[int, int, int] | None]
+    paths: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> "Inputs":
-        """Files, and the files in folders; one that is not there is remembered as such."""
-        files: list[Path] = []
-        for path in paths:
-            try:
-                files += sorted(path.iterdir())
-            except OSError:  # a file, or nothing that can be listed
-                files.append(path)
-        return cls({str(file): _state(file) for file in files})
+        """Files, and the files in folders and in the folders there; one that is not there is remembered as such."""
+        named = tuple(paths)
+        return cls({str(file): _state(file) for path in named for file in _files(path)}, named)
 
     def verify(self) -> None:
-        """Raises MismatchError where a file is another than it was."""
-        changed = [name for name, state in self.states.items() if _state(Path(name)) != state]
+        """Raises MismatchError where a file is another than it was, is gone, or is new in a folder."""
+        now = Inputs.of(self.paths).states
+        changed = [name for name in self.states | now if now.get(name) != self.states.get(name)]
         if changed:
             raise MismatchError(*(f"{name}: was changed while the run was going on; put it back and run again, or go "
                                   f"on with the new one under a new name: --run NEW" for name in changed))
+
+
+def _files(path: Path, levels: int = 2) -> list[Path]:
+    """The file itself, or those of a folder; folders below that many levels stand for what is in them."""
+    if not levels:
+        return [path]
+    try:
+        with os.scandir(path) as found:
+            names = sorted(entry.name for entry in found)
+    except OSError:  # a file, or nothing that can be listed
+        return [path]
+    return [file for name in names for file in _files(path / name, levels - 1)]
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -90,7 +90,8 @@ def read_csv(path: Path, label: str = "int64") -> pd.DataFrame:
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     types = {name: np.float32 for name in map(str, table) if name.startswith(("logit", "prediction"))}
-    return table.astype(types | {name: kind for name, kind in (("fold", "int64"), ("label", label)) if name in table})
+    return table.astype(types | {name: kind for name, kind in (("fold", "int64"), ("word", "int64"), ("label", label))
+                                 if name in table})
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

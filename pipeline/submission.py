@@ -27,13 +27,16 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
         raise UserError(f"submission: the sample submission has one column of predictions, submit.metric = "
                         f"{config.metric!r} gives a probability a class; labels: --set submit.metric=accuracy")
     if sample is not None and sample.shape[1] > 2:
-        values = values[[f"prediction:{name}" for name in sample.columns[1:]]]
-    by_id = values.set_axis(found.test.id.to_numpy())
+        wanted = [f"prediction:{name}" for name in sample.columns[1:]]
+        if absent := [column for column in wanted if column not in values]:
+            raise UserError(f"submission: there is no {absent[0]} for the sample submission's column, submit.metric = "
+                            f"{config.metric!r} gives {', '.join(map(str, values))}")
+        values = values[wanted]
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
-    missing = [one for one in order if one not in by_id.index]
-    if missing:
-        raise UserError(f"submission: {len(missing)} ids have no prediction, for example {missing[0]!r}")
-    submission = by_id.loc[order]
+    missing = order[~order.isin(values.index)]
+    if len(missing):
+        raise UserError(f"submission: {len(missing)} ids have no prediction, for example {missing.iloc[0]!r}")
+    submission = values.loc[order]
     submission.insert(0, "id", order.to_numpy(), allow_duplicates=True)
     submission.columns = pd.Index(_header(config, list(map(str, values))) if sample is None else sample.columns)
     guard(submission, run.competition.test.id)

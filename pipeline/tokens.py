@@ -1,6 +1,8 @@
 """Texts to token ids: one token a character, or WordPiece; and vocabularies made from texts."""
 
 import functools
+import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +19,20 @@ from pipeline.config import Tokens
 from pipeline.words import word_starts
 
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+AT_ONCE = 10_000  # rows whose tokens are Python objects at a time
 LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
 
 
 class TokenBatch(NamedTuple):
-    """ids, segments, position: int32 [bins, width], 0 where padded; member: bool [bins, slots, width]."""
+    """ids, segments, position: int32 [bins, width], 0 where padded; member: bool [bins, slots, width], which tokens
+    belong to which row; words: int32 [bins, slots, words], where the words' first tokens are, -1 where there is none.
+    """
 
     ids: npt.NDArray[np.int32]
     segments: npt.NDArray[np.int32]
     position: npt.NDArray[np.int32]
     member: npt.NDArray[np.bool_]
+    words: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,15 @@ class TokenTable:
     """The token ids of many rows, end to end, [CLS] and [SEP] included.
 
     ids: int32 [tokens]; offsets: int64 [rows + 1], where each row begins;
-    second: int32 [rows], the position inside the row from which segment ids are 1 (its length if never).
+    second: int32 [rows], the position inside the row from which segment ids are 1 (its length if never);
+    words: int32 [rows, words], the position inside the row of each word's first token, -1 where there is none, for
+    tasks that label words.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     second: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32] | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -49,35 +58,62 @@ class TokenTable:
     @functools.cached_property
     def first(self) -> npt.NDArray[np.int64]:
         """int64 [rows]: the first row with the same tokens, so that equal texts need be predicted once."""
-        seen: dict[tuple[bytes, int], int] = {}
-        bounds = zip(self.offsets, self.offsets[1:], self.second.tolist(), strict=False)
-        return np.array([seen.setdefault((self.ids[start:end].tobytes(), second), row)
-                         for row, (start, end, second) in enumerate(bounds)], np.int64)
+        seen: dict[bytes, int] = {}
+        return np.array([seen.setdefault(self._digest(row), row) for row in range(len(self.lengths))], np.int64)
+
+    def _digest(self, row: int) -> bytes:
+        """Of what the network sees of a row: a digest, because a million long rows are large."""
+        start, end = self.offsets[row:row + 2]
+        seen = hashlib.blake2b(self.ids[start:end].tobytes(), digest_size=16)
+        seen.update(self.second[row].tobytes())
+        if self.words is not None:
+            seen.update(self.words[row].tobytes())
+        return seen.digest()
 
     def batch(self, batch: Batch) -> TokenBatch:
         """The rows of a batch, laid out in its bins."""
-        return self.placed(self.layout(batch))
+        return self.placed(batch, self.layout(batch))
 
     def layout(self, batch: Batch) -> Layout:
         """Where the tokens of a batch's rows lie."""
         return lay_out(batch, self.offsets[:-1], self.lengths)
 
-    def placed(self, layout: Layout) -> TokenBatch:
-        """The tokens of a layout."""
+    def placed(self, batch: Batch, layout: Layout) -> TokenBatch:
+        """The tokens of a batch in its layout."""
         ids = np.where(layout.real, self.ids[layout.source], 0).astype(np.int32)
         segments = (layout.real & (layout.position >= self.second[layout.row])).astype(np.int32)
-        return TokenBatch(ids, segments, layout.position, layout.member)
+        return TokenBatch(ids, segments, layout.position, layout.member, layout.in_bins(batch, self.words))
 
-    def joined(self, other: "TokenTable") -> "TokenTable":
-        """The rows of this table, then those of the other."""
-        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
-        return TokenTable(np.concatenate([self.ids, other.ids]), offsets, np.concatenate([self.second, other.second]))
+    def joined(self, *others: "TokenTable") -> "TokenTable":
+        """The rows of this table, then those of the others."""
+        tables = [self, *others]
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([table.lengths for table in tables]))])
+        words = [table.words for table in tables if table.words is not None]
+        most = max((table.shape[1] for table in words), default=0)
+        padded = [np.pad(table, ((0, 0), (0, most - table.shape[1])), constant_values=-1) for table in words]
+        return TokenTable(np.concatenate([table.ids for table in tables]), offsets.astype(np.int64),
+                          np.concatenate([table.second for table in tables]),
+                          np.concatenate(padded) if padded else None)
 
 
-def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens) -> TokenTable:
-    """[CLS] text [SEP], or [CLS] text [SEP] pair [SEP], for each row of a table with text (and text_pair)."""
+def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens, by_word: bool = False) -> TokenTable:
+    """[CLS] text [SEP], or [CLS] text [SEP] pair [SEP], for each row of a table with text (and text_pair).
+
+    by_word: the text is words with a space between them, and where each begins is kept.
+    """
     id_of = {token: number for number, token in enumerate(vocab)}
-    columns = [_tokenize(texts[name].tolist(), id_of, config) for name in text_columns(texts)]
+    first, *others = [_encode(texts.iloc[at:at + AT_ONCE], id_of, config, by_word)
+                      for at in range(0, max(len(texts), 1), AT_ONCE)]
+    return first.joined(*others)
+
+
+def _encode(texts: pd.DataFrame, id_of: Mapping[str, int], config: Tokens, by_word: bool) -> TokenTable:
+    starts: list[list[int]] = []
+    if by_word:
+        ids, starts = _code_words([text.split(" ") for text in texts.text], id_of, config)
+        columns = [ids]
+    else:
+        columns = [_tokenize(texts[name].tolist(), id_of, config) for name in text_columns(texts)]
     cls, sep = id_of["[CLS]"], id_of["[SEP]"]
     room = config.max_tokens - 1 - len(columns)
     rows, second = [], []
@@ -89,9 +125,33 @@ def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens) -> TokenTa
         rows.append(row)
         second.append(len(kept[0]) + 2 if len(kept) == 2 else len(row))
     offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    np.cumsum(np.array([len(row) for row in rows], np.int64), out=offsets[1:])
     flat = np.fromiter((token for row in rows for token in row), np.int32, count=int(offsets[-1]))
-    return TokenTable(flat, offsets, np.array(second, np.int32))
+    return TokenTable(flat, offsets, np.array(second, np.int32), _places(starts, room) if by_word else None)
+
+
+def _code_words(texts: list[list[str]], id_of: Mapping[str, int], config: Tokens
+                ) -> tuple[list[list[int]], list[list[int]]]:
+    """For each text the ids of all its words, and at which of them each word begins; [UNK] where the tokenizer drops a
+    word."""
+    distinct = sorted(set().union(*texts))
+    coded = {word: ids or [id_of["[UNK]"]]
+             for word, ids in zip(distinct, _tokenize(distinct, id_of, config), strict=True)}
+    ids, starts = [], []
+    for words in texts:
+        pieces = [coded[word] for word in words]
+        ids.append(list(itertools.chain.from_iterable(pieces)))
+        starts.append([0, *itertools.accumulate(map(len, pieces))][:-1])
+    return ids, starts
+
+
+def _places(starts: list[list[int]], room: int) -> npt.NDArray[np.int32]:
+    """int32 [rows, words]: behind [CLS], -1 where there is no word or it was cut off."""
+    kept = [[start + 1 for start in row if start < room] for row in starts]
+    places = np.full([len(kept), max(map(len, kept), default=0)], -1, np.int32)
+    for row, found in enumerate(kept):
+        places[row, :len(found)] = found
+    return places
 
 
 def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> Iterator[tuple[list[int], list[bool]]]:

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline import losses
 from pipeline.backend import tf
 from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
 from pipeline.config import Training
 from pipeline.errors import DivergedError
 from pipeline.log import progress, say
-from pipeline.losses import LOSSES
 from pipeline.network import Network, RowSource
 from pipeline.optimizer import Optimizer, gradients, schedule
 from pipeline.state import State
@@ -25,11 +25,13 @@ CHECK_EVERY = 50  # steps between looks at the loss
 
 @dataclass(frozen=True)
 class CellData:
-    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows."""
+    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows; weight:
+    float32, how much each target counts in the loss."""
 
     source: RowSource
     task: Task
     target: npt.NDArray[Any]
+    weight: npt.NDArray[np.float32]
     train: Ints
     valid: Ints
     monitor: Ints
@@ -68,7 +70,7 @@ class Trainer:
         self.variables = list(network.head.trainable_variables)
         if not head_only:
             self.variables = network.encoder.variables + self.variables
-        self.head_only = head_only
+        self.head_only, self.loss = head_only, losses.of(recipe.loss, network.task)
         self.optimizer = Optimizer(recipe, self.variables, network.decayed())
         self._step = tf.function(self._train_step, jit_compile=network.compile)
         self._add_batch = tf.function(self._weighted, jit_compile=network.compile)
@@ -82,10 +84,10 @@ class Trainer:
         self.optimizer.set_rate(rate)
         if len(batches) == 1:
             return self._step(*self._inputs(batches[0], data, seed))
-        rows = sum(int(batch.filled.sum()) for batch in batches)
+        weights = [pad(data.weight, batch).sum(dtype=np.float64) for batch in batches]
         total, loss = [tf.zeros_like(variable) for variable in self.variables], 0.0
         for number, batch in enumerate(batches):
-            share = tf.constant(batch.filled.sum() / rows, tf.float32)
+            share = tf.constant(weights[number] / sum(weights), tf.float32)
             part, total = self._add_batch(total, share, *self._inputs(batch, data, (seed[0], seed[1] + number)))
             loss += part
         self.optimizer.apply(total)
@@ -93,7 +95,7 @@ class Trainer:
 
     def _inputs(self, batch: Batch, data: CellData, seed: tuple[int, int]) -> tuple[Any, ...]:
         return ([tf.constant(part) for part in data.source.batch(batch)], tf.constant(pad(data.target, batch)),
-                tf.constant(batch.filled, tf.float32), tf.constant(seed, tf.int32))
+                tf.constant(pad(data.weight, batch)), tf.constant(seed, tf.int32))
 
     def step_of_all(self, data: CellData, rate: float) -> Any:
         """One update from all training rows at once, in parts that need not fit in memory together.
@@ -105,7 +107,7 @@ class Trainer:
         logit = tf.constant(self.network.predict(data.source, data.train, data.plan, data.predict_size))
         with tf.GradientTape() as tape:
             tape.watch(logit)
-            loss = LOSSES[self.recipe.loss](data.target[data.train], logit, tf.ones(logit.shape[:1]))
+            loss = self.loss(data.target[data.train], logit, data.weight[data.train])
         slope = np.zeros([len(data.source.lengths), *logit.shape[1:]], np.float32)
         slope[data.train] = tape.gradient(loss, logit).numpy()
         total = [tf.zeros_like(variable) for variable in self.variables]
@@ -116,11 +118,11 @@ class Trainer:
         return loss
 
     def _logit(self, inputs: Any, seed: Any) -> Any:
+        seed = seed if self.recipe.dropout else None
         if self.from_vectors:
-            return self.network.head(*inputs)
-        ids, segments, position, member = inputs
-        dropout = seed if self.recipe.encoder_dropout else None
-        return self.network.logit_of_tokens(ids, segments, position, member, dropout)
+            return self.network.head(*inputs, seed)
+        ids, segments, position, member, words = inputs
+        return self.network.logit_of_tokens(ids, segments, position, member, words, seed)
 
     def _train_step(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> Any:
         loss, found = self._gradients(inputs, label, weight, seed)
@@ -130,7 +132,7 @@ class Trainer:
     def _gradients(self, inputs: list[Any], label: Any, weight: Any, seed: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
-            loss = LOSSES[self.recipe.loss](label, self._logit(inputs, seed), weight)
+            loss = self.loss(label, self._logit(inputs, seed), weight)
         return loss, gradients(tape, loss, self.variables)
 
     def _weighted(self, total: list[Any], share: Any, *batch: Any) -> tuple[Any, list[Any]]:

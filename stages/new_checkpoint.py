@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from pipeline import checkpoint, competition, storage, tokens
+from pipeline import checkpoint, storage, tokens
 from pipeline.config import RandomBert, explain
 from pipeline.errors import UserError
 from pipeline.log import say
+from pipeline.readers import delimited
 
 
 def new_checkpoint(
@@ -32,7 +33,7 @@ def new_checkpoint(
     if vocab:
         words = checkpoint.read_vocabulary(vocab, problems)
     else:
-        tables = [competition.read_table(path) for path in texts or []]
+        tables = [delimited.read_table(path) for path in texts or []]
         problems += [f"{path}: no column {column!r}" for path, table in zip(texts or [], tables, strict=True)
                      if column not in table]
         words = [] if problems else tokens.character_vocabulary(

@@ -12,6 +12,9 @@ from stages import options
 def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
            run: options.RunName = None) -> None:
     with options.opened(config, overrides, run) as work:
+        if not work.competition.test.size:
+            say("submission: none, the config names no data.test")
+            return
         folds = options.chosen_folds(work, fold)
         found = options.finished(work, folds)
         paths = submission.write(work, found, folds)

@@ -101,10 +101,10 @@ CONTRADICTIONS = {
                                  "folds: group_column needs a grouped method; got 'stratified'"),
     "a fold in one batch under a head that reads padding": (
         ["head.masked=false"],
-        "stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false"),
+        "stage2.batch_size = 'fold' needs head.masked = true and stage2.dropout = false"),
     "a fold in one batch with dropout": (
-        ["stage2.encoder_dropout=true"],
-        "stage2.batch_size = 'fold' needs head.masked = true and stage2.encoder_dropout = false"),
+        ["stage2.dropout=true"],
+        "stage2.batch_size = 'fold' needs head.masked = true and stage2.dropout = false"),
 }
 
 

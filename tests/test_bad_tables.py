@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import competition, config
 from pipeline.competition import Competition
+from pipeline.readers import delimited
 from tests.conftest import Command
 
 CONFIG = "configs/toy.toml"
@@ -59,7 +60,7 @@ BAD_TRAIN = {
         "data/train.csv: 2 more rows like that"]),
     "an empty id": (rows("a,香,1", ",差,0"), ["data/train.csv, line 3: the id is empty"]),
     "wrong labels": (rows("a,香,1", "b,差,0", "c,好,2", "d,贵,yes", "e,咸,2", "f,淡,", "g,慢,1 ", "h,面,2"), [
-        "data/train.csv, column label, line 4: label must be '0' or '1', got '2' (and on 2 more lines)",
+        "data/train.csv, column label, line 4: label must be '0' or '1', got '2' (and on 2 more rows)",
         "data/train.csv, column label, line 5: label must be '0' or '1', got 'yes'",
         "data/train.csv, column label, line 7: label must be '0' or '1', got ''",
         "data/train.csv, column label, line 8: label must be '0' or '1', got '1 '"]),
@@ -113,11 +114,14 @@ def test_a_missing_table_is_refused(project: Path, stages: Command, path: Path) 
     assert refused(stages) == [f"{path}: no such file; put it there, or link the folder that holds it"]
 
 
-@pytest.mark.parametrize("path", [TRAIN, TEST, SAMPLE])
-def test_a_directory_in_place_of_a_table_is_refused(project: Path, stages: Command, path: Path) -> None:
+@pytest.mark.parametrize(("path", "problem"), [
+    (TRAIN, "must hold a folder for each class, got none"), (TEST, "holds no .txt file"),
+    (SAMPLE, "must be a file, got a folder")])
+def test_an_empty_directory_in_place_of_a_table_is_refused(
+        project: Path, stages: Command, path: Path, problem: str) -> None:
     path.unlink()
     path.mkdir()
-    assert refused(stages) == [f"{path}: must be a file, got a folder"]
+    assert refused(stages) == [f"{path}: {problem}"]
 
 
 def test_a_path_that_no_file_can_have_is_refused(project: Path, stages: Command) -> None:
@@ -288,9 +292,9 @@ def test_odd_ids_reach_the_submission_exactly(project: Path, stages: Command) ->
         for _ in ("dealt", "read back"):
             result = stages(stage, CONFIG, "--set", "submit.stage=baseline")
             assert result.code == 0, result.err
-    submission = competition.read_table(Path("submissions/toy.csv"))
+    submission = delimited.read_table(Path("submissions/toy.csv"))
     assert submission.ID.tolist() == ids[::-1]
-    assert competition.read_table(Path("models/toy/folds.csv")).id.tolist()[:len(ids)] == ids
+    assert delimited.read_table(Path("models/toy/folds.csv")).id.tolist()[:len(ids)] == ids
 
 
 def test_an_id_with_a_carriage_return_is_refused(project: Path, stages: Command) -> None:

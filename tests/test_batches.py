@@ -64,18 +64,23 @@ def test_rows_that_the_plan_was_not_made_for_are_refused() -> None:
 
 
 def test_tokens_lie_where_the_layout_says() -> None:
-    table = TokenTable(np.arange(1, 11, dtype=np.int32), np.array([0, 3, 7, 10]), np.array([3, 2, 3], np.int32))
-    ids, segments, position, member = table.batch(Batch(np.array([[2, 1], [0, -1]]), 8))
+    table = TokenTable(np.arange(1, 11, dtype=np.int32), np.array([0, 3, 7, 10]), np.array([3, 2, 3], np.int32),
+                       np.array([[1, -1], [1, 2], [1, -1]], np.int32))
+    ids, segments, position, member, words = table.batch(Batch(np.array([[2, 1], [0, -1]]), 8))
     assert ids.tolist() == [[8, 9, 10, 4, 5, 6, 7, 0], [1, 2, 3, 0, 0, 0, 0, 0]]
     assert position.tolist() == [[0, 1, 2, 0, 1, 2, 3, 0], [0, 1, 2, 0, 0, 0, 0, 0]]
     assert segments.tolist() == [[0, 0, 0, 0, 0, 1, 1, 0], [0] * 8]
     assert member.astype(int).tolist() == [[[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 0]],
                                            [[1, 1, 1, 0, 0, 0, 0, 0], [0] * 8]]
+    assert words.tolist() == [[[1, -1], [4, 5]], [[1, -1], [-1, -1]]]
 
 
 def test_equal_rows_are_found() -> None:
     ids = np.array([1, 2, 1, 3, 1, 2, 1, 2], np.int32)
-    assert TokenTable(ids, np.array([0, 2, 4, 6, 8]), np.array([2, 2, 2, 1], np.int32)).first.tolist() == [0, 1, 0, 3]
+    offsets, second = np.array([0, 2, 4, 6, 8]), np.array([2, 2, 2, 1], np.int32)
+    assert TokenTable(ids, offsets, second).first.tolist() == [0, 1, 0, 3]
+    words = np.array([[0, 1], [0, 1], [0, -1], [0, 1]], np.int32)  # the same tokens as one word and as two
+    assert TokenTable(ids, offsets, second, words).first.tolist() == [0, 1, 2, 3]
 
 
 def test_epochs_are_shuffled_anew_and_follow_the_seed() -> None:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from pipeline import cells, competition, plots, report, storage, tokens
 from pipeline.backend import keras
 from pipeline.config import Tokens
+from pipeline.readers import delimited
 from pipeline.tasks.binary import Binary
 from pipeline.tokens import SPECIAL
 from tests.conftest import ROOT, Command, Result
@@ -382,8 +383,8 @@ def test_nothing_in_the_data_is_rendered_or_changed(project: Path, stages: Comma
         "link_open", "image", "html_inline", "html_block"}
     for seen in ("<script>alert(1)</script> 0", "[red]a[/red] 3", ":skull: 4"):
         assert f"  id {seen}, label " in shown
-    assert competition.read_table(Path("submissions/toy.csv"), quoting=True).to_numpy()[:, 0].tolist() == ids[::-1]
-    assert competition.read_table(Path("oof/toy/baseline.csv")).id.tolist() == train.id.tolist()
+    assert delimited.read_table(Path("submissions/toy.csv"), quoting=True).to_numpy()[:, 0].tolist() == ids[::-1]
+    assert delimited.read_table(Path("oof/toy/baseline.csv")).id.tolist() == train.id.tolist()
     refused = stages("check", CONFIG, *settings, *setting("data.id_column=no"))
     unrendered(refused.err)
     assert r"<i>id\x1b[1m|" in refused.err
@@ -395,8 +396,9 @@ def quoted(text: str) -> str:
 
 
 def test_a_class_name_fits_its_legend_and_is_no_formula() -> None:
-    assert plots._short("x" * 1_000_000) == "x" * 23 + "…"
-    assert plots._short("a$\\frac$\x1b\n") == r"a\$\frac\$\x1b\x0a"
+    assert plots._short("x" * 1_000_000, 0) == "x" * 23 + "…"
+    assert plots._short("a$\\frac$\x1b\n", 0) == r"a\$\frac\$\x1b\x0a"
+    assert plots._short("𓀀", 3) == "no. 3"  # no font for it
 
 
 def test_a_bug_shows_no_control_characters_either(project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline import competition, folds, predictions, report, storage, submission
+from pipeline import folds, predictions, report, storage, submission
 from pipeline.competition import Competition
 from pipeline.config import Config
 from pipeline.predictions import StagePredictions
+from pipeline.readers import delimited
 from pipeline.run import Run
 from pipeline.tasks.binary import Binary
 
@@ -58,7 +59,7 @@ def test_what_a_csv_writer_wrote_is_read_back(folder: Path, rows: list[list[str]
         else:
             csv.writer(file, delimiter=delimiter, quoting=quoting, lineterminator=line_end).writerows(
                 [["id", "text"], *rows])
-    table = competition.read_table(path, separator)
+    table = delimited.read_table(path, separator)
     assert table.columns.tolist() == ["id", "text"]
     assert table.to_numpy().tolist() == rows
 
@@ -70,7 +71,7 @@ def test_without_quoting_every_character_is_text(folder: Path, rows: list[list[s
     rows = [[field.translate({ord(c): "|" for c in "\t\r\n"}) for field in row] for row in rows]
     path = folder / "table.tsv"
     path.write_bytes("".join("\t".join(row) + line_end for row in [["id", "text"], *rows]).encode())
-    assert competition.read_table(path, quoting=False).to_numpy().tolist() == rows
+    assert delimited.read_table(path, quoting=False).to_numpy().tolist() == rows
 
 
 @given(ids=st.lists(IDS, min_size=6, max_size=12, unique=True), data=st.data())
@@ -96,7 +97,7 @@ def test_every_id_is_predicted_once_and_in_the_order_promised(folder: Path, ids:
         assert storage.read_csv(tests).equals(found.test)
         path = Path("submission.csv")
         storage.write(path, submission.build(run, found))
-        written = competition.read_table(path)
+        written = delimited.read_table(path)
     assert written.columns.tolist() == (["ID", "Prediction"] if header is None else ["=ID()", "P"])
     assert written.iloc[:, 0].tolist() == (test.id if header is None else sample.iloc[:, 0]).tolist()
     expected = found.test.set_index("id").prediction
@@ -112,10 +113,9 @@ def gathered(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | Non
         config=Config.model_validate({"name": "run", "bert": {"random": {}}, "data": {"train": "a", "test": "b"}}))
     for fold in wanted:
         cell, rows = run.paths.cell("stage1", fold), train[fold_of_row == fold]
-        storage.write(cell / "oof.csv", TASK.oof_table(rows.id, fold_of_row[fold_of_row == fold], rows.label,
+        storage.write(cell / "oof.csv", TASK.oof_table(rows, fold_of_row[fold_of_row == fold],
                                                        np.array([value[one] for one in rows.id], np.float32)))
-        storage.write(cell / "test.csv", TASK.test_table(test.id, np.array([value[one] for one in test.id],
-                                                                           np.float32)))
+        storage.write(cell / "test.csv", TASK.test_table(test, np.array([value[one] for one in test.id], np.float32)))
     found = predictions.gather(cast(Run, run), "stage1")
     assert found is not None
     return found, cast(Run, run)
@@ -128,7 +128,7 @@ def test_kept_folds_are_read_back_by_the_ids_they_were_dealt_to(folder: Path, id
     fold = data.draw(st.lists(st.integers(0, 4), min_size=len(ids), max_size=len(ids)))
     path = folder / "folds.csv"
     storage.write(path, pd.DataFrame({"id": ids, "fold": fold}))
-    table = competition.read_table(path)
+    table = delimited.read_table(path)
     assert table.id.tolist() == ids
     assert folds._numbers(table["fold"], "folds").tolist() == fold
 

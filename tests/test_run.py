@@ -193,7 +193,7 @@ def test_stage1_that_cannot_move_the_encoder_is_refused(project: Path, stages: C
 def as_published(epochs: int = 5) -> list[str]:
     """Options that make the toy's recipe the published one."""
     options = ["folds.method=plain", "tokens.batches=random", "head.masked=false", "head.attention_activation=softmax",
-               "stage1.hand_on=best", "stage2.encoder_dropout=true"]
+               "stage1.hand_on=best", "stage2.dropout=true"]
     for stage in ("stage1", "stage2"):
         options += [f"{stage}.{key}={value}" for key, value in {
             "epochs": epochs, "batch_size": "8", "optimizer": "adam", "weight_decay": "0", "warmup": "0",

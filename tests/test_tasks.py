@@ -1,19 +1,22 @@
 """Every kind of label goes through the whole pipeline, and its report says what scikit-learn says of its OOF table."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
-from pipeline import storage
+from pipeline import checkpoint, storage
 from pipeline.config import Stage1
 from pipeline.losses import LOSSES
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from tests.conftest import Command
 
+ROOT = Path(__file__).parents[1]
 CONFIG = "configs/toy.toml"
 TRAIN = Path("data/train.csv")
 CLASSES = ["环境|x", "菜", "服 务"]
@@ -142,6 +145,169 @@ def test_a_label_that_a_fold_lacks_is_told_and_does_not_stop_it(stages: Command)
     assert sorted(len(fold["labels_without_rows"]) for fold in folds) == [0, 0, 1]
 
 
+@pytest.fixture
+def multioutput(project: Path) -> None:
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(hot=["yes" if "辣" in text else "no" for text in train.text],
+                 place=[CLASSES[len(text) % 3] for text in train.text]).drop(columns="label").to_csv(TRAIN, index=False)
+    config = Path(CONFIG)
+    config.write_text('task = "multioutput"\n' + config.read_text().replace(
+        'sample_submission = "data/sample_submission.csv"\n', 'label_columns = ["hot", "place"]\n'))
+
+
+@pytest.mark.usefixtures("multioutput")
+def test_several_outputs_go_through_the_whole_run(stages: Command) -> None:
+    options = ["--set", "stage1.class_weights=balanced", "--set", "data.label_weights=[1.0, 0.5]"]
+    run_all(stages, *options)
+    train, report = pd.read_csv(TRAIN, dtype=str), storage.read_json(Path("oof/toy/mean_score.json"))
+    names = sorted(CLASSES)
+    for stage in ("baseline", "stage1", "stage2"):
+        oof, part = storage.read_csv(Path(f"oof/toy/{stage}.csv")), report["stages"][stage]
+        assert oof.id.tolist() == train.id.tolist()
+        assert oof["label:place"].tolist() == train.place.tolist()
+        probability = of(oof, "prediction:place", names)
+        np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-6)
+        right = np.mean(np.array(names)[probability.argmax(axis=1)] == train.place)
+        area = sk.roc_auc_score(train.hot == "yes", oof["logit:hot"])
+        assert part["outputs"]["place"]["pooled"] == pytest.approx(right)
+        assert part["outputs"]["hot"]["pooled"] == pytest.approx(area)
+        assert part["pooled"] == pytest.approx((right + area) / 2)
+        own = storage.read_csv(Path(f"oof/toy/{stage}_hot.csv"))
+        assert own.columns.tolist() == ["id", "fold", "label", "logit", "prediction"]
+        assert own.label.tolist() == (train.hot == "yes").astype(int).tolist()
+        assert storage.read_csv(Path(f"oof/toy/{stage}_place.csv"), "str").label.tolist() == train.place.tolist()
+    submission = pd.read_csv("submissions/toy.csv")
+    assert submission.columns.tolist() == ["ID", "hot", *(f"place:{name}" for name in names)]
+    assert stages("submit", CONFIG, "--set", "submit.metric=accuracy", *options).code == 0
+    decided = pd.read_csv("submissions/toy.csv", dtype=str)
+    assert decided.columns.tolist() == ["ID", "hot", "place"]
+    assert set(decided.hot) <= {"yes", "no"}
+    assert decided.place.tolist() == np.array(names)[
+        submission[[f"place:{name}" for name in names]].to_numpy().argmax(axis=1)].tolist()
+
+
+def tagged(text: str) -> list[str]:
+    """香 and what follows it is a taste, 辣 alone another."""
+    return ["B-taste" if character == "香" else "S-hot" if character == "辣"
+            else "E-taste" if place and text[place - 1] == "香" else "O" for place, character in enumerate(text)]
+
+
+@pytest.fixture
+def words(project: Path) -> None:
+    train, test = (pd.read_csv(f"data/{name}.csv", dtype=str).text for name in ("train", "test"))
+    Path("data/train.conll").write_text("\n".join(
+        "".join(f"{word}\t{tag}\n" for word, tag in zip(text, tagged(text), strict=True)) for text in train))
+    Path("data/test.conll").write_text("\n".join("".join(f"{word}\n" for word in text) for text in test))
+    config = Path(CONFIG)
+    config.write_text('task = "tokens"\n' + config.read_text().replace(
+        'sample_submission = "data/sample_submission.csv"\nid_column = "id"\n', "").replace(".csv", ".conll"))
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("options", [[], ["head.layers=2", "head.recurrent=gru", "head.recurrent_units=4",
+                                          "stage1.frozen=true", "tokens.max_tokens=8"]])
+def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> None:
+    run_all(stages, *(part for option in options for part in ("--set", option)))
+    train, test = (pd.read_csv(f"data/{name}.csv", dtype=str).text for name in ("train", "test"))
+    true, report = [tagged(text) for text in train], storage.read_json(Path("oof/toy/entity_f1.json"))
+    tags = ["O", "B-taste", "E-taste", "S-hot"]
+    for stage in ("baseline", "stage1", "stage2"):
+        oof, part = storage.read_csv(Path(f"oof/toy/{stage}.csv"), "str"), report["stages"][stage]
+        assert [(row.id, row.word, row.text, row.label) for row in oof.itertuples()] == [
+            (str(row), place, word, tag) for row, text in enumerate(train)
+            for place, (word, tag) in enumerate(zip(text, true[row], strict=True))]
+        decided = np.array(tags)[oof[[f"prediction:{tag}" for tag in tags]].to_numpy().argmax(axis=1)]
+        predicted = [decided[(oof.id == str(row)).to_numpy()].tolist() for row in range(len(train))]
+        assert part["pooled"] == pytest.approx(seqeval.f1_score(true, predicted, zero_division=0))
+        assert part["precision"] == pytest.approx(seqeval.precision_score(true, predicted, zero_division=0))
+        assert part["accuracy"] == pytest.approx(np.mean(decided == np.concatenate(true)))
+        by_type = seqeval.classification_report(true, predicted, output_dict=True, zero_division=0)
+        for one in part["classes"]:
+            assert one["f1"] == pytest.approx(by_type[one["class"]]["f1-score"])
+            assert one["rows"] == by_type[one["class"]]["support"]
+    if options:  # six words fit
+        assert (oof[oof.word >= 6]["prediction:O"] > 0.999).all()
+    submission = pd.read_csv("submissions/toy.csv", dtype=str)
+    assert submission.ID.tolist() == [str(row) for row in range(len(test))]
+    table = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    decided = np.array(tags)[table[[f"prediction:{tag}" for tag in tags]].to_numpy().argmax(axis=1)]
+    assert submission.Prediction.tolist() == [" ".join(decided[table.id == row]) for row in submission.ID]
+    assert [len(row.split(" ")) for row in submission.Prediction] == [len(text) for text in test]
+
+
+@pytest.mark.usefixtures("multiclass")
+def test_pairs_go_through_the_whole_run(stages: Command) -> None:
+    for name in ("train", "test"):
+        table = pd.read_csv(f"data/{name}.csv", dtype=str)
+        table.assign(other=table.text.to_numpy()[::-1]).to_csv(f"data/{name}.csv", index=False)
+    pair = ["--set", "data.text_columns=['text', 'other']"]
+    run_all(stages, *pair)
+    shown = stages("check", CONFIG, *pair).out
+    first = pd.read_csv(TRAIN, dtype=str).iloc[0]
+    assert f"[CLS] {' '.join(first.text)} [SEP] {' '.join(first.other)} [SEP]" in shown
+    assert storage.read_csv(Path("oof/toy/stage2.csv"), "str").id.tolist() == pd.read_csv(TRAIN).id.tolist()
+    swapped = ["--set", "data.text_columns=['other', 'text']", "--run", "swapped"]
+    assert stages("stage1", CONFIG, *swapped, "--fold", "0").code == 0
+    one, other = (pd.read_csv(f"models/{run}/stage1/fold_0/oof.csv") for run in ("toy", "swapped"))
+    merged = one.merge(other, on="id")
+    column = f"logit:{CLASSES[1]}"
+    assert (merged[f"{column}_x"] != merged[f"{column}_y"]).any()
+
+
+@pytest.mark.usefixtures("multilabel")
+def test_a_column_a_label_is_the_same_as_one_of_names(stages: Command) -> None:
+    assert stages("baseline", CONFIG).code == 0
+    train = pd.read_csv(TRAIN, dtype=str, keep_default_na=False)
+    names = sorted(LABELS)
+    train.drop(columns="label").assign(**{name: [str(int(name in label.split("|"))) for label in train.label]
+                                          for name in names}).to_csv(TRAIN, index=False)
+    columns = ["--set", f"data.label_columns={names}", "--run", "columns"]
+    assert stages("baseline", CONFIG, *columns).code == 0
+    one, other = (Path(f"models/{run}/baseline/fold_0/oof.csv").read_bytes() for run in ("toy", "columns"))
+    assert one == other
+
+
+@pytest.mark.usefixtures("multilabel")
+def test_without_test_rows_a_run_ends_with_its_report(stages: Command) -> None:
+    config = Path(CONFIG)
+    config.write_text(config.read_text().replace('test = "data/test.csv"\n', ""))
+    run_all(stages)
+    assert stages("submit", CONFIG).out.strip() == "submission: none, the config names no data.test"
+    assert not Path("submissions").exists()
+    assert storage.read_json(Path("oof/toy/macro_f1.json"))["stages"]["stage2"]["pooled"] is not None
+
+
+@pytest.mark.usefixtures("multiclass")
+def test_the_documented_seventh_kind_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch, stages: Command) -> None:
+    code = (ROOT / "docs" / "new_kind.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    module: dict[str, object] = {"__name__": "stars"}
+    exec(compile(code, "new_kind.md", "exec"), module)
+    kind: Any = module["Stars"]
+    monkeypatch.setattr("pipeline.tasks.of", lambda config, labels: kind(tuple(sorted(set(labels)))))
+    run_all(stages)
+    part = storage.read_json(Path("oof/toy/kappa.json"))["stages"]["stage2"]
+    oof, names = storage.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
+    decided = np.array(names)[of(oof, "prediction", names).argmax(axis=1)]
+    expected = sk.cohen_kappa_score(oof.label, decided, labels=names, weights="quadratic")
+    assert part["pooled"] == pytest.approx(np.nan_to_num(expected))
+    assert "kappa" in Path("oof/toy/kappa.md").read_text()
+
+
+def test_a_pooler_starts_from_the_checkpoints(project: Path, stages: Command) -> None:
+    """Stage 1 with a rate that moves nothing far leaves it where it was."""
+    found = checkpoint.read(Path("data/bert"))
+    pooler = {"bert/pooler/dense/kernel": np.full((16, 16), 0.25, np.float32),
+              "bert/pooler/dense/bias": np.full(16, 0.5, np.float32)}
+    checkpoint.write_hugging_face(Path("data/pooled"), found.config, found.vocab, found.tensors() | pooler)
+    options = ["head.parts=['pooler']", "bert.checkpoint=data/pooled", "stage1.learning_rate=1e-5"]
+    result = stages("stage1", CONFIG, "--fold", "0", *(part for one in options for part in ("--set", one)))
+    assert result.code == 0, result.err
+    weights = storage.read_tensors(Path("models/toy/stage1/fold_0/weights_last.safetensors"))
+    assert np.abs(weights["head/pooler/kernel"] - 0.25).max() < 1e-3
+    assert np.abs(weights["head/pooler/bias"] - 0.5).max() < 1e-3
+    assert (weights["head/pooler/kernel"] != 0.25).any()
+
+
 @pytest.mark.parametrize(("task", "labels", "message"), [
     ("multiclass", "['菜', '环境|x']", "column label, line {line}: label must be one of 2 classes, got '服 务'"),
     ("multiclass", "['菜', '环境|x', '服 务', '价格']",
@@ -159,6 +325,76 @@ def test_a_label_that_is_none_of_the_configured_is_refused(
     refused = stages("check", CONFIG, "--set", f"data.labels={labels}")
     assert refused.code == 2
     assert refused.lines[0].startswith(f"data/train.csv, {message.format(line=line)}")
+
+
+@pytest.mark.parametrize(("task", "column", "label", "message"), [
+    ("multiclass", "label", "", "data/train.csv, column label, line 2: label must be one of 3 classes, got ''"),
+    ("multioutput", "place", "", "data/train.csv, column place, line 2: label must be one of 3 classes, got ''"),
+    ("multioutput", "hot", "", "data/train.csv, column hot, line 2: label must be 'no' or 'yes', got ''"),
+    ("multioutput", "hot", None, "data/train.csv: no column 'hot'; it has 'id', 'text', 'place'"),
+])
+def test_a_label_that_is_missing_is_told(request: pytest.FixtureRequest, stages: Command, task: str, column: str,
+                                         label: str | None, message: str) -> None:
+    request.getfixturevalue(task)
+    train = pd.read_csv(TRAIN, dtype=str)
+    if label is None:
+        train = train.drop(columns=column)
+    else:
+        train.loc[0, column] = label
+    train.to_csv(TRAIN, index=False)
+    refused = stages("check", CONFIG)
+    assert (refused.code, refused.lines[0]) == (2, message)
+
+
+@pytest.mark.usefixtures("multioutput")
+def test_an_output_of_one_label_is_refused(stages: Command) -> None:
+    pd.read_csv(TRAIN, dtype=str).assign(hot="yes").to_csv(TRAIN, index=False)
+    refused = stages("check", CONFIG)
+    assert refused.code == 2
+    assert refused.lines[0] == "data/train.csv, column hot: an output needs two labels or more, got 'yes'"
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize(("tag", "message"), [
+    ("X-taste", "label must be tags that train has, such as O, B-LOC, I-LOC (BIO, BIOES, BMES or BILOU), got "
+                "'X-taste'"),
+    (None, "no row has an entity, every tag is O"),
+])
+def test_a_tag_that_is_none_is_refused(stages: Command, tag: str | None, message: str) -> None:
+    path = Path("data/train.conll")
+    lines = [line.partition("\t") for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{word}{tab}{tab and ((tag if not row else old) if tag else 'O')}\n"
+                            for row, (word, tab, old) in enumerate(lines)))
+    refused = stages("check", CONFIG)
+    assert refused.code == 2
+    assert refused.lines[0].startswith("data/train.conll")
+    assert refused.lines[0].endswith(message)
+
+
+@pytest.mark.parametrize(("task", "settings", "message"), [
+    ("binary", ["data.label_columns=['a','b']"], "data.label_columns is for task = 'multilabel' or 'multioutput'"),
+    ("multioutput", [], "task = 'multioutput' needs data.label_columns"),
+    ("multioutput", ["data.label_columns=['a','b']", "data.label_weights=[1.0]"], "a weight for each"),
+    ("tokens", ["data.labels=['a','b']"], "data.labels is for one column of labels"),
+    ("tokens", ["data.text_columns=['a','b']"], "labels the words of one text"),
+    ("tokens", ["stage1.monitor=auc"], "has no auc"),
+    ("tokens", ["head.masked=false", "stage2.batch_size=4"], "needs head.masked = true"),
+    ("binary", ["head.recurrent=gru"], "head.recurrent is for task = 'tokens'"),
+    ("binary", ["data.format=conll"], "data.format = 'conll' is for task = 'tokens'"),
+    ("binary", ["head.layers=2", "head.parts=['pooler']"], "the pooler reads the last layer alone"),
+    ("binary", ["stage1.frozen=true", "head.masked=false", "stage2.batch_size=4"], "stage1.frozen = true needs"),
+])
+def test_settings_that_do_not_go_with_the_kind_of_label_are_refused(
+        project: Path, stages: Command, task: str, settings: list[str], message: str) -> None:
+    refused = stages("check", CONFIG, *(part for one in [f"task={task}", *settings] for part in ("--set", one)))
+    assert refused.code == 2
+    assert message in refused.lines[0]
+
+
+def test_more_layers_than_the_encoder_has_are_refused(project: Path, stages: Command) -> None:
+    refused = stages("check", CONFIG, "--set", "head.layers=3")
+    assert refused.code == 2
+    assert "head.layers = 3 cannot be greater than the encoder's layers: 2" in refused.lines[0]
 
 
 def test_a_task_refuses_the_likelihood_of_another(project: Path, stages: Command) -> None:
@@ -198,9 +434,9 @@ def test_losses_of_classes_by_hand(name: str) -> None:
 def test_losses_of_labels_are_the_mean_of_each_labels() -> None:
     rng = np.random.default_rng(2)
     logit = rng.normal(size=(6, 3)).astype(np.float32)
-    target, weight = (rng.random((6, 3)) < 0.5).astype(np.float32), np.ones(6, np.float32)
+    target, weight = (rng.random((6, 3)) < 0.5).astype(np.float32), np.ones((6, 3), np.float32)
     for name in ("bce", "focal", "smooth_f1"):
-        single = [float(LOSSES[name](target[:, label], logit[:, label], weight)) for label in range(3)]
+        single = [float(LOSSES[name](target[:, label], logit[:, label], weight[:, label])) for label in range(3)]
         assert float(LOSSES[name](target, logit, weight)) == pytest.approx(np.mean(single), abs=1e-6)
 
 

@@ -90,7 +90,7 @@ def test_a_special_token_written_in_a_text_is_not_the_special_token() -> None:
 
 def test_a_pair_has_segment_1_from_its_second_text_on() -> None:
     table = pairs(["香辣", "", "香"], ["a", "ab", ""])
-    ids, segments, _, _ = table.batch(Batch(np.array([[0], [1], [2]]), 7))
+    ids, segments, *_ = table.batch(Batch(np.array([[0], [1], [2]]), 7))
     assert [[CHARACTERS[number] for number in row] for row in ids] == [
         ["[CLS]", "香", "辣", "[SEP]", "a", "[SEP]", "[PAD]"],
         ["[CLS]", "[SEP]", "a", "b", "[SEP]", "[PAD]", "[PAD]"],
@@ -148,7 +148,7 @@ def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, da
     table = tokens.encode(pd.DataFrame({"text": texts}), CHARACTERS, Tokens(max_tokens=most))
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=9))
     width = int(table.lengths[rows].max()) + data.draw(st.integers(0, 3))
-    ids, segments, _, _ = table.batch(Batch(np.array(rows)[:, None], width))
+    ids, segments, *_ = table.batch(Batch(np.array(rows)[:, None], width))
     assert (ids.dtype, segments.dtype, ids.shape) == (np.int32, np.int32, (len(rows), width))
     assert not segments.any()
     for row, values in zip(rows, ids.tolist(), strict=True):
@@ -184,3 +184,32 @@ def test_the_same_texts_give_the_same_word_piece_vocabulary() -> None:
 def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
     vocab = tokens.wordpiece_vocabulary(["a" * 100_000, "the cafe"] * 2, 90, lowercase=True)
     assert "the" in vocab
+
+
+@pytest.mark.parametrize(("tokenizer", "text", "row", "places"), [
+    ("characters", "香 ab 辣", "[CLS] 香 a b 辣 [SEP]", [1, 2, 4]),
+    ("wordpiece", "wanted the runn!", "[CLS] want ##ed the runn ! [SEP]", [1, 3, 4]),
+    ("wordpiece", "qq the \u200d", "[CLS] [UNK] the [UNK] [SEP]", [1, 2, 3]),  # the last has no piece of its own
+    ("wordpiece", "博 a [SEP] ah", "[CLS] 博 a [ sep ] ah [SEP]", [1, 2, 3, 6]),
+])
+def test_words_begin_where_their_first_token_is(tokenizer: str, text: str, row: str, places: list[int]) -> None:
+    vocab = CHARACTERS if tokenizer == "characters" else PIECES
+    config = Tokens.model_validate({"tokenizer": tokenizer})
+    table = tokens.encode(pd.DataFrame({"text": [text]}), vocab, config, by_word=True)
+    assert [vocab[number] for number in table.ids] == row.split(" ")
+    assert table.words is not None
+    assert table.words.tolist() == [places]
+
+
+def test_a_word_that_is_cut_off_has_no_place() -> None:
+    config = Tokens(max_tokens=5)
+    texts = ["a b B a b", "ab ab", "ab", "a"]
+    table = tokens.encode(pd.DataFrame({"text": texts}), CHARACTERS, config, by_word=True)
+    assert table.words is not None
+    assert table.words.tolist() == [[1, 2, 3], [1, 3, -1], [1, -1, -1], [1, -1, -1]]
+    longer = tokens.encode(pd.DataFrame({"text": ["a b B a b"]}), CHARACTERS, Tokens(), by_word=True)
+    assert longer.words is not None
+    joined = table.joined(longer).words
+    assert joined is not None
+    assert joined[:4, 3:].tolist() == [[-1, -1]] * 4
+    assert joined[4].tolist() == [1, 2, 3, 4, 5]

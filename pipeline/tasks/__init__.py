@@ -1,24 +1,31 @@
 """What a label is, one module a kind: all else asks the task, and never which kind it is. Imports no TensorFlow."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pipeline.config import BINARY, Config
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
+from pipeline.tasks.multioutput import Multioutput
 from pipeline.tasks.task import Report, Task, shown
+from pipeline.tasks.tokens import Tokens
 
 __all__ = ["Report", "Task", "of", "shown"]
 
 
-def of(config: Config, labels: Iterable[str]) -> Task:
-    """The task that the configuration describes. labels: those of train, for what it leaves open."""
-    assert config.data is not None
+def of(config: Config, labels: Sequence[str]) -> Task:
+    """The task that the configuration describes. labels: those of train as they were read, for what it leaves open."""
+    data = config.data
+    assert data is not None
     if config.task == "multiclass":
-        return Multiclass(tuple(config.data.labels or sorted(set(labels))))
+        return Multiclass(tuple(data.labels or sorted(set(labels) - {""})))
     if config.task == "multilabel":
-        separator = config.data.label_separator
-        found = {name for label in labels for name in label.split(separator) if name}
-        return Multilabel(tuple(config.data.labels or sorted(found)), separator)
-    negative, positive = config.data.labels or BINARY
+        found = {name for label in labels for name in label.split(data.label_separator) if name}
+        return Multilabel(tuple(data.labels or data.label_columns or sorted(found)), data.label_separator)
+    if config.task == "multioutput":
+        assert data.label_columns is not None
+        return Multioutput.of(data.label_columns, labels, data.label_weights)
+    if config.task == "tokens":
+        return Tokens.of(labels)
+    negative, positive = data.labels or BINARY
     return Binary(negative, positive)

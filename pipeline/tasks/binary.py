@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,13 +13,14 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
 from pipeline.metrics import Interval
+from pipeline.tasks.rows import RowTask
 from pipeline.tasks.task import Report, shown, spread, wrong_labels
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(RowTask):
     """One of two labels; a label is int8 0 or 1, the prediction the probability of the positive one."""
 
     negative: str
@@ -31,9 +32,10 @@ class Binary:
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
     footnote: ClassVar[str] = "*F1 at the threshold chosen on the other folds."
     label_dtype: ClassVar[str] = "int64"
+    target_dtype: ClassVar[str] = "float32"
     pictures: ClassVar[tuple[str, ...]] = ("roc_pr", "scores", "stage2_vs_stage1")
     names: ClassVar[tuple[str, ...]] = ()
-    outputs: ClassVar[int] = 1
+    outputs: ClassVar[tuple[int, ...]] = (1,)
     identity: ClassVar[dict[str, Any]] = {}
 
     @property
@@ -51,13 +53,13 @@ class Binary:
         """The label's text by its number."""
         return self.negative, self.positive
 
-    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
-        """One line for each wrong label in the column with the first line it stands on, or for a class that is
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
+        """One line for each wrong label in the column with the place where it first stands, or for a class that is
         missing where the rows are trained on."""
-        found = wrong_labels(labels, lines, where, self.labels, f"{self.negative!r} or {self.positive!r}")
+        found = wrong_labels(rows.label, rows.place, where, self.labels, f"{self.negative!r} or {self.positive!r}")
         if trained_on and not found:
             found += [f"{where}: no row has label {label!r}; training needs both classes"
-                      for label in self.labels if label not in labels]
+                      for label in self.labels if not (rows.label == label).any()]
         return found
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.int8]:
@@ -98,25 +100,27 @@ class Binary:
         area = "undefined" if math.isnan(scores["auc"]) else f"{scores['auc']:.4f}"
         return f"AUC {area}  accuracy {scores['accuracy']:.4f}  F1 {scores['f1']:.4f}"
 
-    def linear(self, strength: float) -> LogisticRegression:
-        """The baseline's classifier, whose decision function gives the logits."""
-        return LogisticRegression(C=strength, max_iter=2000)
+    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+        """Logistic regression."""
+        model = LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+        return lambda rows: model.decision_function(rows).astype(np.float32)
 
-    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, fold, label, logit, prediction: one row a validated training row."""
-        return pd.DataFrame({"id": ids.to_numpy(), "fold": fold, "label": label.to_numpy(),
+    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
+        """id, fold, label, logit, prediction."""
+        return pd.DataFrame({"id": rows.id.to_numpy(), "fold": fold, "label": rows.label.to_numpy(),
                              "logit": logit, "prediction": metrics.sigmoid(logit)})
 
-    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, logit, prediction: one row a test row."""
-        return pd.DataFrame({"id": ids.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
+    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
+        """id, logit, prediction."""
+        return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probability, or the label where decisions are scored."""
+        probability = test.set_index("id")[["prediction"]]
         if metric == "auc":
-            return test[["prediction"]]
+            return probability
         threshold = self._threshold(oof, metric)
-        return test[["prediction"]].map(lambda p: self.positive if p >= threshold else self.negative)
+        return probability.map(lambda p: self.positive if p >= threshold else self.negative)
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """At the threshold that is best out of fold."""

@@ -1,6 +1,6 @@
 """One of several named classes: accuracy, and F1, AUC and log loss over the classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ class Multiclass(NamedOutputs):
     contradiction: ClassVar[str] = "texts with several labels"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
     footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
+    target_dtype: ClassVar[str] = "int32"
     pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
 
     @property
@@ -42,11 +43,11 @@ class Multiclass(NamedOutputs):
         """The classes and their order."""
         return {"task": "multiclass", "classes": list(self.classes)}
 
-    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each label that is no class, or for a class that is missing where the rows are trained on."""
-        found = wrong_labels(labels, lines, where, self.classes, f"one of {len(self.classes)} classes")
+        found = wrong_labels(rows.label, rows.place, where, self.classes, f"one of {len(self.classes)} classes")
         if trained_on and not found:
-            known = set(labels)
+            known = set(rows.label)
             found += [f"{where}: no row has label {name!r}; training needs every class"
                       for name in self.classes if name not in known][:10]
         return found
@@ -83,9 +84,16 @@ class Multiclass(NamedOutputs):
         """An epoch's scores on one line."""
         return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
 
-    def linear(self, strength: float) -> LogisticRegression:
-        """Multinomial logistic regression."""
-        return LogisticRegression(C=strength, max_iter=2000)
+    def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
+        """Multinomial logistic regression; the logit of a class that the rows lack is that of a probability of 1e-9."""
+        model = LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+
+        def logit(rows: Any) -> Floats:
+            found = np.full((rows.shape[0], len(self.classes)), np.log(1e-9), np.float32)
+            found[:, model.classes_] = np.maximum(model.predict_log_proba(rows), np.log(1e-9))
+            return found
+
+        return logit
 
     def probability(self, logit: Floats) -> Floats:
         """The softmax."""
@@ -93,10 +101,11 @@ class Multiclass(NamedOutputs):
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The classes' probabilities, or the likeliest class where decisions are scored."""
-        probability = test[[f"prediction:{name}" for name in self.classes]]
+        probability = test.set_index("id")[[f"prediction:{name}" for name in self.classes]]
         if metric == "auc":
             return probability
-        return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]})
+        return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]},
+                            index=probability.index)
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """By the largest probability."""

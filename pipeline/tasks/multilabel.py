@@ -1,6 +1,6 @@
 """Any number of named labels at once: each has a probability of its own, and a threshold chosen out of fold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,10 +45,11 @@ class Multilabel(NamedOutputs):
         """The labels and their order."""
         return {"task": "multilabel", "labels": list(self.labels)}
 
-    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each name that is no label, or for a label that no row has where the rows are trained on."""
-        parts = [(name, line) for label, line in zip(labels, lines, strict=True) for name in self._split(label)]
-        found = wrong_labels([name for name, _ in parts], [line for _, line in parts], where, set(self.labels),
+        parts = [(name, place) for label, place in zip(rows.label, rows.place, strict=True)
+                 for name in self._split(label)]
+        found = wrong_labels([name for name, _ in parts], [place for _, place in parts], where, set(self.labels),
                              f"some of {len(self.labels)} names joined by {self.separator!r}")
         if trained_on and not found:
             known = {name for name, _ in parts}
@@ -101,9 +102,10 @@ class Multilabel(NamedOutputs):
         """An epoch's scores on one line."""
         return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
 
-    def linear(self, strength: float) -> OneVsRestClassifier:
+    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression of each label."""
-        return OneVsRestClassifier(LogisticRegression(C=strength, max_iter=2000))
+        model = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=2000)).fit(vectors, target)
+        return lambda rows: model.decision_function(rows).astype(np.float32)
 
     def probability(self, logit: Floats) -> Floats:
         """Each label's own."""
@@ -111,12 +113,13 @@ class Multilabel(NamedOutputs):
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
-        probability = test[[f"prediction:{name}" for name in self.labels]]
+        probability = test.set_index("id")[[f"prediction:{name}" for name in self.labels]]
         if metric == "auc":
             return probability
         there, known = self.target(oof.label).astype(np.int8), self.numbers(oof, "prediction")
         decided = probability.to_numpy() >= _thresholds(there, known, metric)
-        return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]})
+        return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
+                            index=probability.index)
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """Each label at a threshold of its own."""

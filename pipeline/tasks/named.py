@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.tasks.rows import RowTask
+
 Floats = npt.NDArray[np.float32]
 
 
-class NamedOutputs:
+class NamedOutputs(RowTask):
     """For a task that gives ``names``, and probabilities for logits."""
 
     label_dtype: ClassVar[str] = "str"
@@ -24,9 +26,9 @@ class NamedOutputs:
         raise NotImplementedError
 
     @property
-    def outputs(self) -> int:
-        """A logit a name."""
-        return len(self.names)
+    def outputs(self) -> tuple[int, ...]:
+        """A logit a name, by one head."""
+        return (len(self.names),)
 
     @property
     def oof_columns(self) -> list[str]:
@@ -38,18 +40,18 @@ class NamedOutputs:
         """Logits and probabilities of the names."""
         return ["id", *self._columns()]
 
-    def oof_table(self, ids: pd.Series, fold: npt.NDArray[np.int64], label: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then a logit and a probability a name: one row a validated training row."""
-        table = self.test_table(ids, logit)
+    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
+        """id, fold, label, then a logit and a probability a name."""
+        table = self.test_table(rows, logit)
         table.insert(1, "fold", fold)
-        table.insert(2, "label", label.to_numpy())
+        table.insert(2, "label", rows.label.to_numpy())
         return table
 
-    def test_table(self, ids: pd.Series, logit: Floats) -> pd.DataFrame:
-        """id, then a logit and a probability a name: one row a test row."""
-        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), -1)
+    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
+        """id, then a logit and a probability a name."""
+        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), 2 * len(self.names))
         table = pd.DataFrame(both, columns=self._columns())
-        table.insert(0, "id", ids.to_numpy())
+        table.insert(0, "id", rows.id.to_numpy())
         return table
 
     def numbers(self, table: pd.DataFrame, kind: str) -> Floats:

@@ -1,6 +1,6 @@
 """What the pipeline asks of a kind of label."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy.typing as npt
@@ -20,22 +20,32 @@ class Task(Protocol):
     """The same for reading."""
     contradiction: ClassVar[str]
     """What equal texts with different labels are called."""
-    header: ClassVar[list[str]]
-    """The report's columns behind those of the folds."""
     footnote: ClassVar[str]
     label_dtype: ClassVar[str]
     """Of the label in an OOF table."""
 
     pictures: ClassVar[tuple[str, ...]]
     """By their names in pipeline/plots."""
+    by_word: ClassVar[bool]
+    """Whether each word of a row has a label, and not the row."""
+    keys: ClassVar[list[str]]
+    """The columns that tell the predictions of a table apart, the first of them id."""
+
+    @property
+    def header(self) -> list[str]:
+        """The report's columns behind those of the folds."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the outputs, where a row has several."""
 
     @property
-    def outputs(self) -> int:
-        """Logits a row."""
+    def outputs(self) -> tuple[int, ...]:
+        """Logits a row or word, of each head."""
+
+    @property
+    def loss_weights(self) -> tuple[float, ...]:
+        """How much the loss of each head counts."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -49,8 +59,8 @@ class Task(Protocol):
     def test_columns(self) -> list[str]:
         """Of a cell's table of test predictions."""
 
-    def problems(self, labels: Sequence[str], lines: Sequence[int], where: str, trained_on: bool) -> list[str]:
-        """One line for each wrong label in the column, and for what training lacks."""
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
+        """One line for each wrong label, and for what training lacks. rows: text, label and place of each, as read."""
 
     def encode(self, labels: Sequence[str]) -> Array:
         """The label column from the texts of the file."""
@@ -65,7 +75,8 @@ class Task(Protocol):
         """int64: what stratified folds balance; training needs two of them at least."""
 
     def target(self, label: pd.Series) -> Array:
-        """What losses and scores compare logits with."""
+        """What losses and scores compare logits with: float32 0 or 1 for sigmoids, int32 for a softmax, below 0 where
+        there is none; several heads: float32 [rows, heads], the number of each one's class."""
 
     def scores(self, target: Array, logit: Array) -> dict[str, float]:
         """What an epoch is judged by, exact; NaN where undefined."""
@@ -73,17 +84,23 @@ class Task(Protocol):
     def told(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
 
-    def linear(self, strength: float) -> Any:
-        """The baseline's scikit-learn classifier, whose decision function gives the logits."""
+    def linear(self, vectors: Any, target: Array, strength: float) -> Callable[[Any], Array]:
+        """Fits the baseline's linear classifier; the function gives logits of vectors."""
 
-    def oof_table(self, ids: pd.Series, fold: Array, label: pd.Series, logit: Array) -> pd.DataFrame:
-        """``oof_columns``: a row for each validated training row."""
+    def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """``keys`` of the predictions of some rows, in order."""
 
-    def test_table(self, ids: pd.Series, logit: Array) -> pd.DataFrame:
-        """``test_columns``: a row for each test row."""
+    def oof_table(self, rows: pd.DataFrame, fold: Array, logit: Array) -> pd.DataFrame:
+        """``oof_columns`` of validated training rows."""
+
+    def test_table(self, rows: pd.DataFrame, logit: Array) -> pd.DataFrame:
+        """``test_columns`` of test rows."""
+
+    def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Further tables of out-of-fold predictions to write, by what their file's name ends in."""
 
     def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """What a submission holds beside the id for each test row, where the competition scores by that metric."""
+        """What a submission holds for each test row, by id, where the competition scores by that metric."""
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """How a submission of decisions comes to them, in words."""
@@ -104,15 +121,15 @@ class Task(Protocol):
         """A stage's numbers under ``header``."""
 
 
-def wrong_labels(labels: Sequence[str], lines: Sequence[int], where: str, allowed: Collection[str], rule: str
+def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allowed: Collection[str], rule: str
                  ) -> list[str]:
-    """One line for each label that is not allowed, with the first line it stands on."""
-    wrong: dict[str, list[int]] = {}
-    for label, line in zip(labels, lines, strict=True):
+    """One line for each label that is not allowed, with the place where it first stands."""
+    wrong: dict[str, list[str]] = {}
+    for label, place in zip(labels, places, strict=True):
         if label not in allowed:
-            wrong.setdefault(label, []).append(line)
-    found = [f"{where}, line {at[0]}: label must be {rule}, got {label!r}"
-             + (f" (and on {len(at) - 1} more lines)" if len(at) > 1 else "") for label, at in wrong.items()]
+            wrong.setdefault(label, []).append(place)
+    found = [f"{where}, {at[0]}: label must be {rule}, got {label!r}"
+             + (f" (and on {len(at) - 1} more rows)" if len(at) > 1 else "") for label, at in wrong.items()]
     if len(found) > 10:
         found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
     return found

@@ -1,0 +1,41 @@
+"""Texts in the formats that they come in: each reader gives a table of str, its index the place of each row."""
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from pipeline import sources
+from pipeline.config import Config, Data
+from pipeline.errors import UserError
+from pipeline.readers import conll, delimited, folders, spans
+
+Format = Literal["table", "folders", "conll", "spans"]
+BY_ENDING: dict[str, Format] = {".conll": "conll", ".bio": "conll", ".bmes": "conll", ".jsonl": "spans"}
+
+
+def read(path: Path, config: Config, labelled: bool) -> pd.DataFrame:
+    """A file, or a folder of files, in its format: a table's own columns, else id, text and, where labelled, label.
+
+    Raises UserError with the problems of the whole, also where such a file cannot hold labels of the task.
+    """
+    data = config.data
+    assert data is not None
+    kind = format_of(path, data)
+    if kind == "folders":
+        if config.task == "tokens":
+            raise UserError(f"{path}: must be a file, got a folder; a folder of texts has no tags of words")
+        return folders.read(path, labelled)
+    if kind == "table":
+        return delimited.read_table(path, data.separator, data.quoting, data.header)
+    if config.task != "tokens":
+        raise UserError(f"{path}: is read as {kind}, which is for task = 'tokens', got {config.task!r}; "
+                        f"set data.format = 'table' if it is a table")
+    return conll.read(path, labelled) if kind == "conll" else spans.read(path, config.tokens, labelled)
+
+
+def format_of(path: Path, data: Data) -> Format:
+    """The format of one file: the configured one, or what the file's kind and ending say."""
+    if data.format != "auto":
+        return data.format
+    return "folders" if sources.is_folder(path) else BY_ENDING.get(path.suffix, "table")

@@ -1,0 +1,232 @@
+"""Several labels a row, each one of two or one of several: every output is a task of its own on the shared encoder."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.tasks.binary import Binary
+from pipeline.tasks.multiclass import Multiclass
+from pipeline.tasks.rows import RowTask
+from pipeline.tasks.task import Report, shown, spread
+
+JOINT = "\x1f"  # between the labels of a row, as they are read
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Multioutput(RowTask):
+    """Named outputs, in this order everywhere; a row's label is that of every output."""
+
+    parts: dict[str, Binary | Multiclass]
+    weights: tuple[float, ...]
+
+    key: ClassVar[str] = "mean_score"
+    score: ClassVar[str] = "mean score"
+    contradiction: ClassVar[str] = "texts with several sets of labels"
+    footnote: ClassVar[str] = "The mean over outputs: the AUC of an output of two labels, the accuracy of others."
+    label_dtype: ClassVar[str] = "str"
+    pictures: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, names: Sequence[str], labels: Sequence[str], weights: Sequence[float] | None) -> "Multioutput":
+        """What the labels of the training rows say: an output of two different labels is binary, the second of them in
+        order the positive one."""
+        columns = _columns(labels, len(names))
+        parts: dict[str, Binary | Multiclass] = {}
+        for name, column in zip(names, columns, strict=True):
+            found = sorted(set(column) - {""})
+            parts[name] = Binary(found[0], found[1]) if len(found) == 2 else Multiclass(tuple(found))
+        return cls(parts, tuple(weights or [1.0] * len(names)))
+
+    @property
+    def loss_weights(self) -> tuple[float, ...]:
+        """As configured."""
+        return self.weights
+
+    @property
+    def header(self) -> list[str]:
+        """Each output's own pooled score."""
+        return ["mean ± sd", "pooled", *(f"{name}: {part.score}" for name, part in self.parts.items())]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        return tuple(self.parts)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """A head an output."""
+        return tuple(part.outputs[0] for part in self.parts.values())
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The outputs and their labels."""
+        return {"task": "multioutput", "outputs": {
+            name: list(part.labels if isinstance(part, Binary) else part.classes) for name, part in self.parts.items()}}
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """A label an output, then logits and probabilities of each."""
+        return ["id", "fold", *(f"label:{name}" for name in self.parts), *self.test_columns[1:]]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """Logits and probabilities of each output: logit:<output>, or logit:<output>:<class>."""
+        return ["id", *(_named(column, name) for name, part in self.parts.items() for column in part.test_columns[1:])]
+
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
+        """Those of every output in its column, and of one that has a single label."""
+        found = []
+        for (name, part), column in zip(self.parts.items(), _columns(rows.label, len(self.parts)), strict=True):
+            at = f"{where}, column {name}"
+            if isinstance(part, Multiclass) and len(part.classes) < 2:
+                found.append(f"{at}: an output needs two labels or more, got {', '.join(map(repr, part.classes))}")
+            found += part.problems(rows.assign(label=column), at, trained_on)
+        return found
+
+    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
+        """As they are, joined."""
+        return np.array(labels, dtype=object)
+
+    def name(self, label: str) -> str:
+        """The labels of all outputs."""
+        return label.replace(JOINT, ", ")
+
+    def shares(self, label: pd.Series) -> str:
+        """Of each output."""
+        return "; ".join(f"{name}: {part.shares(own)}" for name, part, own in self._own(label))
+
+    def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
+        """The combination of labels."""
+        together = np.stack([part.strata(own) for _, part, own in self._own(label)], axis=1)
+        return np.unique(together, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+    def target(self, label: pd.Series) -> Floats:
+        """float32 [rows, outputs]: the number of each output's label."""
+        return np.stack([part.target(own) for _, part, own in self._own(label)], axis=1).astype(np.float32)
+
+    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+        """Means over the outputs, and each output's own score by its name."""
+        each = {name: part.scores(target[:, number].astype(part.target_dtype), own) for number, (name, part, own)
+                in enumerate(self._logits(logit))}
+        found = {name: float(np.mean([scores[name] for scores in each.values()]))
+                 for name in ("auc", "accuracy", "f1", "loss")}
+        own = {f"score of {name}": scores[self.parts[name].key] for name, scores in each.items()}
+        return found | {"mean_score": float(np.mean(list(own.values())))} | own
+
+    def told(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        return "  ".join(f"{name} {part.score} {scores[f'score of {name}']:.4f}" for name, part in self.parts.items())
+
+    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+        """Logistic regression of each output."""
+        fitted = [part.linear(vectors, target[:, number].astype(part.target_dtype), strength)
+                  for number, part in enumerate(self.parts.values())]
+        return lambda rows: np.concatenate([logit_of(rows).reshape(rows.shape[0], -1) for logit_of in fitted], axis=1)
+
+    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
+        """id, fold, the label of each output, then its logits and probabilities."""
+        table = self.test_table(rows, logit)
+        table.insert(1, "fold", fold)
+        for place, (name, column) in enumerate(zip(self.parts, _columns(rows.label, len(self.parts)), strict=True), 2):
+            table.insert(place, f"label:{name}", column)
+        return table
+
+    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
+        """id, then the logits and probabilities of each output."""
+        tables = [_of_output(part.test_table(rows, own).drop(columns="id"), name)
+                  for name, part, own in self._logits(logit)]
+        return pd.concat([rows[["id"]].reset_index(drop=True), *tables], axis=1)
+
+    def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Each output's own, as a run of that output alone has it."""
+        return {re.sub(r"[^\w.-]+", "_", name): self._part(oof, name) for name in self.parts}
+
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """The probabilities, or a label an output where decisions are scored."""
+        return pd.concat([_of_output(part.submitted(self._part(oof, name), self._part(test, name), metric), name)
+                          for name, part in self.parts.items()], axis=1)
+
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """How each output comes to its labels."""
+        return "; ".join(f"{name}: {part.decided(self._part(oof, name), metric)}" for name, part in self.parts.items())
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+        """Each output's report, and the means of their scores."""
+        outputs = {name: part.evaluate(self._part(oof, name), missing) for name, part in self.parts.items()}
+        folds = []
+        for number, first in enumerate(next(iter(outputs.values()))["folds"]):
+            own = [report["folds"][number][self.parts[name].key] for name, report in outputs.items()]
+            folds.append({"fold": first["fold"], "rows": first["rows"], "mean_score": _mean(own)})
+        means = [row["mean_score"] for row in folds if row["mean_score"] is not None]
+        part: Report = {"folds": folds, "missing_folds": missing, "mean": _mean(means),
+                        "sd": float(np.std(means, ddof=1)) if len(means) > 1 else None}
+        if len(means) < 2:
+            part["sd_reason"] = "needs two folds with a score of every output"
+        part["pooled"] = _mean([report["pooled"] for report in outputs.values()])
+        if part["pooled"] is None:
+            part["pooled_reason"] = "an output has none"
+        return part | {"rows": len(oof), "outputs": outputs}
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+        """Each output's comparison."""
+        outputs = {name: part.compare(old, self._part(old_oof, name), new, self._part(new_oof, name))
+                   for name, part in self.parts.items()}
+        return {"old": old, "new": new, "rows": next(iter(outputs.values()))["rows"], "outputs": outputs}
+
+    def changed(self, comparison: Report) -> str | None:
+        """Each output's comparison, on one line."""
+        told = [f"{name}: {line}" for name, part in self.parts.items()
+                if (line := part.changed(comparison["outputs"][name]))]
+        return "; ".join(told) or None
+
+    def row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``header``."""
+        return [spread(part), shown(part["pooled"]), *(shown(part["outputs"][name]["pooled"]) for name in self.parts)]
+
+    def _own(self, label: pd.Series) -> list[tuple[str, Binary | Multiclass, pd.Series]]:
+        """Of each output its label column, encoded."""
+        columns = _columns(label, len(self.parts))
+        return [(name, part, pd.Series(part.encode(column), index=label.index))
+                for (name, part), column in zip(self.parts.items(), columns, strict=True)]
+
+    def _logits(self, logit: Floats) -> list[tuple[str, Binary | Multiclass, Floats]]:
+        """Of each output its logits, [rows] of two labels, [rows, classes] of more."""
+        own = np.split(logit, np.cumsum(self.outputs)[:-1], axis=1)
+        return [(name, part, one[:, 0] if isinstance(part, Binary) else one)
+                for (name, part), one in zip(self.parts.items(), own, strict=True)]
+
+    def _part(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """An output's own table of predictions."""
+        part = self.parts[name]
+        wanted = {_named(column, name): column for column in ("label", *part.test_columns[1:])}
+        own = table[[column for column in table if column in ("id", "fold") or column in wanted]].rename(columns=wanted)
+        return own.assign(label=part.encode(own.label.tolist())) if "label" in own else own
+
+
+def _named(column: str, output: str) -> str:
+    """A column of an output's table in the table of all: logit -> logit:<output>, logit:a -> logit:<output>:a."""
+    kind, colon, name = column.partition(":")
+    return f"{kind}:{output}{colon}{name}"
+
+
+def _of_output(table: pd.DataFrame, output: str) -> pd.DataFrame:
+    """The table with the columns' names in the table of all outputs."""
+    return table.set_axis([_named(str(column), output) for column in table], axis=1)
+
+
+def _columns(labels: Sequence[str] | pd.Series, count: int) -> list[list[str]]:
+    """The labels of each output."""
+    split = [label.split(JOINT) for label in labels]
+    return [[row[number] for row in split] for number in range(count)]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """None where one is undefined, or there is none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None

@@ -1,0 +1,25 @@
+"""What tasks that label whole rows share."""
+
+from typing import ClassVar
+
+import pandas as pd
+
+
+class RowTask:
+    """A row of the table is a row of its predictions."""
+
+    by_word: ClassVar[bool] = False
+    keys: ClassVar[list[str]] = ["id"]
+
+    @property
+    def loss_weights(self) -> tuple[float, ...]:
+        """One head's."""
+        return (1.0,)
+
+    def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """None."""
+        return {}
+
+    def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The ids as they are."""
+        return rows[["id"]].reset_index(drop=True)

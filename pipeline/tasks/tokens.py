@@ -1,0 +1,281 @@
+"""A tag for each word: entities, scored as wholes (seqeval, after the CoNLL shared tasks' conlleval)."""
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.tasks.task import Report, shown, spread, wrong_labels
+
+OUTSIDE = "O"
+TAG = re.compile(r"O|[BIMELSU](-\S+)?")  # BIO, BIOES, BMES and BILOU, with or without a type
+SURE = 20.0  # logit of O for a word that was cut off
+ALIKE = {"M": "I", "L": "E", "U": "S"}  # what seqeval calls the prefixes of BMES and BILOU
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A row's text is words with a space between them, its label as many tags; tags[0] is O, which none of an entity's
+    words has."""
+
+    tags: tuple[str, ...]
+
+    key: ClassVar[str] = "entity_f1"
+    score: ClassVar[str] = "entity F1"
+    contradiction: ClassVar[str] = "texts with several series of tags"
+    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "precision", "recall", "right tags"]
+    footnote: ClassVar[str] = ("An entity is right where its first and last word and its type are. A word that "
+                               "tokens.max_tokens cuts off is O.")
+    label_dtype: ClassVar[str] = "str"
+    pictures: ClassVar[tuple[str, ...]] = ("by_class",)
+    by_word: ClassVar[bool] = True
+    keys: ClassVar[list[str]] = ["id", "word", "text"]
+    loss_weights: ClassVar[tuple[float, ...]] = (1.0,)
+
+    @classmethod
+    def of(cls, labels: Iterable[str]) -> "Tokens":
+        """The tags of the training rows, O first."""
+        found = {tag for label in labels for tag in label.split(" ")} - {OUTSIDE}
+        return cls((OUTSIDE, *sorted(found)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """None: a submission has a column of tags."""
+        return ()
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """A logit a tag, by one head."""
+        return (len(self.tags),)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The tags and their order."""
+        return {"task": "tokens", "tags": list(self.tags)}
+
+    @property
+    def oof_columns(self) -> list[str]:
+        """The word's number in its text and the word, its tag, and a probability a tag."""
+        return [*self.keys, "fold", "label", *self._columns()]
+
+    @property
+    def test_columns(self) -> list[str]:
+        """The word's number in its text and the word, and a probability a tag."""
+        return [*self.keys, *self._columns()]
+
+    def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
+        """One line for each row whose tags are not as many as its words, for each wrong tag, and where there is no
+        entity to learn from."""
+        found = []
+        for text, label, place in zip(rows.text, rows.label, rows.place, strict=True):
+            words, tags = text.split(" "), label.split(" ")
+            if "" in words:
+                found.append(f"{where}, {place}: words must have one space between them and none around them")
+            elif len(words) != len(tags):
+                found.append(f"{where}, {place}: must have a tag for each of its {len(words)} words, got {len(tags)}")
+        if len(found) > 5:
+            found[5:] = [f"{where}: {len(found) - 5} more rows like that"]
+        each = [(tag, place) for label, place in zip(rows.label, rows.place, strict=True)
+                for tag in dict.fromkeys(label.split(" "))]
+        found += wrong_labels([tag for tag, _ in each], [place for _, place in each], where,
+                              {tag for tag in self.tags if TAG.fullmatch(tag)},
+                              "tags that train has, such as O, B-LOC, I-LOC (BIO, BIOES, BMES or BILOU)")
+        if trained_on and not found and len(self.tags) == 1:
+            found.append(f"{where}: no row has an entity, every tag is O")
+        return found
+
+    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
+        """The tags as they are."""
+        return np.array(labels, dtype=object)
+
+    def name(self, label: str) -> str:
+        """The tags."""
+        return label
+
+    def shares(self, label: pd.Series) -> str:
+        """The entities by type."""
+        counts = Counter(kind for row in label for kind, _, _ in entities(row.split(" ")))
+        told = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(5))
+        return f"{counts.total():,} entities" + (f": {told}" if told else "")
+
+    def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
+        """The type of entity in the row that is rarest in all; 0 where there is none."""
+        kinds = [{kind for kind, _, _ in entities(row.split(" "))} for row in label]
+        ranked = [kind for kind, _ in Counter(kind for row in kinds for kind in sorted(row)).most_common()]
+        number = {kind: place for place, kind in enumerate(ranked, 1)}
+        return np.array([max((number[kind] for kind in row), default=0) for row in kinds], np.int64)
+
+    def target(self, label: pd.Series) -> Ints:
+        """int32 [rows, words]: the tag's number, -1 behind a row's last word."""
+        number = {tag: place for place, tag in enumerate(self.tags)}
+        rows = [[number[tag] for tag in row.split(" ")] for row in label]
+        target = np.full([len(rows), max(map(len, rows), default=0)], -1, np.int32)
+        for place, row in enumerate(rows):
+            target[place, :len(row)] = row
+        return target
+
+    def scores(self, target: Ints, logit: Floats) -> dict[str, float]:
+        """entity_f1 and f1, which is the same, accuracy of tags, loss."""
+        there = target >= 0
+        decided, right = logit.argmax(axis=2), target[there]
+        wide = logit[there].astype(np.float64)
+        true, predicted = ([self._tags(row[inside]) for row, inside in zip(tags, there, strict=True)]
+                           for tags in (target, decided))
+        f1 = _entity_scores(true, predicted)["f1"]
+        return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided[there] == right)),
+                "loss": float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(right)), right]))}
+
+    def told(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        return f"entity F1 {scores['entity_f1']:.4f}  right tags {scores['accuracy']:.4f}"
+
+    def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
+        """Multinomial logistic regression of words."""
+        model = LogisticRegression(C=strength, max_iter=500).fit(vectors, target)
+
+        def logit(words: Any) -> Floats:
+            found = np.full((words.shape[0], len(self.tags)), -SURE, np.float32)
+            found[:, model.classes_] = np.maximum(model.predict_log_proba(words), -SURE)
+            return found
+
+        return logit
+
+    def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """id, word (its number in the text, from 0), text (the word): a row for each word."""
+        words = [text.split(" ") for text in rows.text]
+        return pd.DataFrame({"id": np.repeat(rows.id.to_numpy(), [len(row) for row in words]),
+                             "word": np.array([place for row in words for place in range(len(row))], np.int64),
+                             "text": np.array([word for row in words for word in row], dtype=object)})
+
+    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
+        """id, word, text, fold, label (its tag), then a probability a tag: a row for each word."""
+        table = self.test_table(rows, logit)
+        counts = [text.count(" ") + 1 for text in rows.text]
+        table.insert(3, "fold", np.repeat(fold, counts))
+        table.insert(4, "label", [tag for label in rows.label for tag in label.split(" ")])
+        return table
+
+    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
+        """id, word, text, then a probability a tag: a row for each word."""
+        table = self.keyed(rows)
+        place = table.word.to_numpy()
+        row = np.cumsum(place == 0) - 1
+        flat = np.tile(np.array([SURE] + [0.0] * (len(self.tags) - 1), np.float32), (len(table), 1))
+        seen = place < logit.shape[1]
+        flat[seen] = logit[row[seen], place[seen]]
+        probability = special.softmax(flat.astype(np.float64), axis=1).astype(np.float32)
+        return pd.concat([table, pd.DataFrame(probability, columns=self._columns())], axis=1)
+
+    def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """None."""
+        return {}
+
+    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """Each text's tags, with a space between them."""
+        tags = test[["id"]].assign(prediction=self._decided(test))
+        return tags.groupby("id", sort=False).agg(" ".join)
+
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """By the largest probability."""
+        return "tags: the likeliest of each word"
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+        """Precision, recall and F1 of entities by fold, pooled and by type, and the share of right tags."""
+        oof = oof.assign(decided=self._decided(oof))
+        rows = []
+        for fold in np.unique(oof.fold):
+            inside = oof[oof.fold == fold]
+            rows.append({"fold": int(fold), "rows": int(inside.id.nunique()), "words": len(inside),
+                         "entity_f1": _entity_scores(_texts(inside, "label"), _texts(inside, "decided"))["f1"]})
+        shares = [row["entity_f1"] for row in rows]
+        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
+                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
+        if len(shares) < 2:
+            part["sd_reason"] = "needs two folds"
+        true, predicted = _texts(oof, "label"), _texts(oof, "decided")
+        scores = _entity_scores(true, predicted)
+        part["pooled"] = None if missing else scores["f1"]
+        if missing:
+            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        return part | {"rows": int(oof.id.nunique()), "words": len(oof), "precision": scores["precision"],
+                       "recall": scores["recall"], "accuracy": float((oof.label == oof.decided).mean()),
+                       "classes": _by_type(true, predicted)}
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+        """The change of the entities' scores and of the share of right tags, and how many tags changed."""
+        both = new_oof.assign(new=self._decided(new_oof))[[*self.keys, "label", "new"]].merge(
+            old_oof.assign(old=self._decided(old_oof))[[*self.keys, "old"]], on=self.keys, validate="one_to_one")
+        true = _texts(both, "label")
+        before, after = (_entity_scores(true, _texts(both, one)) for one in ("old", "new"))
+        return {"old": old, "new": new, "rows": int(both.id.nunique()),
+                "delta_accuracy": float((both.new == both.label).mean() - (both.old == both.label).mean()),
+                "tags_changed": int((both.new != both.old).sum())} | {
+                    f"delta_{name}": after[name] - before[name] for name in after}
+
+    def changed(self, comparison: Report) -> str | None:
+        """A comparison on one line."""
+        return (f"entity F1 {comparison['delta_f1']:+.4f}, precision {comparison['delta_precision']:+.4f}, recall "
+                f"{comparison['delta_recall']:+.4f}, {comparison['tags_changed']:,} tags changed")
+
+    def row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``header``."""
+        return [spread(part), *(shown(part[name]) for name in ("pooled", "precision", "recall", "accuracy"))]
+
+    def _columns(self) -> list[str]:
+        return [f"prediction:{tag}" for tag in self.tags]
+
+    def _tags(self, numbers: npt.NDArray[np.integer]) -> list[str]:
+        return [self.tags[number] for number in numbers]
+
+    def _decided(self, table: pd.DataFrame) -> list[str]:
+        return self._tags(table[self._columns()].to_numpy().argmax(axis=1))
+
+
+def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Type, first and last word of each entity."""
+    return get_entities([_alike(tag) for tag in tags])
+
+
+def _alike(tag: str) -> str:
+    """A tag as seqeval knows it, with a type."""
+    prefix, _, kind = tag.partition("-")
+    return tag if tag == OUTSIDE else f"{ALIKE.get(prefix, prefix)}-{kind or 'entity'}"
+
+
+def _texts(table: pd.DataFrame, column: str) -> list[list[str]]:
+    """The tags of each text."""
+    begins = np.flatnonzero(table.word.to_numpy() == 0)
+    return [part.tolist() for part in np.split(table[column].to_numpy(), begins[1:])]
+
+
+def _entity_scores(true: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
+    """precision, recall and f1 over all entities; 0 where there is none."""
+    found = _support(true, predicted, "micro")
+    return {name: float(value) for name, value in zip(("precision", "recall", "f1"), found, strict=False)}
+
+
+def _by_type(true: list[list[str]], predicted: list[list[str]]) -> list[Report]:
+    names = sorted({kind for rows in (true, predicted) for row in rows for kind, _, _ in entities(row)})
+    if not names:
+        return []
+    return [{"class": name, "rows": int(rows), "precision": float(precision), "recall": float(recall), "f1": float(f1)}
+            for name, precision, recall, f1, rows in zip(names, *_support(true, predicted, None), strict=True)]
+
+
+def _support(true: list[list[str]], predicted: list[list[str]], average: str | None) -> tuple[Any, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return precision_recall_fscore_support(
+            *([[_alike(tag) for tag in row] for row in rows] for rows in (true, predicted)), average=average,
+            zero_division=0)
