@@ -31,7 +31,7 @@ SIZES = {"vocab_size": 10_000_000, "hidden_size": 100_000, "num_hidden_layers": 
          "intermediate_size": 1_000_000, "max_position_embeddings": 1_000_000, "type_vocab_size": 1_000}  # at most
 
 MOST_BYTES = 1_000_000  # of a checkpoint's configuration
-POOLER = "head/pooler"  # where the head has it
+POOLER = "bert/pooler/dense/"  # prefix of the pooler's tensors
 MASKED_LM = "cls/predictions/"  # prefix of the masked-language-model head's tensors
 
 ACTIVATIONS = {
@@ -62,7 +62,8 @@ class BertConfig:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights.
+    """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights; ``kind`` the format
+    that it is stored in, "google", "hugging face" or "random".
 
     ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); ``masked_lm()`` reads
     those of the masked-language-model head, ``pooler()`` those of the pooler, none where they are not all there. In
@@ -73,6 +74,7 @@ class Checkpoint:
     vocab: list[str]
     identity: str
     source: str
+    kind: str
     tensors: Callable[[], Tensors]
     masked_lm: Callable[[], Tensors]
     pooler: Callable[[], Tensors]
@@ -95,9 +97,12 @@ def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, p
     return found
 
 
-def read(folder: Path) -> Checkpoint:
-    """Opens a checkpoint folder and verifies its configuration and vocabulary; tensors are verified when read."""
-    kind, config_path, weights = _files(folder)
+def read(folder: Path, pickled: bool = False) -> Checkpoint:
+    """Opens a checkpoint folder and verifies its configuration and vocabulary; tensors are verified when read.
+
+    pickled: whether weights may come from a pytorch_model.bin, for which torch must be installed.
+    """
+    kind, config_path, weights = _files(folder, pickled)
     problems: list[str] = []
     config = _config(config_path, kind, problems)
     vocab = read_vocabulary(folder / "vocab.txt", problems)
@@ -108,7 +113,8 @@ def read(folder: Path) -> Checkpoint:
     problems += [line for name in names for line in sources.problems(name)]
     if problems or config is None:
         raise UserError(*problems)
-    reader = _read_google if kind == "google" else _read_hugging_face
+    reader = (_read_google if kind == "google" else
+              _read_pickle if weights.suffix == ".bin" else _read_hugging_face)
 
     def verified_tensors() -> Tensors:
         expected = expected_shapes(config)
@@ -122,15 +128,13 @@ def read(folder: Path) -> Checkpoint:
         return _floats(read, expected, weights) if there else {}
 
     def pooler() -> Tensors:
-        hidden = config.hidden
-        found = whole({"bert/pooler/dense/kernel": (hidden, hidden), "bert/pooler/dense/bias": (hidden,)})
-        return {name.replace("bert/pooler/dense", POOLER): values for name, values in found.items()}
+        return whole({f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)})
 
     digest = hashlib.sha256()
     for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", verified_tensors,
+    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
                       lambda: whole(masked_lm_shapes(config)), pooler)
 
 
@@ -266,7 +270,7 @@ def _lines(vocab: list[str]) -> bytes:
     return "".join(f"{token}\n" for token in vocab).encode()
 
 
-def _files(folder: Path) -> tuple[str, Path, Path]:
+def _files(folder: Path, pickled: bool) -> tuple[str, Path, Path]:
     """The format, the configuration file and the weights of a folder: for Google's format the common prefix."""
     if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
         raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
@@ -283,8 +287,10 @@ def _files(folder: Path) -> tuple[str, Path, Path]:
     if hugging_face:
         return "hugging face", folder / "config.json", folder / "model.safetensors"
     if (folder / "pytorch_model.bin").exists():
-        raise UserError(f"{folder}: has only pytorch_model.bin, a pickle that may run code when read; "
-                        f"save it as model.safetensors")
+        if pickled and (folder / "config.json").exists():
+            return "hugging face", folder / "config.json", folder / "pytorch_model.bin"
+        raise UserError(f"{folder}: has only pytorch_model.bin, a pickle that may run code when read; make a folder "
+                        f"without one: python -m stages convert {folder} NEW --to huggingface")
     raise UserError(f"{folder}: must hold bert_config.json and bert_model.ckpt.* (Google) or config.json and "
                     f"model.safetensors (Hugging Face), with vocab.txt")
 
@@ -379,6 +385,31 @@ def _read_hugging_face(path: Path, wanted: Collection[str] = ()) -> tuple[Shapes
     return shapes, read
 
 
+def _read_pickle(path: Path, wanted: Collection[str] = ()) -> tuple[Shapes, Stored]:
+    """The same of a pytorch_model.bin, by torch's unpickler for tensors alone."""
+    try:
+        import torch
+    except ImportError:
+        raise UserError(f"{path}: is a pickle, which only torch reads without running what is in it: "
+                        f".venv/bin/pip install 'torch>=2.6'") from None
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):  # CVE-2025-32434
+        raise UserError(f"{path}: torch must be at least 2.6, where weights_only runs no code; got {torch.__version__}")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = {name: values.float() if values.dtype == torch.bfloat16 else values
+                   for name, values in stored.items()}
+    except Exception as error:  # noqa: BLE001, whatever a damaged or hostile pickle ends in
+        raise UserError(f"{path}: not a readable file of tensors: {str(error).splitlines()[0]}") from None
+    shapes: dict[str, tuple[int, ...]] = {}
+    read: Stored = {}
+    for name, values in tensors.items():
+        ours, transpose = _from_hugging_face(name)
+        shapes[ours] = tuple(values.shape)[::-1] if transpose else tuple(values.shape)
+        if ours in wanted:
+            read[ours] = np.ascontiguousarray(values.numpy().T) if transpose else values.numpy()
+    return shapes, read
+
+
 def _from_hugging_face(name: str) -> tuple[str, bool]:
     """Google's name of a Hugging Face tensor, and whether it must be transposed."""
     name = name.removeprefix("bert.")
@@ -466,4 +497,4 @@ def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: 
     meaning: Any = [config.__dict__, vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
-    return Checkpoint(config, vocab, identity, source, lambda: random_tensors(config, seed), dict, dict)
+    return Checkpoint(config, vocab, identity, source, "random", lambda: random_tensors(config, seed), dict, dict)

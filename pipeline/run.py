@@ -87,7 +87,10 @@ class Run:
     def encoder_weights(self, fold: int) -> Tensors:
         """The encoder that stage 1 of a fold starts from: stage 0's, where there is one; and the checkpoint's pooler,
         where the head uses it and there is one."""
-        head = self.checkpoint.pooler() if "pooler" in self.config.head.parts else {}
+        head = {}
+        if "pooler" in self.config.head.parts:
+            head = {name.replace(checkpoint.POOLER, "head/pooler/"): values
+                    for name, values in self.checkpoint.pooler().items()}
         if self.config.pretrain is None:
             return self.checkpoint.tensors() | head
         [cell] = self.cells_of("pretrain", [fold])

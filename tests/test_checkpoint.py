@@ -420,8 +420,8 @@ def test_a_folder_without_one_readable_checkpoint_is_refused(google: Tensors) ->
                                "model.safetensors (Hugging Face), with vocab.txt"]
     (empty / "config.json").write_text("{}")
     (empty / "pytorch_model.bin").write_bytes(b"")
-    assert problems(empty) == ["empty: has only pytorch_model.bin, a pickle that may run code when read; "
-                               "save it as model.safetensors"]
+    assert problems(empty) == ["empty: has only pytorch_model.bin, a pickle that may run code when read; make a "
+                               "folder without one: python -m stages convert empty NEW --to huggingface"]
     for name in ("config.json", "model.safetensors"):
         shutil.copy(GOLDEN / "hf_tiny" / name, BERT)
     assert problems() == ["bert: holds a checkpoint in Google's and one in Hugging Face's format; keep one"]
