@@ -1,5 +1,6 @@
 """Stage 1 and stage 2: what a cell starts from, what it must prove about itself, and the files it leaves."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import cells, class_weights, features, folds, storage
+from pipeline import cells, checkpoint, class_weights, features, folds, storage, tasks
 from pipeline.backend import memory_told, use_threads
 from pipeline.batches import Ints, Plan
 from pipeline.checkpoint import Tensors
@@ -48,6 +49,8 @@ def start_stage1(run: Run) -> FitCell:
         files: cells.Files = {f"weights_{recipe.hand_on}.safetensors": tensors | handed.weights,
                               f"weights_{recipe.predict_with}.safetensors": tensors | chosen.weights}
         files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
+        files |= {"model.json": {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)},
+                  "vocab.txt": checkpoint.lines(run.checkpoint.vocab)}
         files["handed_on.csv"] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files

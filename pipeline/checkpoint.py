@@ -207,7 +207,7 @@ def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Te
         "max_position_embeddings": config.positions, "num_attention_heads": config.heads,
         "num_hidden_layers": config.layers, "type_vocab_size": config.segments, "vocab_size": config.vocab_size,
     }, indent=2) + "\n")
-    (folder / "vocab.txt").write_bytes(_lines(vocab))
+    (folder / "vocab.txt").write_bytes(lines(vocab))
     tf_checkpoint.write(folder / "bert_model.ckpt", weights)
 
 
@@ -224,7 +224,7 @@ def write_hugging_face(folder: Path, config: BertConfig, vocab: list[str], weigh
         "num_hidden_layers": config.layers, "pad_token_id": 0, "type_vocab_size": config.segments,
         "vocab_size": config.vocab_size,
     })
-    storage.write(folder / "vocab.txt", _lines(vocab))
+    storage.write(folder / "vocab.txt", lines(vocab))
     tensors = {}
     for name, values in weights.items():
         theirs, transpose = _to_hugging_face(name)
@@ -266,7 +266,8 @@ def read_vocabulary(path: Path, problems: list[str]) -> list[str]:
     return vocab
 
 
-def _lines(vocab: list[str]) -> bytes:
+def lines(vocab: list[str]) -> bytes:
+    """A vocab.txt."""
     return "".join(f"{token}\n" for token in vocab).encode()
 
 

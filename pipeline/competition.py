@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import readers, tasks
-from pipeline.config import Config, Data
+from pipeline.config import Config, Data, Folds
 from pipeline.errors import UserError
 from pipeline.readers.delimited import read_table
 from pipeline.sources import shortened
@@ -57,6 +57,15 @@ def read(config: Config) -> Competition:
     if problems:
         raise UserError(*problems)
     return Competition(train, test, sample, task)
+
+
+def read_labelled(path: Path, config: Config, task: Task) -> pd.DataFrame:
+    """A table like train of rows that a finished run is tried on: id, text (, text_pair), label. Raises UserError."""
+    plain, problems = config.model_copy(update={"folds": Folds()}), list[str]()
+    rows = _labelled(_standard(str(path), plain, True, problems), str(path), _data(config), task, False, problems)
+    if problems:
+        raise UserError(*problems)
+    return rows
 
 
 def row_hash(table: pd.DataFrame, columns: Iterable[str]) -> str:

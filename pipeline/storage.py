@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -80,6 +80,22 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
             temporary.write_text(content, encoding="utf-8", newline="\n")
         _to_disk(temporary)
         temporary.replace(path)
+        _to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A text file to fill line by line, which takes ``path``'s place when the block ends without an exception."""
+    temporary = path.with_name(f".{path.name}.writing")
+    with disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                yield file
+            _to_disk(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         _to_disk(path.parent)
 
 

@@ -1,6 +1,8 @@
 """What a label is, one module a kind: all else asks the task, and never which kind it is. Imports no TensorFlow."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline.config import BINARY, Config
 from pipeline.tasks.binary import Binary
@@ -10,7 +12,9 @@ from pipeline.tasks.multioutput import Multioutput
 from pipeline.tasks.task import Report, Task, shown
 from pipeline.tasks.tokens import Tokens
 
-__all__ = ["Report", "Task", "of", "shown"]
+__all__ = ["Report", "Task", "of", "restored", "saved", "shown"]
+
+KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tokens)}
 
 
 def of(config: Config, labels: Sequence[str]) -> Task:
@@ -29,3 +33,20 @@ def of(config: Config, labels: Sequence[str]) -> Task:
         return Tokens.of(labels)
     negative, positive = data.labels or BINARY
     return Binary(negative, positive)
+
+
+def saved(task: Task) -> dict[str, Any]:
+    """The task as a JSON value."""
+    assert dataclasses.is_dataclass(task)
+    fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    return {"task": type(task).__name__.lower()} | {
+        name: {key: saved(part) for key, part in value.items()} if isinstance(value, dict) else value
+        for name, value in fields.items()}
+
+
+def restored(value: dict[str, Any]) -> Task:
+    """The task that was saved. Raises KeyError or TypeError where it is none."""
+    fields = {name: {key: restored(one) for key, one in part.items()} if isinstance(part, dict) else
+              tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "task"}
+    task: Task = KINDS[value["task"]](**fields)
+    return task

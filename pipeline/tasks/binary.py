@@ -114,7 +114,7 @@ class Binary(RowTask):
         """id, logit, prediction."""
         return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probability, or the label where decisions are scored."""
         probability = test.set_index("id")[["prediction"]]
         if metric == "auc":
@@ -126,8 +126,8 @@ class Binary(RowTask):
         """At the threshold that is best out of fold."""
         return f"labels at threshold {self._threshold(oof, metric):.4f}, the best for {metric} out of fold"
 
-    def _threshold(self, oof: pd.DataFrame, metric: str) -> float:
-        return metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
+    def _threshold(self, oof: pd.DataFrame | None, metric: str) -> float:
+        return 0.5 if oof is None else metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """A stage's part of the report. missing: the folds that are not in the OOF table."""

@@ -99,7 +99,7 @@ class Multiclass(NamedOutputs):
         """The softmax."""
         return special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The classes' probabilities, or the likeliest class where decisions are scored."""
         probability = test.set_index("id")[[f"prediction:{name}" for name in self.classes]]
         if metric == "auc":

@@ -111,13 +111,14 @@ class Multilabel(NamedOutputs):
         """Each label's own."""
         return metrics.sigmoid(logit)
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
         probability = test.set_index("id")[[f"prediction:{name}" for name in self.labels]]
         if metric == "auc":
             return probability
-        there, known = self.target(oof.label).astype(np.int8), self.numbers(oof, "prediction")
-        decided = probability.to_numpy() >= _thresholds(there, known, metric)
+        least = np.float32(0.5) if oof is None else _thresholds(
+            self.target(oof.label).astype(np.int8), self.numbers(oof, "prediction"), metric)
+        decided = probability.to_numpy() >= least
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
                             index=probability.index)
 

@@ -147,10 +147,11 @@ class Multioutput(RowTask):
         """Each output's own, as a run of that output alone has it."""
         return {re.sub(r"[^\w.-]+", "_", name): self._part(oof, name) for name in self.parts}
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probabilities, or a label an output where decisions are scored."""
-        return pd.concat([_of_output(part.submitted(self._part(oof, name), self._part(test, name), metric), name)
-                          for name, part in self.parts.items()], axis=1)
+        return pd.concat([_of_output(part.submitted(
+            None if oof is None else self._part(oof, name), self._part(test, name), metric), name)
+            for name, part in self.parts.items()], axis=1)
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """How each output comes to its labels."""

@@ -99,8 +99,11 @@ class Task(Protocol):
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Further tables of out-of-fold predictions to write, by what their file's name ends in."""
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """What a submission holds for each test row, by id, where the competition scores by that metric."""
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """What a submission holds for each test row, by id, where the competition scores by that metric.
+
+        oof: what thresholds are chosen on; without it they are 0.5.
+        """
 
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """How a submission of decisions comes to them, in words."""

@@ -181,7 +181,7 @@ class Tokens:
         """None."""
         return {}
 
-    def submitted(self, oof: pd.DataFrame, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """Each text's tags, with a space between them."""
         tags = test[["id"]].assign(prediction=self._decided(test))
         return tags.groupby("id", sort=False).agg(" ".join)

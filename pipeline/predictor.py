@@ -1,0 +1,152 @@
+"""A run's finished models in memory: loaded once, they predict any texts, without the tables they were trained on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline import cells, checkpoint, config, storage, tasks, tokens
+from pipeline.batches import Ints, Plan
+from pipeline.checkpoint import BertConfig
+from pipeline.errors import UserError
+from pipeline.network import Network
+from pipeline.storage import Paths
+from pipeline.tokens import TokenTable
+
+STEP = 16  # widths of a batch are multiples of it, so that there are few shapes
+SIZES = (1, 8, 64)  # rows a batch
+
+
+class Predictor:
+    """The networks of a stage's finished folds; a prediction is the mean of theirs.
+
+    run: its name; stage: "stage1" or "stage2"; None: stage 2 where it is finished; folds: None: all that are finished.
+    Raises UserError where there is no such run or cell, or a file of it is damaged.
+    """
+
+    def __init__(self, run: str, stage: str | None = None, folds: Iterable[int] | None = None):
+        if not config.RUN_NAME.fullmatch(run):
+            raise UserError(f"run {config.NAME_RULE}; got {run!r}")
+        self.paths = Paths(run)
+        path = self.paths.models / "config.toml"
+        if not path.exists():
+            known = ", ".join(sorted(found.parent.name for found in Path("models").glob("*/config.toml"))) or "none"
+            raise UserError(f"{path}: no such run. There is: {known}")
+        loaded = config.load(path)
+        self.config = loaded.model_copy(update={"hardware": loaded.hardware.model_copy(update={"xla": False})})
+        self.stage = stage or ("stage2" if self._finished("stage2") else "stage1")
+        wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
+        self._read_model(wanted)
+        self.networks = {fold: self._network(fold) for fold in wanted}
+
+    @property
+    def folds(self) -> list[int]:
+        """Whose networks are loaded."""
+        return list(self.networks)
+
+    def table(self, texts: Iterable[str], second: Iterable[str] | None = None, ids: Iterable[str] | None = None
+              ) -> pd.DataFrame:
+        """Texts, or pairs of them, as rows with their numbers for ids where there are none.
+
+        Where words are labelled, a text without a space is taken character by character if the run's tokens are
+        characters.
+        """
+        columns = {"text": list(map(self._spaced, texts) if self.task.by_word else texts)}
+        if second is not None:
+            columns["text_pair"] = list(second)
+        rows = pd.DataFrame(columns, dtype=str)
+        rows.insert(0, "id", list(map(str, range(len(rows)) if ids is None else ids)))
+        return rows
+
+    def _spaced(self, text: str) -> str:
+        words = text.split()
+        if len(words) == 1 and self.config.tokens.tokenizer == "characters":
+            words = list(words[0])
+        return " ".join(words)
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The task's table of predictions of rows with id, text (, text_pair): the mean over the folds."""
+        return self.mean([self.task.test_table(rows, logit) for logit in self.logits(rows).values()])
+
+    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
+        """By each fold's network, as Network.predict gives them."""
+        table = _of_even_width(tokens.encode(rows, self.vocab, self.config.tokens, self.task.by_word))
+        return {fold: _predict(network, table) for fold, network in self.networks.items()}
+
+    def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        """The mean of tables of predictions of the same rows."""
+        found = tables[0].copy()
+        numbers = [column for column in self.task.test_columns if column not in self.task.keys]
+        found[numbers] = np.mean([table[numbers].to_numpy(np.float64) for table in tables], axis=0).astype(np.float32)
+        return found
+
+    def thresholds(self) -> pd.DataFrame | None:
+        """The out-of-fold table that decisions are made by, where the competition scores them; None: at 0.5."""
+        path = self.paths.oof / f"{self.stage}.csv"
+        if self.config.submit.metric == "auc" or not path.exists():
+            return None
+        return storage.read_csv(path, self.task.label_dtype)
+
+    def warm(self) -> None:
+        """Predicts once in every shape of a single row, so that no first request waits for a graph."""
+        for width in range(STEP, self.config.tokens.max_tokens + STEP, STEP):
+            word = " a" if self.task.by_word else "a"
+            text = (word * min(width - 2, self.config.tokens.max_tokens)).strip()
+            self.predict(self.table([text], [""] if self.pairs else None))
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row has two texts."""
+        assert self.config.data is not None
+        return len(self.config.data.text_columns) == 2
+
+    def _finished(self, stage: str) -> list[int]:
+        folder = self.paths.models / stage
+        return sorted(int(found.parent.name.removeprefix("fold_")) for found in folder.glob("fold_*/DONE.json"))
+
+    def _read_model(self, folds: list[int]) -> None:
+        """Encoder, vocabulary and task as the first fold's stage-1 cell has them."""
+        if not folds:
+            raise UserError(f"{self.paths.models / self.stage}: has no finished fold; run it first")
+        for fold in folds:
+            for stage in dict.fromkeys(("stage1", self.stage)):
+                if cells.read_done(self.paths.cell(stage, fold)) is None:
+                    raise UserError(f"{self.paths.cell(stage, fold)}: is not finished, or damaged; run it first")
+        cell = self.paths.cell("stage1", folds[0])
+        model = storage.read_json(cell / "model.json")
+        self.bert, self.task = BertConfig(**model["bert"]), tasks.restored(model["task"])
+        self.vocab = checkpoint.read_vocabulary(cell / "vocab.txt", [])
+
+    def _network(self, fold: int) -> Network:
+        stage1, network = self.paths.cell("stage1", fold), Network(
+            self.bert, self.config, np.arange(self.bert.vocab_size), self.task)
+        if self.stage == "stage1":
+            network.load(storage.read_tensors(stage1 / f"weights_{self.config.stage1.predict_with}.safetensors"))
+        else:
+            weights = storage.read_tensors(stage1 / f"weights_{self.config.stage1.hand_on}.safetensors")
+            network.load(weights | storage.read_tensors(self.paths.cell("stage2", fold) / "head.safetensors"))
+        return network
+
+
+def _predict(network: Network, table: TokenTable) -> npt.NDArray[np.float32]:
+    """Logits of all rows, in batches of few shapes."""
+    widths = -(-table.lengths // STEP) * STEP
+    parts: list[tuple[Ints, npt.NDArray[Any]]] = []
+    for width in np.unique(widths):
+        rows = np.flatnonzero(widths == width)
+        size = next((size for size in SIZES if size >= len(rows)), SIZES[-1])
+        parts.append((rows, network.predict(table, rows, Plan(1, int(width)), size)))
+    order = np.concatenate([rows for rows, _ in parts])
+    return np.concatenate([logit for _, logit in parts])[np.argsort(order)]
+
+
+def _of_even_width(table: TokenTable) -> TokenTable:
+    """The table with a multiple of STEP words, where words are labelled: as many shapes fewer."""
+    if table.words is None:
+        return table
+    missing = -table.words.shape[1] % STEP
+    words = np.pad(table.words, ((0, 0), (0, missing)), constant_values=-1)
+    return TokenTable(table.ids, table.offsets, table.second, words)

@@ -1,0 +1,146 @@
+"""What was trained answers from memory, without its tables, as it answered out of fold."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import storage
+from pipeline.predictor import Predictor
+from tests.conftest import ROOT, Command
+
+CLOSE = 1e-5
+
+
+@pytest.fixture
+def alone(finished: Path) -> Path:
+    """The finished project without the data that it was trained on."""
+    for name in ("train.csv", "test.csv"):
+        shutil.move(f"data/{name}", f"{name}")
+    shutil.rmtree("data")
+    return finished
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_out_of_fold_rows_are_predicted_again_by_their_own_folds_model(stages: Command, stage: str) -> None:
+    oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"))
+    for fold in range(3):
+        result = stages("predict", "toy", "train.csv", "--stage", stage, "--fold", str(fold), "--format", "csv",
+                        "--output", f"again_{fold}.csv")
+        assert result.code == 0, result.err
+        again = storage.read_csv(Path(f"again_{fold}.csv")).set_index("id")
+        inside = oof[oof.fold == fold]
+        np.testing.assert_allclose(again.loc[inside.id].prediction, inside.prediction, atol=CLOSE)
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_mean_of_folds_is_that_of_the_test_table(stages: Command) -> None:
+    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    result = stages("predict", "toy", "test.csv")
+    assert result.code == 0, result.err
+    found = [json.loads(line) for line in result.out.splitlines()]
+    assert [one["id"] for one in found] == test.id.tolist()
+    np.testing.assert_allclose([one["probability"] for one in found], test.prediction, atol=CLOSE)
+    assert [one["label"] for one in found] == [str(int(one >= 0.5)) for one in test.prediction]
+
+
+@pytest.mark.usefixtures("alone")
+def test_lines_and_standard_input_are_a_text_each(stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pd.read_csv("test.csv", dtype=str).text.tolist()
+    Path("lines.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    from_file = stages("predict", "toy", "lines.txt", "--fold", "1").out
+    with Path("lines.txt").open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        from_input = stages("predict", "toy", "--fold", "1").out
+    assert from_file == from_input
+    found = [json.loads(line) for line in from_file.splitlines()]
+    assert [one["text"] for one in found] == texts
+    assert [one["id"] for one in found] == [str(row) for row in range(len(texts))]
+    predicted = storage.read_csv(Path("oof/toy/stage2_test.csv")).prediction_1
+    np.testing.assert_allclose([one["probability"] for one in found], predicted, atol=CLOSE)
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_program_that_writes_a_line_gets_its_answer_before_the_next() -> None:
+    with subprocess.Popen([sys.executable, "-m", "stages", "predict", "toy", "--fold", "0"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}) as process:
+        assert process.stdin
+        assert process.stdout
+        for number, text in enumerate(["香", "很好", "", "辣" * 500]):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert (answer["id"], answer["text"]) == (str(number), text)
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+@pytest.mark.usefixtures("alone")
+def test_decisions_are_made_at_the_threshold_chosen_out_of_fold() -> None:
+    config = Path("models/toy/config.toml")
+    config.write_text(config.read_text().replace('metric = "auc"', 'metric = "f1"'))
+    model = Predictor("toy")
+    from pipeline.answers import answers
+    from pipeline.metrics import best_threshold
+
+    oof = model.thresholds()
+    assert oof is not None
+    least = best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), "f1")
+    rows = model.table(pd.read_csv("train.csv", dtype=str).text)
+    found = model.predict(rows)
+    decided = [one["label"] for one in answers(model.task, rows, found, oof, "f1")]
+    assert decided == [str(int(one >= least)) for one in found.prediction]
+
+
+@pytest.mark.usefixtures("alone")
+def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
+    result = stages("evaluate", "toy", "train.csv", "--output", "scores.json")
+    assert result.code == 0, result.err
+    found = storage.read_json(Path("scores.json"))["models"]
+    assert list(found) == ["fold 0", "fold 1", "fold 2", "mean of folds"]
+    from sklearn.metrics import roc_auc_score
+
+    train, model = pd.read_csv("train.csv", dtype=str), Predictor("toy")
+    together = model.predict(model.table(train.text))
+    assert found["mean of folds"]["pooled"] == pytest.approx(roc_auc_score(train.label.astype(int), together.logit))
+    pd.read_csv("train.csv", dtype=str).assign(label="2").to_csv("wrong.csv", index=False)
+    refused = stages("evaluate", "toy", "wrong.csv")
+    assert refused.code == 2
+    assert "wrong.csv, column label, line 2: label must be '0' or '1', got '2'" in refused.lines[0]
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["nowhere"], "models/nowhere/config.toml: no such run. There is: toy"),
+    (["../toy"], "run must be 1-80 letters"),
+    (["toy", "missing.csv"], "missing.csv: no such file"),
+    (["toy", "other.csv"], "other.csv: no column 'text'; it has 'id', 'content'"),
+    (["toy", "twice.csv"], "twice.csv, column id: 'a' stands twice; ids must be unique"),
+    (["toy", "train.csv", "--fold", "7"], "models/toy/stage1/fold_7: is not finished, or damaged"),
+    (["toy", "latin.txt"], "latin.txt, line 2: must be UTF-8"),
+])
+def test_what_cannot_be_predicted_is_refused_in_one_line(stages: Command, arguments: list[str], message: str) -> None:
+    Path("other.csv").write_text("id,content\na,b\n")
+    Path("twice.csv").write_text("id,text\na,b\na,c\n")
+    Path("latin.txt").write_bytes(b"a\n\xff\n")
+    refused = stages("predict", *arguments, "--output", "answers.jsonl")
+    assert refused.code == 2
+    assert message in refused.lines[0]
+    assert not Path("answers.jsonl").exists()
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_damaged_cell_is_never_used(stages: Command) -> None:
+    weights = Path("models/toy/stage2/fold_1/head.safetensors")
+    raw = bytearray(weights.read_bytes())
+    raw[-1] ^= 1
+    weights.write_bytes(raw)
+    refused = stages("predict", "toy", "test.csv")
+    assert refused.code == 2
+    assert "models/toy/stage2/fold_1: is not finished, or damaged" in refused.lines[0]
