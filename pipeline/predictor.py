@@ -1,8 +1,7 @@
 """A run's finished models in memory: loaded once, they predict any texts, without the tables they were trained on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -132,15 +131,19 @@ class Predictor:
 
 
 def _predict(network: Network, table: TokenTable) -> npt.NDArray[np.float32]:
-    """Logits of all rows, in batches of few shapes."""
-    widths = -(-table.lengths // STEP) * STEP
-    parts: list[tuple[Ints, npt.NDArray[Any]]] = []
-    for width in np.unique(widths):
-        rows = np.flatnonzero(widths == width)
-        size = next((size for size in SIZES if size >= len(rows)), SIZES[-1])
-        parts.append((rows, network.predict(table, rows, Plan(1, int(width)), size)))
+    """Logits of all rows."""
+    parts = [(rows, network.predict(table, rows, Plan(1, width), size))
+             for rows, width, size in of_few_widths(table.lengths)]
     order = np.concatenate([rows for rows, _ in parts])
     return np.concatenate([logit for _, logit in parts])[np.argsort(order)]
+
+
+def of_few_widths(lengths: Ints) -> Iterator[tuple[Ints, int, int]]:
+    """Rows of like length, the tokens that hold each of them, and how many to take at once: of few shapes."""
+    widths = -(-lengths // STEP) * STEP
+    for width in np.unique(widths):
+        rows = np.flatnonzero(widths == width)
+        yield rows, int(width), next((size for size in SIZES if size >= len(rows)), SIZES[-1])
 
 
 def _of_even_width(table: TokenTable) -> TokenTable:

@@ -1,0 +1,102 @@
+"""Texts to vectors by a frozen encoder, as a scikit-learn transformer: the input of any classical model."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline import checkpoint, config, storage, tokens
+from pipeline.backend import tf
+from pipeline.batches import Plan
+from pipeline.checkpoint import BertConfig, Tensors
+from pipeline.config import Tokens
+from pipeline.encoder import PackedBert
+from pipeline.errors import UserError
+from pipeline.predictor import Predictor, of_few_widths
+from pipeline.storage import Paths
+
+MOST_TOKENS = 128
+Pool = Literal["cls", "mean", "max"]
+Texts = Iterable[str] | Iterable[Sequence[str]]
+
+
+class TextVectors(TransformerMixin, BaseEstimator):
+    """A text's vector: that of [CLS], or the mean or the largest of its tokens' vectors, [CLS] and [SEP] among them.
+
+    source: a checkpoint's folder, or a run's name, whose stage-1 encoder of ``fold`` is taken, with the run's own
+    tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max"; tokenizer, lowercase,
+    max_tokens: as in a run's [tokens], for a checkpoint; None: 128, or as many as it has positions for.
+    Raises UserError where there is no such source.
+    """
+
+    def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
+                 tokenizer: Literal["characters", "wordpiece"] = "characters", lowercase: bool = True,
+                 max_tokens: int | None = None):
+        self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
+        self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
+
+    def fit(self, texts: Texts | None = None, labels: Any = None) -> Self:
+        """Loads the encoder; learns nothing."""
+        if self.pool not in ("cls", "mean", "max"):
+            raise UserError(f"pool must be cls, mean or max, got {self.pool!r}")
+        bert, self.vocab_, tensors, self.tokens_ = self._opened()
+        if not 1 <= self.layers <= bert.layers:
+            raise UserError(f"layers must be 1 to {bert.layers}, which {self.source} has; got {self.layers}")
+        self._encoder = PackedBert(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
+        self._encoder.load(tensors)
+        self._pooled = tf.function(self._pool)
+        self.size_ = self._encoder.size
+        return self
+
+    def transform(self, texts: Texts) -> npt.NDArray[np.float32]:
+        """float32 [texts, size]. texts: strings, or pairs of them."""
+        if hasattr(self, "size_") and not hasattr(self, "_encoder"):  # unpickled
+            self.fit()
+        check_is_fitted(self, "size_")
+        rows = list(texts)
+        columns = {"text": rows} if not rows or isinstance(rows[0], str) else {
+            "text": [row[0] for row in rows], "text_pair": [row[1] for row in rows]}
+        table = tokens.encode(pd.DataFrame(columns, dtype=str), self.vocab_, self.tokens_)
+        found = np.zeros([len(rows), self.size_], np.float32)
+        for some, width, size in of_few_widths(table.lengths):
+            for batch in Plan(1, width).ordered(table.lengths, some, size):
+                vectors = self._pooled(*map(tf.constant, table.batch(batch)[:4])).numpy()
+                found[batch.rows.ravel()[batch.filled]] = vectors[batch.filled]
+        return found
+
+    def get_feature_names_out(self, names: Any = None) -> npt.NDArray[np.object_]:
+        """bert0, bert1, ..."""
+        check_is_fitted(self, "size_")
+        return np.array([f"bert{number}" for number in range(self.size_)], dtype=object)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the encoder, which is loaded again where it is needed."""
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_encoder", "_pooled")}
+
+    def _pool(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
+        vectors, there = self._encoder(ids, segments, position, member), member[:, 0, :, None]
+        if self.pool == "cls":
+            return vectors[:, 0]
+        if self.pool == "max":
+            return tf.reduce_max(tf.where(there, vectors, vectors.dtype.min), axis=1)
+        return tf.reduce_sum(tf.where(there, vectors, 0), axis=1) / tf.reduce_sum(tf.cast(there, vectors.dtype), axis=1)
+
+    def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
+        if Path(self.source).is_dir():
+            found = checkpoint.read(Path(self.source))
+            settings = Tokens(tokenizer=self.tokenizer, lowercase=self.lowercase,
+                              max_tokens=self.max_tokens or min(MOST_TOKENS, found.config.positions))
+            if settings.max_tokens > found.config.positions:
+                raise UserError(f"max_tokens = {settings.max_tokens} cannot be greater than the checkpoint's position "
+                                f"embeddings: {found.config.positions} ({self.source})")
+            return found.config, found.vocab, found.tensors(), settings
+        if not config.RUN_NAME.fullmatch(self.source):
+            raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
+        model = Predictor(self.source, "stage1", [self.fold])
+        weights = Paths(self.source).cell("stage1", self.fold) / f"weights_{model.config.stage1.hand_on}.safetensors"
+        return model.bert, model.vocab, storage.read_tensors(weights), model.config.tokens
