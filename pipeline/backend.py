@@ -9,6 +9,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from pipeline.errors import OutOfMemoryError
 
@@ -39,7 +40,7 @@ with _quiet_stderr():
 # Keras' default dropout draws from a process-wide counter under XLA: a fold would depend on what ran before it.
 keras.backend.experimental.enable_tf_random_generator()
 
-__all__ = ["SeqSelfAttention", "keras", "keras_bert", "memory_told", "tf", "use_threads"]
+__all__ = ["SeqSelfAttention", "keras", "keras_bert", "memory_told", "sizes", "tf", "use_threads"]
 
 
 def use_threads(count: int) -> None:
@@ -48,6 +49,11 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     with _quiet_stderr():
         tf.constant(0)  # starts the runtime, whose notes come now
+
+
+def sizes(tensor: Any) -> list[Any]:
+    """Of every axis; a scalar tensor where it is not known until the graph runs."""
+    return [tf.shape(tensor)[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
 
 
 @contextlib.contextmanager

@@ -16,25 +16,30 @@ ROWS = 8  # that go through both
 
 
 def convert(source: Path, target: Path, to: str | None, tanh_gelu: bool = False) -> str:
-    """Writes the encoder of ``source``, with its pooler and masked-language-model head where it has them, to the folder
-    ``target``, which must not exist; returns what was compared, in words.
-
-    to: "google" or "huggingface"; None: the format that the source is not in. tanh_gelu: whether an encoder with the
-    exact GELU may be written in Google's format, which means the approximation by tanh. Raises UserError, also where
-    the two differ.
-    """
+    """Writes the checkpoint of ``source`` in another format; see ``write``. to: None: the format that it is not in."""
     found = checkpoint.read(source, pickled=True)
-    to = to or ("huggingface" if found.kind == "google" else "google")
+    return write(found, target, to or ("huggingface" if found.kind == "google" else "google"), tanh_gelu)
+
+
+def write(found: Checkpoint, target: Path, to: str, tanh_gelu: bool = False) -> str:
+    """Writes the encoder, with its pooler and masked-language-model head where it has them, to the folder ``target``,
+    which must not exist; returns what was compared, in words.
+
+    to: "google" or "huggingface"; tanh_gelu: whether an encoder with the exact GELU may be written in Google's format,
+    which means the approximation by tanh. Raises UserError, also where the two differ.
+    """
     config = found.config
     if to == "google" and config.activation == "gelu_erf":
         if not tanh_gelu:
-            raise UserError(f"{source}: has the exact GELU; Google's format means its approximation by tanh, which "
-                            f"changes the outputs a little: --tanh-gelu accepts that, and says by how much")
+            raise UserError(f"{found.source}: has the exact GELU; Google's format means its approximation by tanh, "
+                            f"which changes the outputs a little: --tanh-gelu accepts that, and says by how much")
         config = dataclasses.replace(config, activation="gelu_tanh")
     weights = found.tensors() | found.pooler() | found.masked_lm()
     with storage.publishing(target) as building:
-        write = checkpoint.write_google if to == "google" else checkpoint.write_hugging_face
-        write(building, config, found.vocab, weights)
+        if to == "google":
+            checkpoint.write_google(building, config, found.vocab, weights)
+        else:
+            checkpoint.write_hugging_face(building, config, found.vocab, weights)
         again = checkpoint.read(building)
         written = again.tensors() | again.pooler() | again.masked_lm()
         apart = [name for name in weights.keys() | written.keys()
@@ -43,7 +48,7 @@ def convert(source: Path, target: Path, to: str | None, tanh_gelu: bool = False)
             raise UserError(f"{target}: what was written is not what was read: {', '.join(apart[:3]) or 'vocab.txt'}")
         difference = float(np.abs(_outputs(found, weights) - _outputs(again, written)).max())
         if difference > CLOSE and config == found.config:
-            raise UserError(f"{target}: its outputs differ from those of {source} by {difference:.2g}")
+            raise UserError(f"{target}: its outputs differ from those of {found.source} by {difference:.2g}")
     return (f"{len(weights)} tensors are equal, and outputs of {ROWS} rows of {_tokens(config)} tokens differ by "
             f"{difference:.2g} at most")
 

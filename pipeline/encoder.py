@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backend import keras, keras_bert, tf
+from pipeline.backend import keras, keras_bert, sizes, tf
 from pipeline.checkpoint import BertConfig, Tensors, expected_shapes
 from pipeline.dropout import drop, of_site
 
@@ -156,7 +156,7 @@ class PackedBert:
     def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
         """See Encoder. A token attends to the tokens of its own row."""
         config, get = self.config, self._named
-        bins, width = ids.shape
+        bins, width = sizes(ids)
         x = (tf.gather(get[WORDS], tf.gather(self._kept, ids))
              + tf.gather(get["bert/embeddings/position_embeddings"], position)
              + tf.gather(get["bert/embeddings/token_type_embeddings"], segments))
@@ -177,7 +177,7 @@ class PackedBert:
         return tf.reshape(tf.concat(last, axis=-1) if len(last) > 1 else x, [bins, width, self.size])
 
     def _attention(self, x: Any, prefix: str, together: Any) -> Any:
-        bins, _, width, _ = together.shape
+        bins, _, width, _ = sizes(together)
         heads = self.config.heads
         size = self.config.hidden // heads
         joined = tf.reshape(self._dense(x, f"{prefix}/self/qkv"), [bins, width, 3, heads, size])

@@ -4,7 +4,7 @@ concatenated; of words, the vectors of their first tokens."""
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.backend import SeqSelfAttention, keras, tf
+from pipeline.backend import SeqSelfAttention, keras, sizes, tf
 from pipeline.config import Head as HeadConfig
 from pipeline.dropout import HEAD_SITE, drop
 from pipeline.tasks import Task
@@ -29,7 +29,7 @@ class ClsAttention(SeqSelfAttention):
 
         A row's query is its first token, [CLS]; its keys are its own tokens.
         """
-        first = tf.one_hot(tf.argmax(tf.cast(member, tf.int32), axis=-1), inputs.shape[1], dtype=inputs.dtype)
+        first = tf.one_hot(tf.argmax(tf.cast(member, tf.int32), axis=-1), sizes(inputs)[1], dtype=inputs.dtype)
         query = tf.matmul(tf.matmul(first, inputs), self.Wt)[:, :, None]
         keys = tf.matmul(inputs, self.Wx)[:, None]
         emission = tf.tensordot(tf.tanh(query + keys + self.bh), self.Wa[:, 0], 1) + self.ba
@@ -99,9 +99,9 @@ class WordHead(keras.layers.Layer):
 
         Where there is no token, as for a word that was cut off, the first output is sure.
         """
-        there = tf.reshape(words >= 0, [-1, words.shape[-1]])
+        there = tf.reshape(words >= 0, [-1, sizes(words)[-1]])
         vectors = tf.gather(sequence, tf.maximum(words, 0), batch_dims=1)
-        vectors = drop(tf.reshape(vectors, [*there.shape, sequence.shape[-1]]), self.dropout, seed, HEAD_SITE)
+        vectors = drop(tf.reshape(vectors, [*sizes(there), sequence.shape[-1]]), self.dropout, seed, HEAD_SITE)
         if self.recurrent is not None:
             vectors = self.recurrent(vectors, mask=there)
         return tf.where(there[..., None], self.dense(vectors), self.cut_off)

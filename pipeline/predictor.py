@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import cells, checkpoint, config, storage, tasks, tokens
+from pipeline import cells, checkpoint, config, readers, storage, tasks, tokens
 from pipeline.batches import Ints, Plan
-from pipeline.checkpoint import BertConfig
+from pipeline.checkpoint import BertConfig, Checkpoint
 from pipeline.errors import UserError
 from pipeline.network import Network
 from pipeline.storage import Paths
@@ -17,6 +17,7 @@ from pipeline.tokens import TokenTable
 
 STEP = 16  # widths of a batch are multiples of it, so that there are few shapes
 SIZES = (1, 8, 64)  # rows a batch
+TRIED = 256  # rows that an export is tried on
 
 
 class Predictor:
@@ -88,6 +89,24 @@ class Predictor:
         if self.config.submit.metric == "auc" or not path.exists():
             return None
         return storage.read_csv(path, self.task.label_dtype)
+
+    def some_rows(self) -> pd.DataFrame:
+        """Texts to try the model on: of the run's test or train table where it is there, else a few made of the
+        vocabulary."""
+        data = self.config.data
+        assert data is not None
+        for name in (data.test, data.train):
+            if name and Path(name).is_file() and readers.format_of(Path(name), data) == "table":
+                table = readers.read(Path(name), self.config, False)[:TRIED]
+                return self.table(*(table[column] for column in data.text_columns))
+        rng = np.random.default_rng(0)
+        texts = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
+        return self.table(*texts)
+
+    def encoder(self) -> Checkpoint:
+        """The fine-tuned encoder of the first fold, as a checkpoint."""
+        weights = self.networks[self.folds[0]].encoder.dump()
+        return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict)
 
     def warm(self) -> None:
         """Predicts once in every shape of a single row, so that no first request waits for a graph."""

@@ -205,6 +205,12 @@ def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> lis
 
 
 def _character_ids(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
+    number_of = character_ids(set().union(*texts), id_of, config)
+    return [[number_of[character] for character in text] for text in texts]
+
+
+def character_ids(characters: Iterable[str], id_of: Mapping[str, int], config: Tokens) -> dict[str, int]:
+    """The token of each character, where a character is a token."""
     unknown = id_of["[UNK]"]
     space = id_of.get("[unused1]", unknown)
 
@@ -216,8 +222,7 @@ def _character_ids(texts: list[str], id_of: Mapping[str, int], config: Tokens) -
             return space if character.isspace() else unknown
         return found
 
-    number_of = {character: number(character) for character in set().union(*texts)}
-    return [[number_of[character] for character in text] for text in texts]
+    return {character: number(character) for character in characters}
 
 
 def _lower(character: str) -> str:

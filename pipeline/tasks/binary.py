@@ -36,6 +36,7 @@ class Binary(RowTask):
     pictures: ClassVar[tuple[str, ...]] = ("roc_pr", "scores", "stage2_vs_stage1")
     names: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[int, ...]] = (1,)
+    exclusive: ClassVar[tuple[bool, ...]] = (False,)
     identity: ClassVar[dict[str, Any]] = {}
 
     @property

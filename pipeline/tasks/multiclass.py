@@ -30,6 +30,7 @@ class Multiclass(NamedOutputs):
     contradiction: ClassVar[str] = "texts with several labels"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
     footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
+    exclusive: ClassVar[tuple[bool, ...]] = (True,)
     target_dtype: ClassVar[str] = "int32"
     pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
 

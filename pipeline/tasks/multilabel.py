@@ -33,6 +33,7 @@ class Multilabel(NamedOutputs):
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC", "exact"]
     footnote: ClassVar[str] = ("*F1 with each label's threshold chosen on the other folds; the others at 0.5. Exact: "
                                "the share of rows whose labels are all right, with thresholds from the other folds.")
+    exclusive: ClassVar[tuple[bool, ...]] = (False,)
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
 
     @property

@@ -64,6 +64,11 @@ class Multioutput(RowTask):
         return tuple(part.outputs[0] for part in self.parts.values())
 
     @property
+    def exclusive(self) -> tuple[bool, ...]:
+        """Each output's own."""
+        return tuple(part.exclusive[0] for part in self.parts.values())
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The outputs and their labels."""
         return {"task": "multioutput", "outputs": {

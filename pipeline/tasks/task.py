@@ -44,6 +44,10 @@ class Task(Protocol):
         """Logits a row or word, of each head."""
 
     @property
+    def exclusive(self) -> tuple[bool, ...]:
+        """Whether the outputs of each head share one probability, by a softmax, or have one each, by sigmoids."""
+
+    @property
     def loss_weights(self) -> tuple[float, ...]:
         """How much the loss of each head counts."""
 

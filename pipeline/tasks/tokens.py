@@ -40,6 +40,7 @@ class Tokens:
     label_dtype: ClassVar[str] = "str"
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
     by_word: ClassVar[bool] = True
+    exclusive: ClassVar[tuple[bool, ...]] = (True,)
     keys: ClassVar[list[str]] = ["id", "word", "text"]
     loss_weights: ClassVar[tuple[float, ...]] = (1.0,)
 

@@ -1,0 +1,66 @@
+"""Export a finished run: a SavedModel that takes raw texts, or its encoder as a checkpoint. Reloaded and compared.
+
+Example: python -m stages export boyu --to savedmodel        (then: tensorflow_model_server --model_base_path=...)
+"""
+
+import os
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline import storage
+from pipeline.errors import UserError
+from pipeline.log import say
+from stages.predict import Folds, RunName, StageName
+
+if TYPE_CHECKING:
+    from pipeline.predictor import Predictor  # imports TensorFlow
+
+
+class Target(StrEnum):
+    savedmodel = "savedmodel"
+    huggingface = "huggingface"
+    google = "google"
+
+
+def export(
+        run: RunName,
+        to: Annotated[Target, typer.Option(help="savedmodel: the mean of the folds, from texts to probabilities. "
+                                           "huggingface, google: one fold's fine-tuned encoder.")],
+        target: Annotated[Path | None, typer.Option(help="Where to put it; default: models/RUN/export/.")] = None,
+        stage: StageName = None, fold: Folds = None,
+        tanh_gelu: Annotated[bool, typer.Option("--tanh-gelu", help="google: write an encoder with the exact GELU as "
+                                                "one with its approximation by tanh.")] = False) -> None:
+    from pipeline.predictor import Predictor
+
+    model = Predictor(run, stage and stage.value, fold)
+    target = target or model.paths.models / "export" / to.value
+    told = _saved_model(model, target, run) if to == Target.savedmodel else _checkpoint(model, target, to, tanh_gelu)
+    say(f"export: {told}")
+
+
+def _saved_model(model: "Predictor", target: Path, run: str) -> str:
+    """As TensorFlow Serving wants it: <name>/<version>/."""
+    from pipeline import saved_model
+
+    versions = [int(found.name) for found in (target / run).glob("*") if found.name.isdigit()]
+    folder = target / run / str(max(versions, default=0) + 1)
+    with storage.publishing(folder) as building:
+        difference, rows = saved_model.export(model, building)
+    for picture in model.paths.oof.glob("training_*.png"):
+        shutil.copyfile(picture, target / run / picture.name)
+    storage.write(target / run / "summary.txt", saved_model.summary(model))
+    return f"{folder}: reloaded, its probabilities of {rows} texts differ from the run's by {difference:.2g} at most"
+
+
+def _checkpoint(model: "Predictor", target: Path, to: Target, tanh_gelu: bool) -> str:
+    from pipeline import conversion
+
+    if len(model.folds) != 1:
+        raise UserError(f"a checkpoint is one fold's encoder: --fold 0, or another of {model.folds}")
+    if os.path.lexists(target):
+        raise UserError(f"{target}: exists already; choose another folder: --target")
+    return f"{target}: " + conversion.write(model.encoder(), target, to.value, tanh_gelu)

@@ -1,0 +1,64 @@
+"""The tokenizer inside the graph is the one outside of it, on any text."""
+
+import functools
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import tokens
+from pipeline.backend import tf
+from pipeline.config import Tokens
+from pipeline.graph_tokens import GraphTokenizer
+from tests.test_tokens import CHARACTERS, PIECES
+
+VOCABULARIES = {"characters": CHARACTERS, "wordpiece": PIECES}
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=30),
+    st.text(st.sampled_from("wanted thrunigcfé,!博推香AÉ\t \u3000[SEP]aaaa\u0301İß"), max_size=40),
+    st.text(st.sampled_from("wantedrunning"), min_size=90, max_size=110))
+
+
+@functools.cache
+def graph(tokenizer: str, lowercase: bool, most: int) -> GraphTokenizer:
+    config = Tokens.model_validate({"tokenizer": tokenizer, "lowercase": lowercase, "max_tokens": most})
+    return GraphTokenizer(VOCABULARIES[tokenizer], config)
+
+
+def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: list[str] | None = None) -> None:
+    built = graph(tokenizer, lowercase, most)
+    table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
+    expected = tokens.encode(table, VOCABULARIES[tokenizer], built.config)
+    ids, segments, real = (part.numpy() for part in built(
+        tf.constant(first), None if second is None else tf.constant(second)))
+    np.testing.assert_array_equal(real.sum(axis=1), expected.lengths)
+    for row, (start, end) in enumerate(zip(expected.offsets, expected.offsets[1:], strict=False)):
+        length = int(end - start)
+        assert ids[row, :length].tolist() == expected.ids[start:end].tolist(), first[row]
+        assert not ids[row, length:].any()
+        assert segments[row, :length].tolist() == [int(place >= expected.second[row]) for place in range(length)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(TEXTS, min_size=1, max_size=6), st.sampled_from([True, False]), st.sampled_from([5, 22]))
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+def test_texts_become_the_same_tokens(tokenizer: str, texts: list[str], lowercase: bool, most: int) -> None:
+    check(tokenizer, lowercase, most, texts)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.sampled_from([5, 22]))
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+def test_pairs_are_cut_alike(tokenizer: str, texts: list[tuple[str, str]], most: int) -> None:
+    check(tokenizer, True, most, [first for first, _ in texts], [second for _, second in texts])
+
+
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+def test_every_character_becomes_the_same_token(tokenizer: str) -> None:
+    everything = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+    some = np.random.default_rng(0).choice(len(everything), 3000, replace=False)
+    chosen = [everything[place] for place in sorted({*range(3000), *some})]
+    check(tokenizer, True, 22, [f"a{character}b" for character in chosen])
