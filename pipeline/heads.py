@@ -29,6 +29,10 @@ class ClsAttention(SeqSelfAttention):
 
         A row's query is its first token, [CLS]; its keys are its own tokens.
         """
+        return tf.matmul(self.looked_at(inputs, member), inputs)
+
+    def looked_at(self, inputs: Any, member: Any) -> Any:
+        """float32 [bins, slots, width]: how much [CLS] attends to each of its row's tokens, 1 in all."""
         first = tf.one_hot(tf.argmax(tf.cast(member, tf.int32), axis=-1), sizes(inputs)[1], dtype=inputs.dtype)
         query = tf.matmul(tf.matmul(first, inputs), self.Wt)[:, :, None]
         keys = tf.matmul(inputs, self.Wx)[:, None]
@@ -36,7 +40,7 @@ class ClsAttention(SeqSelfAttention):
         emission = tf.where(member, emission, emission.dtype.min)
         if self.attention_activation is not None:
             emission = tf.where(member, self.attention_activation(emission), emission.dtype.min)
-        return tf.matmul(tf.nn.softmax(emission, axis=-1), inputs)
+        return tf.nn.softmax(emission, axis=-1)
 
 
 class RowHead(keras.layers.Layer):

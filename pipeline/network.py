@@ -71,6 +71,11 @@ class Network:
             logit[batch.rows.ravel()[batch.filled]] = found[batch.filled]
         return logit[source.first[rows]]
 
+    def looked_at(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
+        """A TokenBatch but for its words -> float32 [bins, slots, width]: the head's [CLS] attention, which it must
+        have."""
+        return self.head.attention.looked_at(self.encoder(ids, segments, position, member), member)
+
     def start(self, tensors: Tensors, seed: int) -> None:
         """Sets encoder weights, and a freshly drawn head but for what of it the tensors hold: from the arguments
         alone."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import cells, checkpoint, config, readers, storage, tasks, tokens
+from pipeline.backend import tf
 from pipeline.batches import Ints, Plan
 from pipeline.checkpoint import BertConfig, Checkpoint
 from pipeline.errors import UserError
@@ -82,6 +83,25 @@ class Predictor:
         numbers = [column for column in self.task.test_columns if column not in self.task.keys]
         found[numbers] = np.mean([table[numbers].to_numpy(np.float64) for table in tables], axis=0).astype(np.float32)
         return found
+
+    @property
+    def attends(self) -> bool:
+        """Whether the head has a [CLS] attention, so that ``looked_at`` can say what it looked at."""
+        return not self.task.by_word and "attention" in self.config.head.parts and len(self.task.outputs) == 1
+
+    def looked_at(self, rows: pd.DataFrame) -> list[list[tuple[str, float]]]:
+        """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
+        table = tokens.encode(rows, self.vocab, self.config.tokens)
+        found = np.zeros([len(rows), int(table.lengths.max())])
+        for some, width, size in of_few_widths(table.lengths):
+            for batch in Plan(1, width).ordered(table.lengths, some, size):
+                inputs = list(map(tf.constant, table.batch(batch)[:4]))
+                for network in self.networks.values():
+                    weights = network.looked_at(*inputs).numpy()[:, 0, :found.shape[1]]
+                    found[batch.rows.ravel()[batch.filled], :weights.shape[1]] += weights[batch.filled]
+        return [[(self.vocab[token], float(weight) / len(self.networks)) for token, weight in
+                 zip(table.ids[start:end], found[row], strict=False)]
+                for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold table that decisions are made by, where the competition scores them; None: at 0.5."""

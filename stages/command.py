@@ -13,7 +13,7 @@ from pipeline.interrupts import Terminated
 
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
 NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint",
-         "convert", "predict", "evaluate", "encode", "export")
+         "convert", "predict", "evaluate", "encode", "export", "serve")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
                   help="Staged, cross-validated BERT for text-classification competitions.")

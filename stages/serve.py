@@ -1,0 +1,47 @@
+"""Serve a finished run over HTTP: /predict, /encode, /health, /docs, and a page for a person at /.
+
+Only this machine can reach it unless --host says otherwise, which needs a token in the environment: SERVE_TOKEN.
+Example: python -m stages serve example --port 8000
+"""
+
+import ipaddress
+import os
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError
+from pipeline.log import say
+from stages.predict import Folds, RunName, StageName
+
+
+def serve(
+        run: RunName,
+        host: Annotated[str, typer.Option(help="An address of this machine; 0.0.0.0 is all of them.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+        stage: StageName = None, fold: Folds = None,
+        most_texts: Annotated[int, typer.Option(min=1, help="Texts a request.")] = 256,
+        most_characters: Annotated[int, typer.Option(min=1, help="Characters a text.")] = 10_000,
+        most_waiting: Annotated[int, typer.Option(min=1, help="Texts that wait, of all requests; then 503.")] = 2_048,
+        batch: Annotated[int, typer.Option(min=1, help="Texts that are predicted together.")] = 64) -> None:
+    token = os.environ.get("SERVE_TOKEN") or None
+    if not _loopback(host) and token is None:
+        raise UserError(f"--host {host}: others can reach it, so it needs a token: SERVE_TOKEN=... in the environment")
+    import uvicorn
+
+    from pipeline import server
+    from pipeline.predictor import Predictor  # imports TensorFlow
+
+    model = Predictor(run, stage and stage.value, fold)
+    model.warm()
+    limits = server.Limits(texts=most_texts, characters=most_characters, waiting=most_waiting, batch=batch)
+    say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, folds {model.folds}; "
+        f"Ctrl-C ends it")
+    uvicorn.run(server.build(model, limits, token), host=host, port=port, log_level="warning", access_log=False)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
