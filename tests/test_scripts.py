@@ -13,7 +13,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of what is needed to run, in a path with spaces and signs, that uses this environment."""
     copy = tmp_path / "-a 'path' with \"spaces\" & $(touch hacked); *"
     copy.mkdir()
-    for name in ("pipeline", "stages", "configs", "data/example", "data/bert/tiny"):
+    for name in ("pipeline", "stages", "configs", "data/example", "data/bert/small_chinese"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("run_all.sh", "install.sh", "requirements.lock"):
         shutil.copy(ROOT / name, copy / name)
