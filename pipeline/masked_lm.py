@@ -22,7 +22,7 @@ class MaskedLanguageModel(PackedBert):
 
         Only these places go through the head. seed: as for an Encoder.
         """
-        ids, segments, position, member, _ = seen
+        ids, segments, position, member, *_ = seen
         vectors = tf.reshape(self(ids, segments, position, member, seed), [-1, self.config.hidden])
         x = self._dense(tf.gather(vectors, place), f"{MASKED_LM}transform/dense")
         x = self._norm(ACTIVATIONS[self.config.activation](x), f"{MASKED_LM}transform/LayerNorm")

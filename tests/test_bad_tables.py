@@ -115,7 +115,7 @@ def test_a_missing_table_is_refused(project: Path, stages: Command, path: Path) 
 
 
 @pytest.mark.parametrize(("path", "problem"), [
-    (TRAIN, "must hold a folder for each class, got none"), (TEST, "holds no .txt file"),
+    (TRAIN, "must be a file, got a folder"), (TEST, "must be a file, got a folder"),
     (SAMPLE, "must be a file, got a folder")])
 def test_an_empty_directory_in_place_of_a_table_is_refused(
         project: Path, stages: Command, path: Path, problem: str) -> None:

@@ -11,7 +11,8 @@ from pipeline.errors import UserError
 from pipeline.readers import conll, delimited, folders, spans
 
 Format = Literal["table", "folders", "conll", "spans"]
-BY_ENDING: dict[str, Format] = {".conll": "conll", ".bio": "conll", ".bmes": "conll", ".jsonl": "spans"}
+BY_ENDING: dict[str, Format] = {".csv": "table", ".tsv": "table", ".txt": "table", ".conll": "conll",
+                                ".bio": "conll", ".bmes": "conll", ".jsonl": "spans"}
 
 
 def read(path: Path, config: Config, labelled: bool) -> pd.DataFrame:
@@ -38,4 +39,5 @@ def format_of(path: Path, data: Data) -> Format:
     """The format of one file: the configured one, or what the file's kind and ending say."""
     if data.format != "auto":
         return data.format
-    return "folders" if sources.is_folder(path) else BY_ENDING.get(path.suffix, "table")
+    ending = BY_ENDING.get(path.suffix)
+    return ending or ("folders" if sources.is_folder(path) else "table")
