@@ -42,14 +42,14 @@ def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: 
         assert segments[row, :length].tolist() == [int(place >= expected.second[row]) for place in range(length)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(TEXTS, min_size=1, max_size=6), st.sampled_from([True, False]), st.sampled_from([5, 22]))
 @pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
 def test_texts_become_the_same_tokens(tokenizer: str, texts: list[str], lowercase: bool, most: int) -> None:
     check(tokenizer, lowercase, most, texts)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.sampled_from([5, 22]))
 @pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
 def test_pairs_are_cut_alike(tokenizer: str, texts: list[tuple[str, str]], most: int) -> None:

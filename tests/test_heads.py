@@ -29,11 +29,11 @@ def rows_of_words() -> TokenTable:
     return TokenTable(rows.ids, rows.offsets, rows.second, places)
 
 
-@pytest.mark.parametrize("recurrent", ["none", "gru", "lstm"])
+@pytest.mark.parametrize("recurrent", ["none", "lstm"])
 def test_a_words_logit_does_not_depend_on_who_shares_its_sequence(recurrent: str) -> None:
     rows = rows_of_words()
     built = network(task=TAGS, recurrent=recurrent, recurrent_units=3)
-    found = [built.predict(rows, ALL, plan, 4) for plan in (plan_of(1), plan_of(2), plan_of(4))]
+    found = [built.predict(rows, ALL, plan, 4) for plan in (plan_of(1), plan_of(4))]
     unpacked = network("random", task=TAGS, recurrent=recurrent, recurrent_units=3)
     unpacked.load(built.dump())
     found.append(unpacked.predict(rows, ALL, Plan(), 3))
