@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.tasks import Task
+from pipeline.tasks import Task, probability_columns
 from pipeline.tasks.tokens import entities
 
 Answer = dict[str, Any]
@@ -18,7 +18,7 @@ def answers(task: Task, rows: pd.DataFrame, found: pd.DataFrame, oof: pd.DataFra
     found: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric, None: 0.5.
     """
     label = task.submitted(oof, found, "accuracy" if metric == "auc" else metric)
-    probability = [column for column in task.test_columns if column.startswith("prediction")]
+    probability = probability_columns(task)
     by_text = {str(name): words for name, words in found.groupby("id", sort=False)} if task.by_word else {}
     names = [column.removeprefix("prediction").removeprefix(":") for column in probability]
     values = found[probability].to_numpy() if not task.by_word else None

@@ -193,7 +193,7 @@ def _reproduces(setup: Setup, data: CellData, parent: Path) -> None:
     recorded = storage.read_csv(parent / "handed_on.csv")
     train = setup.run.competition.train
     now = data.task.test_table(train.iloc[data.valid], setup.predict(data.source, data.valid))
-    probabilities = [name for name in data.task.test_columns if name.startswith("prediction")]
+    probabilities = tasks.probability_columns(data.task)
     difference = float((now[probabilities] - recorded[probabilities]).abs().to_numpy().max())
     most = REPRODUCES[setup.run.config.bert.precision]
     if not difference <= most:

@@ -20,6 +20,7 @@ from pipeline import metrics, storage
 from pipeline.errors import visible
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
+from pipeline.tasks import Report
 
 CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "PingFang SC",
            "Microsoft YaHei", "SimHei", "Arial Unicode MS")
@@ -29,12 +30,16 @@ COLOURS = {"baseline": "#8c8c8c", "stage1": "#1f6fb4", "stage2": "#c8501e"}
 
 
 Found = dict[str, StagePredictions]
+Parts = dict[str, Report]
 
 
-def write(run: Run, found: Found) -> list[Path]:
-    """Draws every picture that the task and the finished stages have under oof/<run>/; returns the paths."""
+def write(run: Run, found: Found, parts: Parts) -> list[Path]:
+    """Draws every picture that the task and the finished stages have under oof/<run>/; returns the paths.
+
+    parts: each stage's part of the report.
+    """
     trained = [stage for stage in ("stage1", "stage2") if stage in found]
-    drawn = {name: PICTURES[name](run, found) for name in run.competition.task.pictures}
+    drawn = {name: PICTURES[name](run, found, parts) for name in run.competition.task.pictures}
     drawn |= {f"training_{stage}": _training(run, found[stage]) for stage in trained}
     written = []
     for name, figure in drawn.items():
@@ -50,7 +55,7 @@ def _figure(title: str, columns: int, rows: int = 1) -> tuple[Figure, Any]:
     return figure, axes.ravel()
 
 
-def _roc_pr(run: Run, found: Found) -> Figure:
+def _roc_pr(run: Run, found: Found, parts: Parts) -> Figure:
     figure, (roc, pr) = _figure(f"{run.config.name}: out of fold", 2)
     for stage, part in found.items():
         _curves(roc, pr, stage, part)
@@ -62,7 +67,7 @@ def _roc_pr(run: Run, found: Found) -> Figure:
     return figure
 
 
-def _scores(run: Run, found: Found) -> Figure:
+def _scores(run: Run, found: Found, parts: Parts) -> Figure:
     figure, axes = _figure(f"{run.config.name}: predictions by class", len(found))
     for axis, (stage, part) in zip(axes, found.items(), strict=True):
         for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
@@ -73,7 +78,7 @@ def _scores(run: Run, found: Found) -> Figure:
     return figure
 
 
-def _stage2_vs_stage1(run: Run, found: Found) -> Figure | None:
+def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
     if not {"stage1", "stage2"} <= found.keys():
         return None
     figure, (scatter, change) = _figure(f"{run.config.name}: stage 2 against stage 1", 2)
@@ -81,12 +86,12 @@ def _stage2_vs_stage1(run: Run, found: Found) -> Figure | None:
     return figure
 
 
-def _confusion(run: Run, found: Found) -> Figure:
+def _confusion(run: Run, found: Found, parts: Parts) -> Figure:
     """Of every stage, the share of each class's rows that were taken for each class."""
     figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
     names = [_short(name, number) for number, name in enumerate(run.competition.task.names)]
-    for axis, (stage, part) in zip(axes, found.items(), strict=True):
-        counts = np.array(run.competition.task.evaluate(part.oof, part.missing)["confusion"])
+    for axis, (stage, part) in zip(axes, parts.items(), strict=True):
+        counts = np.array(part["confusion"])
         axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
         axis.set(title=stage, xlabel="taken for", ylabel="class")
         if len(names) <= 30:
@@ -95,11 +100,11 @@ def _confusion(run: Run, found: Found) -> Figure:
     return figure
 
 
-def _by_class(run: Run, found: Found) -> Figure:
+def _by_class(run: Run, found: Found, parts: Parts) -> Figure:
     """F1 of each class against how many rows it has."""
     figure, (axis,) = _figure(f"{run.config.name}: F1 by class", 1)
-    for stage, part in found.items():
-        classes = run.competition.task.evaluate(part.oof, part.missing)["classes"]
+    for stage, part in parts.items():
+        classes = part["classes"]
         axis.scatter([one["rows"] for one in classes], [one["f1"] for one in classes], s=12, color=COLOURS[stage],
                      alpha=0.7, label=stage)
     axis.set(xlabel="rows of the class", ylabel="F1", ylim=(-0.02, 1.02), xscale="log")

@@ -10,7 +10,7 @@ from pipeline.backend import tf
 from pipeline.errors import UserError
 from pipeline.graph_tokens import GraphTokenizer
 from pipeline.predictor import Predictor
-from pipeline.tasks import Task
+from pipeline.tasks import Task, probability_columns
 
 CLOSE = 1e-4  # how far its probabilities may be from the run's
 STRINGS = tf.TensorSpec([None], tf.string)
@@ -68,7 +68,7 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     inputs = {"texts": rows.text} | ({"pairs": rows.text_pair} if model.pairs else {})
     found = again(**{name: tf.constant(column.tolist()) for name, column in inputs.items()})["probabilities"].numpy()
     predicted = model.predict(rows)
-    own = predicted[[column for column in model.task.test_columns if column.startswith("prediction")]].to_numpy()
+    own = predicted[probability_columns(model.task)].to_numpy()
     difference = float(np.abs(found - own).max())
     if not difference <= CLOSE:
         raise UserError(f"{folder}: its probabilities differ from the run's by {difference:.2g}, at most {CLOSE:g}")

@@ -5,6 +5,7 @@ A pipe or a device is never opened: it may block, or never end.
 
 import codecs
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -97,6 +98,14 @@ def lines(path: Path) -> Iterator[Iterator[str]]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except MemoryError:
         raise OutOfMemoryError(f"{path}: its {path.stat().st_size:,} bytes do not fit in memory") from None
+
+
+def texts(path: Path, at_once: int) -> Iterator[list[str]]:
+    """The lines of such a file without their ends, that many at a time. Raises UserError."""
+    with lines(path) as found:
+        stripped = (line.rstrip("\r\n") for line in found)
+        while part := list(itertools.islice(stripped, at_once)):
+            yield part
 
 
 def _without_nul(path: Path, file: TextIO) -> Iterator[str]:

@@ -3,7 +3,6 @@
 Example: python -m stages encode data/bert/small_chinese texts.txt vectors.npy --pool mean --layers 2
 """
 
-import itertools
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -48,7 +47,7 @@ def encode(
         ) -> None:
     if target.suffix not in (".npy", ".parquet"):
         raise UserError(f"{target}: must end in .npy or .parquet")
-    rows = _rows(texts, column)
+    rows, chunks = _opened(texts, column)
     from pipeline.vectors import TextVectors
 
     model = TextVectors(source, fold=fold, layers=layers, pool=pool.value, tokenizer=tokenizer.value,
@@ -57,29 +56,21 @@ def encode(
     with storage.disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, _chunks(texts, column), rows)
+            (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, chunks, rows)
             building.replace(target)
         finally:
             building.unlink(missing_ok=True)
     say(f"encode: {target}: {rows:,} vectors of {model.size_}")
 
 
-def _rows(path: Path, column: str) -> int:
-    return sum(len(chunk) for chunk in _chunks(path, column))
-
-
-def _chunks(path: Path, column: str) -> Iterator[list[str]]:
-    if path.suffix in (".csv", ".tsv"):
-        table = delimited.read_table(path)
-        if column not in table:
-            raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, table))}; see --column")
-        for at in range(0, len(table), AT_ONCE):
-            yield table[column].iloc[at:at + AT_ONCE].tolist()
-        return
-    with sources.lines(path) as lines:
-        stripped = (line.rstrip("\r\n") for line in lines)
-        while chunk := list(itertools.islice(stripped, AT_ONCE)):
-            yield chunk
+def _opened(path: Path, column: str) -> tuple[int, Iterator[list[str]]]:
+    """How many texts there are, and the texts; a file of lines is read once for each, a table once."""
+    if path.suffix not in (".csv", ".tsv"):
+        return sum(map(len, sources.texts(path, AT_ONCE))), sources.texts(path, AT_ONCE)
+    table = delimited.read_table(path)
+    if column not in table:
+        raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, table))}; see --column")
+    return len(table), (table[column].iloc[at:at + AT_ONCE].tolist() for at in range(0, len(table), AT_ONCE))
 
 
 def _to_numpy(path: Path, model: "TextVectors", chunks: Iterator[list[str]], rows: int) -> None:

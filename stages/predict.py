@@ -4,7 +4,6 @@ Example: echo "味道很好，下次还来" | python -m stages predict example
 """
 
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -97,19 +96,12 @@ def _of_table(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
 def _of_lines(path: Path | None, model: "Predictor") -> Iterator[pd.DataFrame]:
     """A row a line, its id the line's number from 0."""
     begin = 0
-    for lines in _from_file(path) if path else _from_standard_input(model):
+    for lines in sources.texts(path, AT_ONCE) if path else _from_standard_input(model):
         texts = [line.partition("\t") for line in lines]
         second = [one for _, _, one in texts] if model.pairs else None
         yield model.table([text for text, _, _ in texts] if model.pairs else lines, second,
                           ids=map(str, range(begin, begin + len(lines))))
         begin += len(lines)
-
-
-def _from_file(path: Path) -> Iterator[list[str]]:
-    with sources.lines(path) as lines:
-        stripped = (line.rstrip("\r\n") for line in lines)
-        while part := list(itertools.islice(stripped, AT_ONCE)):
-            yield part
 
 
 def _from_standard_input(model: "Predictor") -> Iterator[list[str]]:

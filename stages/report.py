@@ -23,6 +23,6 @@ def report(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         written = [work.paths.oof / f"{task.key}{ending}" for ending in (".md", ".json")]
         storage.write(written[0], scores.markdown(task, result))
         storage.write(written[1], result)
-        pictures = plots.write(work, found)
+        pictures = plots.write(work, found, result["stages"])
         say("report: " + ", ".join(map(str, [*written, *paths])))
         say("plots: " + ", ".join(map(str, pictures)))

@@ -9,10 +9,10 @@ from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.task import Report, Task, shown
+from pipeline.tasks.task import Report, Task, probability_columns, shown
 from pipeline.tasks.tokens import Tokens
 
-__all__ = ["Report", "Task", "of", "restored", "saved", "shown"]
+__all__ = ["Report", "Task", "of", "probability_columns", "restored", "saved", "shown"]
 
 KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tokens)}
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import Report, shown, spread, wrong_labels
+from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
 
 Ints = npt.NDArray[np.int32]
 
@@ -123,16 +123,8 @@ class Multiclass(NamedOutputs):
             rows.append({"fold": int(one), "rows": int(inside.sum()), "accuracy": float(right[inside].mean()),
                          "macro_f1": _macro_f1(target[inside], decided[inside]),
                          "log_loss": _log_loss(target[inside], logit[inside])})
-        shares = [row["accuracy"] for row in rows]
-        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
-                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
-        if len(shares) < 2:
-            part["sd_reason"] = "needs two folds"
-        whole = not missing
-        part["pooled"] = float(right.mean()) if whole else None
-        part["pooled_interval"] = metrics.share_interval(int(right.sum()), len(right)) if whole else None
-        if not whole:
-            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        part = over_folds(rows, self.key, float(right.mean()), missing)
+        part["pooled_interval"] = None if missing else metrics.share_interval(int(right.sum()), len(right))
         area = _macro_auc(target, logit)
         part |= {"rows": len(oof), "macro_f1": _macro_f1(target, decided), "micro_f1": float(right.mean()),
                  "macro_auc": None if np.isnan(area) else area, "log_loss": _log_loss(target, logit)}

@@ -13,7 +13,7 @@ from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline import metrics
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import Report, shown, spread, wrong_labels
+from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
 
 Labels = npt.NDArray[np.int8]
 Decided = npt.NDArray[np.bool_]
@@ -139,14 +139,7 @@ class Multilabel(NamedOutputs):
             rows.append({"fold": int(one), "rows": int(inside.sum()),
                          "macro_f1": _f1(there[inside], decided[inside], "macro"),
                          "micro_f1": _f1(there[inside], decided[inside], "micro"), "labels_without_rows": absent})
-        shares = [row["macro_f1"] for row in rows]
-        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
-                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
-        if len(shares) < 2:
-            part["sd_reason"] = "needs two folds"
-        part["pooled"] = _f1(there, decided, "macro") if not missing else None
-        if missing:
-            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        part = over_folds(rows, self.key, _f1(there, decided, "macro"), missing)
         areas = _areas(there, logit)
         part |= {"rows": len(oof), "micro_f1": _f1(there, decided, "micro"),
                  "mean_auc": float(np.mean(areas)) if areas else None,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -140,6 +141,25 @@ def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allow
     if len(found) > 10:
         found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
     return found
+
+
+def over_folds(rows: list[Report], key: str, pooled: float, missing: list[int]) -> Report:
+    """The part of a stage's report that is about its folds: mean and sd of their scores, and the pooled score where no
+    fold is missing; a reason beside what is None."""
+    scores = [row[key] for row in rows]
+    part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(scores)),
+                    "sd": float(np.std(scores, ddof=1)) if len(scores) > 1 else None}
+    if len(scores) < 2:
+        part["sd_reason"] = "needs two folds"
+    part["pooled"] = None if missing else pooled
+    if missing:
+        part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+    return part
+
+
+def probability_columns(task: Task) -> list[str]:
+    """Of the task's tables of predictions, in the order of its outputs."""
+    return [column for column in task.test_columns if column.startswith("prediction")]
 
 
 def spread(part: Report) -> str:

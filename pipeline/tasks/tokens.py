@@ -14,7 +14,7 @@ from scipy import special
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.tasks.task import Report, shown, spread, wrong_labels
+from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
 
 OUTSIDE = "O"
 TAG = re.compile(r"O|[BIMELSU](-\S+)?")  # BIO, BIOES, BMES and BILOU, with or without a type
@@ -199,19 +199,12 @@ class Tokens:
             inside = oof[oof.fold == fold]
             rows.append({"fold": int(fold), "rows": int(inside.id.nunique()), "words": len(inside),
                          "entity_f1": _entity_scores(_texts(inside, "label"), _texts(inside, "decided"))["f1"]})
-        shares = [row["entity_f1"] for row in rows]
-        part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(shares)),
-                        "sd": float(np.std(shares, ddof=1)) if len(shares) > 1 else None}
-        if len(shares) < 2:
-            part["sd_reason"] = "needs two folds"
         true, predicted = _texts(oof, "label"), _texts(oof, "decided")
         scores = _entity_scores(true, predicted)
-        part["pooled"] = None if missing else scores["f1"]
-        if missing:
-            part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
-        return part | {"rows": int(oof.id.nunique()), "words": len(oof), "precision": scores["precision"],
-                       "recall": scores["recall"], "accuracy": float((oof.label == oof.decided).mean()),
-                       "classes": _by_type(true, predicted)}
+        return over_folds(rows, self.key, scores["f1"], missing) | {
+            "rows": int(oof.id.nunique()), "words": len(oof), "precision": scores["precision"],
+            "recall": scores["recall"], "accuracy": float((oof.label == oof.decided).mean()),
+            "classes": _by_type(true, predicted)}
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
         """The change of the entities' scores and of the share of right tags, and how many tags changed."""
