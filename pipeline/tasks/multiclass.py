@@ -115,24 +115,28 @@ class Multiclass(NamedOutputs):
     def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
         target, logit = self.target(oof.label), self.numbers(oof, "logit")
-        decided, right = logit.argmax(axis=1), logit.argmax(axis=1) == target
         fold = oof.fold.to_numpy()
-        rows: list[Report] = []
-        for one in np.unique(fold):
-            inside = fold == one
-            rows.append({"fold": int(one), "rows": int(inside.sum()), "accuracy": float(right[inside].mean()),
-                         "macro_f1": _macro_f1(target[inside], decided[inside]),
-                         "log_loss": _log_loss(target[inside], logit[inside])})
-        part = over_folds(rows, self.key, float(right.mean()), missing)
-        part["pooled_interval"] = None if missing else metrics.share_interval(int(right.sum()), len(right))
+        rows: list[Report] = [{"fold": int(one), "rows": int((fold == one).sum())}
+                              | self.reported(target[fold == one], logit[fold == one]) for one in np.unique(fold)]
+        whole = self.reported(target, logit)
+        part = over_folds(rows, self.key, whole[self.key], missing)
+        decided = logit.argmax(axis=1)
+        right = decided == target
+        part["accuracy_interval"] = None if missing else metrics.share_interval(int(right.sum()), len(right))
         area = _macro_auc(target, logit)
-        part |= {"rows": len(oof), "macro_f1": _macro_f1(target, decided), "micro_f1": float(right.mean()),
-                 "macro_auc": None if np.isnan(area) else area, "log_loss": _log_loss(target, logit)}
+        part |= {"rows": len(oof), **whole, "micro_f1": whole["accuracy"],
+                 "macro_auc": None if np.isnan(area) else area}
         if part["macro_auc"] is None:
             part["macro_auc_reason"] = "no class has rows inside and outside of it"
         part["classes"] = self._by_class(target, logit, decided)
         part["confusion"] = sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()
         return part
+
+    def reported(self, target: Ints, logit: Floats) -> dict[str, float]:
+        """What the report says of each fold and of all rows; ``key`` is one of them."""
+        decided = logit.argmax(axis=1)
+        return {"accuracy": float(np.mean(decided == target)), "macro_f1": _macro_f1(target, decided),
+                "log_loss": _log_loss(target, logit)}
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
         """The change of accuracy with its paired interval, of macro F1 and log loss, and the decisions that flipped."""
@@ -161,7 +165,7 @@ class Multiclass(NamedOutputs):
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        interval = part["pooled_interval"]
+        interval = part["accuracy_interval"]
         return [spread(part), shown(part["pooled"]),
                 f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["macro_f1"]),
                 shown(part["macro_auc"]), shown(part["log_loss"])]
