@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import OutOfMemoryError
@@ -40,7 +40,7 @@ with _quiet_stderr():
 # Keras' default dropout draws from a process-wide counter under XLA: a fold would depend on what ran before it.
 keras.backend.experimental.enable_tf_random_generator()
 
-__all__ = ["SeqSelfAttention", "keras", "keras_bert", "memory_told", "sizes", "tf", "use_threads"]
+__all__ = ["SeqSelfAttention", "graph", "keras", "keras_bert", "memory_told", "sizes", "tf", "use_threads"]
 
 
 def use_threads(count: int) -> None:
@@ -49,6 +49,12 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     with _quiet_stderr():
         tf.constant(0)  # starts the runtime, whose notes come now
+
+
+def graph(function: Callable[..., Any], compiled: bool = False, signature: Sequence[Any] | None = None) -> Any:
+    """The function as a TensorFlow graph. Its ifs and loops must be Python's own, over what is known while the graph is
+    built: its source is not rewritten, which takes longer than the building."""
+    return tf.function(function, signature, autograph=False, jit_compile=compiled)
 
 
 def sizes(tensor: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Folds: dealt once, verified to be a partition, kept by id. Fold -1 marks rows that are trained on in every cell."""
 
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,11 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str,
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
     fold_of_row = np.full(len(stratum), -1)
     grouped = groups if method.endswith("grouped") else None
-    parts = splitters[method](n, shuffle=True, random_state=seed).split(stratum, stratum, grouped)
-    for fold, (_, validated) in enumerate(parts):
-        fold_of_row[validated] = fold
+    with warnings.catch_warnings():  # of a class with fewer rows than folds: the report says what a fold lacks
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        parts = splitters[method](n, shuffle=True, random_state=seed).split(stratum, stratum, grouped)
+        for fold, (_, validated) in enumerate(parts):
+            fold_of_row[validated] = fold
     return fold_of_row
 
 

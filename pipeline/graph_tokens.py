@@ -24,11 +24,14 @@ KINDS = {1: OTHER, 2: WHITE, 3: MARK}  # by the parts that it makes of two lette
 
 
 class GraphTokenizer(tf.Module):
-    """Texts, or pairs of them, to the ids of [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]."""
+    """Texts, or pairs of them, to the ids of [CLS] text [SEP], or [CLS] text [SEP] pair [SEP].
 
-    def __init__(self, vocab: Sequence[str], config: Tokens):
+    by_word: a text is words with a space between them, and where each begins is told.
+    """
+
+    def __init__(self, vocab: Sequence[str], config: Tokens, by_word: bool = False):
         super().__init__()
-        self.config, id_of = config, {token: number for number, token in enumerate(vocab)}
+        self.config, self.by_word, id_of = config, by_word, {token: number for number, token in enumerate(vocab)}
         self._cls, self._sep, self._unknown = (id_of[token] for token in ("[CLS]", "[SEP]", "[UNK]"))
         if config.tokenizer == "characters":
             tokens = character_ids(map(chr, range(CODE_POINTS)), id_of, config)
@@ -40,19 +43,36 @@ class GraphTokenizer(tf.Module):
             self._pieces = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(tf.constant(list(vocab)), tf.range(len(vocab), dtype=tf.int32)), -1)
 
-    def __call__(self, texts: Any, pairs: Any = None) -> tuple[Any, Any, Any]:
-        """texts, pairs: string [rows] -> ids, segments int32 [rows, tokens], 0 where padded, and real bool [rows,
-        tokens]."""
-        parts = [self._ids(texts)] + ([] if pairs is None else [self._ids(pairs)])
-        parts = self._cut(parts)
+    def __call__(self, texts: Any, pairs: Any = None) -> tuple[Any, Any, Any, Any]:
+        """texts, pairs: string [rows] -> ids, segments int32 [rows, tokens], 0 where padded, real bool [rows, tokens],
+        and words int32 [rows, words], where their first tokens are, -1 where there is none; [rows, 0] but by word."""
         rows = tf.shape(texts)[0]
+        words = tf.zeros([rows, 0], tf.int32)
+        if self.by_word:
+            ids, words = self._coded_words(texts)
+            parts = self._cut([ids])
+        else:
+            parts = self._cut([self._ids(texts)] + ([] if pairs is None else [self._ids(pairs)]))
         cls, sep = (tf.fill([rows, 1], token) for token in (self._cls, self._sep))
         first = tf.concat([cls, parts[0], sep], axis=1)
         second = [tf.concat([part, sep], axis=1) for part in parts[1:]]
         ids = tf.concat([first, *second], axis=1)
         segments = tf.concat([tf.zeros_like(first), *(tf.ones_like(part) for part in second)], axis=1)
         real = tf.ones_like(ids, tf.bool)
-        return ids.to_tensor(), segments.to_tensor(), real.to_tensor()
+        return ids.to_tensor(), segments.to_tensor(), real.to_tensor(), words
+
+    def _coded_words(self, texts: Any) -> tuple[Any, Any]:
+        """As ``tokens._code_words`` and ``tokens._places``: ragged int32 [rows, tokens], and int32 [rows, words]."""
+        words = tf.strings.split(texts, " ")
+        pieces = self._ids(words.values)
+        unknown = tf.fill([pieces.nrows(), 1], self._unknown)
+        pieces = tf.concat([pieces, tf.ragged.boolean_mask(unknown, pieces.row_lengths()[:, None] == 0)], axis=1)
+        lengths = pieces.row_lengths()
+        first = tf.cumsum(lengths, exclusive=True)
+        ids = words.with_values(pieces).merge_dims(1, 2)
+        start = tf.cast(first - tf.gather(ids.row_starts(), words.value_rowids()), tf.int32)
+        place = tf.where(start < self.config.max_tokens - 2, start + 1, -1)
+        return ids, words.with_values(place).to_tensor(-1)
 
     def _ids(self, texts: Any) -> Any:
         """Ragged int32 [rows, tokens]."""

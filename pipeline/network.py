@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backend import keras, tf
+from pipeline.backend import graph, keras, tf
 from pipeline.batches import Batch, Ints, Plan
 from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Config
@@ -47,9 +47,9 @@ class Network:
         self.head_config = config.head
         self.head = self._new_head()
         self.compile = config.hardware.xla
-        self._logit_of_tokens = tf.function(self.logit_of_tokens, jit_compile=self.compile)
-        self._logit_of_vectors = tf.function(self.head, jit_compile=self.compile)
-        self._encode = tf.function(self.encoder, jit_compile=self.compile)
+        self._logit_of_tokens = graph(self.logit_of_tokens, self.compile)
+        self._logit_of_vectors = graph(self.head, self.compile)
+        self._encode = graph(self.encoder, self.compile)
 
     def logit_of_tokens(self, ids: Any, segments: Any, position: Any, member: Any, words: Any, seed: Any = None) -> Any:
         """A TokenBatch -> logits as the head gives them. seed: int32 [2] of dropout; None: no dropout."""

@@ -116,9 +116,10 @@ class Predictor:
         data = self.config.data
         assert data is not None
         for name in (data.test, data.train):
-            if name and Path(name).is_file() and readers.format_of(Path(name), data) == "table":
+            if name and Path(name).exists():
                 table = readers.read(Path(name), self.config, False)[:TRIED]
-                return self.table(*(table[column] for column in data.text_columns))
+                in_table = readers.format_of(Path(name), data) == "table"
+                return self.table(*(table[column] for column in (data.text_columns if in_table else ["text"])))
         rng = np.random.default_rng(0)
         texts = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
         return self.table(*texts)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import cells, checkpoint, masking, storage
-from pipeline.backend import memory_told, tf, use_threads
+from pipeline.backend import graph, memory_told, tf, use_threads
 from pipeline.batches import SLOTS, Batch, Ints, Plan
 from pipeline.checkpoint import MASKED_LM, Tensors
 from pipeline.config import Pretrain
@@ -97,8 +97,8 @@ class Trainer:
     def __init__(self, model: MaskedLanguageModel, recipe: Pretrain, compiled: bool):
         self._model, self.recipe = model, recipe
         self._optimizer = Optimizer(recipe, model.variables, model.decayed)
-        self._step = tf.function(self._train, jit_compile=compiled)
-        self._score = tf.function(self._evaluate, jit_compile=compiled)
+        self._step = graph(self._train, compiled)
+        self._score = graph(self._evaluate, compiled)
 
     def fit(self, data: CellData, weights: Tensors, kept: State) -> pd.DataFrame:
         """Trains from the weights, or on from what was kept; the model then holds the result. A row an epoch.

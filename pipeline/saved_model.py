@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import checkpoint
-from pipeline.backend import tf
+from pipeline.backend import graph, tf
 from pipeline.errors import UserError
 from pipeline.graph_tokens import GraphTokenizer
 from pipeline.predictor import Predictor
@@ -19,34 +19,39 @@ IDS = tf.TensorSpec([None, None], tf.int32)
 
 class Served(tf.Module):
     """Two signatures: serving_default takes texts (and pairs), strings [rows]; tokens takes input_ids, input_mask and
-    segment_ids, int32 [rows, tokens]. Both give logits and probabilities, float32 [rows, outputs]."""
+    segment_ids, int32 [rows, tokens]. Both give logits and probabilities, float32 [rows, outputs].
+
+    Where words are labelled, a text is words with a space between them, tokens also takes word_starts, int32 [rows,
+    words], -1 where there is no word, and both give float32 [rows, words, outputs].
+    """
 
     def __init__(self, model: Predictor):
         super().__init__()
         self.task, self.networks = model.task, list(model.networks.values())
-        self.tokenizer = GraphTokenizer(model.vocab, model.config.tokens)
+        self.tokenizer = GraphTokenizer(model.vocab, model.config.tokens, self.task.by_word)
         self.kept = [[*network.encoder.variables, *network.head.weights] for network in self.networks]
-        self.texts = tf.function(self._texts, [STRINGS, STRINGS] if model.pairs else [STRINGS])
-        self.tokens = tf.function(self._tokens, [IDS, IDS, IDS])
+        self.texts = graph(self._texts, signature=[STRINGS, STRINGS] if model.pairs else [STRINGS])
+        self.tokens = graph(self._tokens, signature=[IDS, IDS, IDS, IDS] if self.task.by_word else [IDS, IDS, IDS])
 
     def _texts(self, texts: Any, pairs: Any = None) -> dict[str, Any]:
-        ids, segments, real = self.tokenizer(texts, pairs)
-        return self._outputs(ids, segments, real)
+        return self._outputs(*self.tokenizer(texts, pairs))
 
-    def _tokens(self, input_ids: Any, input_mask: Any, segment_ids: Any) -> dict[str, Any]:
-        return self._outputs(input_ids, segment_ids, input_mask > 0)
+    def _tokens(self, input_ids: Any, input_mask: Any, segment_ids: Any, word_starts: Any = None) -> dict[str, Any]:
+        if word_starts is None:
+            word_starts = tf.zeros([tf.shape(input_ids)[0], 0], tf.int32)
+        return self._outputs(input_ids, segment_ids, input_mask > 0, word_starts)
 
-    def _outputs(self, ids: Any, segments: Any, real: Any) -> dict[str, Any]:
+    def _outputs(self, ids: Any, segments: Any, real: Any, words: Any) -> dict[str, Any]:
         position = tf.where(real, tf.range(tf.shape(ids)[1])[None], 0)
-        none = tf.zeros([tf.shape(ids)[0], 1, 0], tf.int32)
-        logits = [network.logit_of_tokens(ids, segments, position, real[:, None], none) for network in self.networks]
+        logits = [network.logit_of_tokens(ids, segments, position, real[:, None], words[:, None])
+                  for network in self.networks]
         logits = [logit[:, None] if len(logit.shape) == 1 else logit for logit in logits]
         probabilities = [probability(self.task, logit) for logit in logits]
         return {"logits": tf.add_n(logits) / len(logits), "probabilities": tf.add_n(probabilities) / len(logits)}
 
 
 def probability(task: Task, logit: Any) -> Any:
-    """float32 [rows, outputs] -> the same: each head's sigmoid where it has one output or labels that go together, else
+    """float32 [..., outputs] -> the same: each head's sigmoid where it has one output or labels that go together, else
     its softmax."""
     parts = tf.split(logit, list(task.outputs), axis=-1)
     return tf.concat([tf.nn.softmax(part) if exclusive else tf.sigmoid(part)
@@ -57,16 +62,16 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     """Writes the SavedModel into a folder, loads it again and lets it predict texts of the run's data, or a few others
     where that is not there; returns the largest difference from the run's own probabilities, and the number of texts.
 
-    Raises UserError where they differ, and for a run that labels words.
+    Raises UserError where they differ.
     """
-    if model.task.by_word:
-        raise UserError(f"{model.paths.models}: labels words; a SavedModel of such a run is not written yet")
     served = Served(model)
     tf.saved_model.save(served, str(folder), {"serving_default": served.texts, "tokens": served.tokens})
     rows = model.some_rows()
     again = tf.saved_model.load(str(folder)).signatures["serving_default"]
     inputs = {"texts": rows.text} | ({"pairs": rows.text_pair} if model.pairs else {})
     found = again(**{name: tf.constant(column.tolist()) for name, column in inputs.items()})["probabilities"].numpy()
+    if model.task.by_word:
+        found = np.concatenate([row[:text.count(" ") + 1] for row, text in zip(found, rows.text, strict=True)])
     predicted = model.predict(rows)
     own = predicted[probability_columns(model.task)].to_numpy()
     difference = float(np.abs(found - own).max())

@@ -155,7 +155,8 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
     def health() -> dict[str, Any]:
         """Whether the server answers, and what with."""
         return {"status": "ok", "run": model.paths.run, "stage": model.stage, "folds": model.folds,
-                "pairs": model.pairs, "attention": model.attends, "waiting": predicting.waiting}
+                "pairs": model.pairs, "attention": model.attends, "words": model.task.by_word,
+                "waiting": predicting.waiting}
 
     @app.post("/predict", dependencies=[Depends(allowed)])
     async def predict(request: asked) -> dict[str, list[Any]]:  # type: ignore[valid-type]

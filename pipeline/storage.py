@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,9 +65,7 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
 
     Raises DiskError; the old file, if any, is then untouched.
     """
-    temporary = path.with_name(f".{path.name}.writing")
-    with disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
         if path.suffix == ".safetensors":
             save_file({name: np.asarray(values, order="C") for name, values in content.items()}, temporary, notes)
         elif isinstance(content, bytes):
@@ -78,24 +76,25 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
             elif path.suffix == ".json":
                 content = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             temporary.write_text(content, encoding="utf-8", newline="\n")
-        _to_disk(temporary)
-        temporary.replace(path)
-        _to_disk(path.parent)
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[TextIO]:
-    """A text file to fill line by line, which takes ``path``'s place when the block ends without an exception."""
+def replacing(path: Path) -> Iterator[Path]:
+    """The path of a file to write, which takes ``path``'s place when the block ends without an exception.
+
+    Raises DiskError; the old file, if any, is then untouched.
+    """
     temporary = path.with_name(f".{path.name}.writing")
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                yield file
+            yield temporary
             _to_disk(temporary)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
         _to_disk(path.parent)
 
 

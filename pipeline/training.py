@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import losses
-from pipeline.backend import tf
+from pipeline.backend import graph, tf
 from pipeline.batches import Batch, Ints, Plan, pad
 from pipeline.checkpoint import Tensors
 from pipeline.config import Training
@@ -72,9 +72,9 @@ class Trainer:
             self.variables = network.encoder.variables + self.variables
         self.head_only, self.loss = head_only, losses.of(recipe.loss, network.task)
         self.optimizer = Optimizer(recipe, self.variables, network.decayed())
-        self._step = tf.function(self._train_step, jit_compile=network.compile)
-        self._add_batch = tf.function(self._weighted, jit_compile=network.compile)
-        self._add_part = tf.function(self._part, jit_compile=network.compile)
+        self._step = graph(self._train_step, network.compile)
+        self._add_batch = graph(self._weighted, network.compile)
+        self._add_part = graph(self._part, network.compile)
 
     def step(self, batches: list[Batch], data: CellData, rate: float, seed: tuple[int, int]) -> Any:
         """One update from one batch, or from several whose gradients are summed; returns the loss, float32 scalar.

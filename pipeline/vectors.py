@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline import checkpoint, config, storage, tokens
-from pipeline.backend import tf
+from pipeline.backend import graph, tf
 from pipeline.batches import Plan
 from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Tokens
@@ -49,7 +49,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
             raise UserError(f"layers must be 1 to {bert.layers}, which {self.source} has; got {self.layers}")
         self._encoder = PackedBert(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
         self._encoder.load(tensors)
-        self._pooled = tf.function(self._pool)
+        self._pooled = graph(self._pool)
         self.size_ = self._encoder.size
         return self
 

@@ -52,14 +52,8 @@ def encode(
 
     model = TextVectors(source, fold=fold, layers=layers, pool=pool.value, tokenizer=tokenizer.value,
                         lowercase=lowercase, max_tokens=max_tokens).fit()
-    building = target.with_name(f".{target.name}.writing")
-    with storage.disk(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, chunks, rows)
-            building.replace(target)
-        finally:
-            building.unlink(missing_ok=True)
+    with storage.replacing(target) as building:
+        (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, chunks, rows)
     say(f"encode: {target}: {rows:,} vectors of {model.size_}")
 
 

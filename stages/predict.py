@@ -59,7 +59,7 @@ def predict(
     if output is None:
         _write(model, chunks, form, sys.stdout)
     else:
-        with storage.writing(output) as file:
+        with storage.replacing(output) as building, building.open("w", encoding="utf-8", newline="\n") as file:
             _write(model, chunks, form, file)
         log.say(f"predict: {output}")
 

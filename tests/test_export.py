@@ -59,7 +59,7 @@ def test_the_signature_of_token_ids_is_that_of_strings() -> None:
     model = Predictor("toy", folds=[0])
     served = saved_model.Served(model)
     texts = tf.constant(["香辣", "很好吃a"])
-    ids, segments, real = served.tokenizer(texts)
+    ids, segments, real, _ = served.tokenizer(texts)
     by_ids = served.tokens(ids, tf.cast(real, tf.int32), segments)
     np.testing.assert_allclose(by_ids["logits"], served.texts(texts)["logits"], atol=1e-6)
 

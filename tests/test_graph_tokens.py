@@ -23,16 +23,17 @@ TEXTS = st.one_of(
 
 
 @functools.cache
-def graph(tokenizer: str, lowercase: bool, most: int) -> GraphTokenizer:
+def graph(tokenizer: str, lowercase: bool, most: int, by_word: bool = False) -> GraphTokenizer:
     config = Tokens.model_validate({"tokenizer": tokenizer, "lowercase": lowercase, "max_tokens": most})
-    return GraphTokenizer(VOCABULARIES[tokenizer], config)
+    return GraphTokenizer(VOCABULARIES[tokenizer], config, by_word)
 
 
-def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: list[str] | None = None) -> None:
-    built = graph(tokenizer, lowercase, most)
+def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: list[str] | None = None,
+          by_word: bool = False) -> None:
+    built = graph(tokenizer, lowercase, most, by_word)
     table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
-    expected = tokens.encode(table, VOCABULARIES[tokenizer], built.config)
-    ids, segments, real = (part.numpy() for part in built(
+    expected = tokens.encode(table, VOCABULARIES[tokenizer], built.config, by_word)
+    ids, segments, real, words = (part.numpy() for part in built(
         tf.constant(first), None if second is None else tf.constant(second)))
     np.testing.assert_array_equal(real.sum(axis=1), expected.lengths)
     for row, (start, end) in enumerate(zip(expected.offsets, expected.offsets[1:], strict=False)):
@@ -40,6 +41,10 @@ def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: 
         assert ids[row, :length].tolist() == expected.ids[start:end].tolist(), first[row]
         assert not ids[row, length:].any()
         assert segments[row, :length].tolist() == [int(place >= expected.second[row]) for place in range(length)]
+    assert words.shape == (len(first), max(text.count(" ") + 1 for text in first) if by_word else 0)
+    if expected.words is not None:
+        np.testing.assert_array_equal(words[:, :expected.words.shape[1]], expected.words)
+        assert (words[:, expected.words.shape[1]:] == -1).all()
 
 
 @settings(deadline=None, max_examples=10)
@@ -54,6 +59,14 @@ def test_texts_become_the_same_tokens(tokenizer: str, texts: list[str], lowercas
 @pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
 def test_pairs_are_cut_alike(tokenizer: str, texts: list[tuple[str, str]], most: int) -> None:
     check(tokenizer, True, most, [first for first, _ in texts], [second for _, second in texts])
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.lists(st.lists(TEXTS, min_size=1, max_size=5).map(" ".join), min_size=1, max_size=4),
+       st.sampled_from([5, 22]))
+@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+def test_words_begin_at_the_same_tokens(tokenizer: str, texts: list[str], most: int) -> None:
+    check(tokenizer, True, most, texts, by_word=True)
 
 
 @pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])

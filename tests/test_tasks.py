@@ -10,6 +10,7 @@ from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
 from pipeline import checkpoint, storage
+from pipeline.backend import tf
 from pipeline.config import Stage1
 from pipeline.losses import LOSSES
 from pipeline.tasks.multiclass import Multiclass
@@ -232,6 +233,13 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
     decided = np.array(tags)[table[[f"prediction:{tag}" for tag in tags]].to_numpy().argmax(axis=1)]
     assert submission.Prediction.tolist() == [" ".join(decided[table.id == row]) for row in submission.ID]
     assert [len(row.split(" ")) for row in submission.Prediction] == [len(text) for text in test]
+    # a SavedModel takes words with a space between them, and gives each word's probabilities
+    assert stages("export", "toy", "--to", "savedmodel").code == 0
+    served = tf.saved_model.load("models/toy/export/savedmodel/toy/1").signatures["serving_default"]
+    found = served(texts=tf.constant([" ".join(text) for text in test]))["probabilities"].numpy()
+    assert found.shape == (len(test), max(map(len, test)), len(tags))
+    np.testing.assert_allclose(np.concatenate([row[:len(text)] for row, text in zip(found, test, strict=True)]),
+                               table[[f"prediction:{tag}" for tag in tags]], atol=1e-5)
 
 
 @pytest.mark.usefixtures("multiclass")

@@ -37,6 +37,7 @@ learning_rate = 1e-2
 
 [hardware]
 threads_per_cell = 1
+jobs = 1
 xla = false
 """
 
