@@ -14,7 +14,7 @@ from pipeline.checkpoint import BertConfig, Checkpoint
 from pipeline.errors import UserError
 from pipeline.network import Network
 from pipeline.storage import Paths
-from pipeline.tokens import TokenTable
+from pipeline.tokens import TokenBatch, TokenTable
 
 STEP = 16  # widths of a batch are multiples of it, so that there are few shapes
 SIZES = (1, 8, 64)  # rows a batch
@@ -93,15 +93,23 @@ class Predictor:
         """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
         table = tokens.encode(rows, self.vocab, self.config.tokens)
         found = np.zeros([len(rows), int(table.lengths.max())])
-        for some, width, size in of_few_widths(table.lengths):
-            for batch in Plan(1, width).ordered(table.lengths, some, size):
-                inputs = list(map(tf.constant, table.batch(batch)[:4]))
-                for network in self.networks.values():
-                    weights = network.looked_at(*inputs).numpy()[:, 0, :found.shape[1]]
-                    found[batch.rows.ravel()[batch.filled], :weights.shape[1]] += weights[batch.filled]
+        for some, filled, batch in batches(table):
+            for network in self.networks.values():
+                weights = network.looked_at(*map(tf.constant, batch[:4])).numpy()[:, 0, :found.shape[1]]
+                found[some, :weights.shape[1]] += weights[filled]
         return [[(self.vocab[token], float(weight) / len(self.networks)) for token, weight in
                  zip(table.ids[start:end], found[row], strict=False)]
                 for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
+
+    def vectors(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """float32 [rows, size]: the mean of each text's token vectors, by the first fold's encoder."""
+        table, network = tokens.encode(rows, self.vocab, self.config.tokens), self.networks[self.folds[0]]
+        found = np.zeros([len(rows), network.encoder.size], np.float32)
+        for some, filled, batch in batches(table):
+            there = batch.member[:, 0, :, None]
+            total = (network.vectors(*batch[:4]) * there).sum(axis=1)
+            found[some] = (total / np.maximum(there.sum(axis=1), 1))[filled]
+        return found
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold table that decisions are made by, where the competition scores them; None: at 0.5."""
@@ -176,6 +184,13 @@ def _predict(network: Network, table: TokenTable) -> npt.NDArray[np.float32]:
              for rows, width, size in of_few_widths(table.lengths)]
     order = np.concatenate([rows for rows, _ in parts])
     return np.concatenate([logit for _, logit in parts])[np.argsort(order)]
+
+
+def batches(table: TokenTable) -> Iterator[tuple[Ints, npt.NDArray[np.bool_], TokenBatch]]:
+    """A table in batches of few shapes and a row a bin: its rows' numbers, which bins hold them, and their tokens."""
+    for rows, width, size in of_few_widths(table.lengths):
+        for batch in Plan(1, width).ordered(table.lengths, rows, size):
+            yield batch.rows.ravel()[batch.filled], batch.filled, table.batch(batch)
 
 
 def of_few_widths(lengths: Ints) -> Iterator[tuple[Ints, int, int]]:

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from pipeline.answers import answers
 from pipeline.predictor import Predictor
-from pipeline.vectors import TextVectors
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
@@ -102,11 +101,9 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
         return list(answers(model.task, rows, model.predict(rows), oof, metric))
 
     def encoded(rows: pd.DataFrame) -> list[Any]:
-        texts = rows.text if not model.pairs else rows[["text", "text_pair"]].itertuples(index=False)
-        vectors: list[Any] = encoder.transform(texts).tolist()
+        vectors: list[Any] = model.vectors(rows).tolist()
         return vectors
 
-    encoder = TextVectors(model.paths.run, fold=model.folds[0]).fit()
     predicting, encoding, looking = (Batcher(work, limits) for work in (predicted, encoded, model.looked_at))
 
     @asynccontextmanager

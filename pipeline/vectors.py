@@ -10,15 +10,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline import checkpoint, config, storage, tokens
+from pipeline import checkpoint, config, tokens
 from pipeline.backend import graph, tf
-from pipeline.batches import Plan
 from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Tokens
 from pipeline.encoder import PackedBert
 from pipeline.errors import UserError
-from pipeline.predictor import Predictor, of_few_widths
-from pipeline.storage import Paths
+from pipeline.predictor import Predictor, batches
 
 MOST_TOKENS = 128
 Pool = Literal["cls", "mean", "max"]
@@ -63,10 +61,8 @@ class TextVectors(TransformerMixin, BaseEstimator):
             "text": [row[0] for row in rows], "text_pair": [row[1] for row in rows]}
         table = tokens.encode(pd.DataFrame(columns, dtype=str), self.vocab_, self.tokens_)
         found = np.zeros([len(rows), self.size_], np.float32)
-        for some, width, size in of_few_widths(table.lengths):
-            for batch in Plan(1, width).ordered(table.lengths, some, size):
-                vectors = self._pooled(*map(tf.constant, table.batch(batch)[:4])).numpy()
-                found[batch.rows.ravel()[batch.filled]] = vectors[batch.filled]
+        for some, filled, batch in batches(table):
+            found[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()[filled]
         return found
 
     def get_feature_names_out(self, names: Any = None) -> npt.NDArray[np.object_]:
@@ -98,5 +94,4 @@ class TextVectors(TransformerMixin, BaseEstimator):
         if not config.RUN_NAME.fullmatch(self.source):
             raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
         model = Predictor(self.source, "stage1", [self.fold])
-        weights = Paths(self.source).cell("stage1", self.fold) / f"weights_{model.config.stage1.hand_on}.safetensors"
-        return model.bert, model.vocab, storage.read_tensors(weights), model.config.tokens
+        return model.bert, model.vocab, model.encoder().tensors(), model.config.tokens
