@@ -20,7 +20,7 @@ from pipeline.words import word_starts
 
 ROWS = 4_000
 TEST = 500
-BASE: dict[str, Any] = {"folds": {"n": 3}, "bert": {"checkpoint": "data/bert/small_chinese"},
+BASE: dict[str, Any] = {"folds": {"n": 2}, "bert": {"checkpoint": "data/bert/small_chinese"},
                         "tokens": {"max_tokens": 64}, "stage1": {"epochs": 4, "learning_rate": 5e-4}}
 
 

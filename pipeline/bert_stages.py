@@ -21,7 +21,9 @@ from pipeline.run import FitCell, Run
 from pipeline.state import State
 from pipeline.training import CellData, Epoch, Fitted, Trainer, fit
 
-REPRODUCES = {"float32": 1e-6, "bfloat16": 1e-2}  # how closely stage 2 must find stage 1's probabilities again
+# How closely stage 2 must find stage 1's probabilities again: rounding in another order has moved them by 1.4e-6, other
+# weights move them by far more, and a false alarm would cost hours.
+REPRODUCES = {"float32": 1e-4, "bfloat16": 1e-2}
 
 
 def start_stage1(run: Run) -> FitCell:
