@@ -160,7 +160,7 @@ def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> 
         for text, ids in zip(texts, _character_ids(texts, id_of, config), strict=True):
             yield ids, word_starts(text).tolist()
         return
-    for text, encoding in zip(texts, _wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False),
+    for text, encoding in zip(texts, wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False),
                               strict=True):
         word = np.cumsum(word_starts(text))[[start for start, _ in encoding.offsets]] if encoding.ids else np.zeros(0)
         yield encoding.ids, (np.diff(word, prepend=-1) != 0).tolist()
@@ -184,7 +184,7 @@ def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> li
     The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
     number, so every character is named to it beforehand.
     """
-    tokenizer = _wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
+    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
     count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
         tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
     begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}
@@ -199,7 +199,7 @@ def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> li
 def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     if config.tokenizer == "wordpiece":
         begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
-        encodings = _wordpiece(id_of, config.lowercase).encode_batch(begun, add_special_tokens=False)
+        encodings = wordpiece(id_of, config.lowercase).encode_batch(begun, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
     return _character_ids([text[: config.max_tokens] for text in texts], id_of, config)
 
@@ -231,7 +231,7 @@ def _lower(character: str) -> str:
     return lower if len(lower) == 1 else character
 
 
-def _wordpiece(id_of: Mapping[str, int], lowercase: bool) -> Tokenizer:
+def wordpiece(id_of: Mapping[str, int], lowercase: bool) -> Tokenizer:
     """BERT's tokenizer; "[SEP]" written in a text is punctuation and letters there, not the special token."""
     tokenizer = Tokenizer(models.WordPiece(dict(id_of), unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)

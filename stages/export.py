@@ -1,4 +1,4 @@
-"""Export a finished run: a SavedModel that takes raw texts, or its encoder as a checkpoint. Reloaded and compared.
+"""Export a finished run: a SavedModel, an ONNX model, or its encoder as a checkpoint. Reloaded and compared.
 
 Example: python -m stages export boyu --to savedmodel        (then: tensorflow_model_server --model_base_path=...)
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 class Target(StrEnum):
     savedmodel = "savedmodel"
+    onnx = "onnx"
     huggingface = "huggingface"
     google = "google"
 
@@ -29,6 +30,7 @@ class Target(StrEnum):
 def export(
         run: RunName,
         to: Annotated[Target, typer.Option(help="savedmodel: the mean of the folds, from texts to probabilities. "
+                                           "onnx: the same from token ids, with its tokenizer. "
                                            "huggingface, google: one fold's fine-tuned encoder.")],
         target: Annotated[Path | None, typer.Option(help="Where to put it; default: models/RUN/export/.")] = None,
         stage: StageName = None, fold: Folds = None,
@@ -38,7 +40,12 @@ def export(
 
     model = Predictor(run, stage and stage.value, fold)
     target = target or model.paths.models / "export" / to.value
-    told = _saved_model(model, target, run) if to == Target.savedmodel else _checkpoint(model, target, to, tanh_gelu)
+    if to == Target.savedmodel:
+        told = _saved_model(model, target, run)
+    elif to == Target.onnx:
+        told = _onnx_model(model, target)
+    else:
+        told = _checkpoint(model, target, to, tanh_gelu)
     say(f"export: {told}")
 
 
@@ -49,10 +56,31 @@ def _saved_model(model: "Predictor", target: Path, run: str) -> str:
     versions = [int(found.name) for found in (target / run).glob("*") if found.name.isdigit()]
     folder = target / run / str(max(versions, default=0) + 1)
     with storage.publishing(folder) as building:
-        difference, rows = saved_model.export(model, building)
+        agreement = saved_model.export(model, building)
+    _describe(model, target / run)
+    return _told(folder, *agreement)
+
+
+def _onnx_model(model: "Predictor", target: Path) -> str:
+    from pipeline import onnx_model
+
+    _must_be_new(target)
+    with storage.publishing(target) as building:
+        agreement = onnx_model.export(model, building)
+        _describe(model, building)
+    return _told(target, *agreement)
+
+
+def _describe(model: "Predictor", folder: Path) -> None:
+    """Training curves and a summary, beside what was exported."""
+    from pipeline import saved_model
+
     for picture in model.paths.oof.glob("training_*.png"):
-        shutil.copyfile(picture, target / run / picture.name)
-    storage.write(target / run / "summary.txt", saved_model.summary(model))
+        shutil.copyfile(picture, folder / picture.name)
+    storage.write(folder / "summary.txt", saved_model.summary(model))
+
+
+def _told(folder: Path, difference: float, rows: int) -> str:
     return f"{folder}: reloaded, its probabilities of {rows} texts differ from the run's by {difference:.2g} at most"
 
 
@@ -61,6 +89,10 @@ def _checkpoint(model: "Predictor", target: Path, to: Target, tanh_gelu: bool) -
 
     if len(model.folds) != 1:
         raise UserError(f"a checkpoint is one fold's encoder: --fold 0, or another of {model.folds}")
+    _must_be_new(target)
+    return f"{target}: " + conversion.write(model.encoder(), target, to.value, tanh_gelu)
+
+
+def _must_be_new(target: Path) -> None:
     if os.path.lexists(target):
         raise UserError(f"{target}: exists already; choose another folder: --target")
-    return f"{target}: " + conversion.write(model.encoder(), target, to.value, tanh_gelu)
