@@ -8,16 +8,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import cells, checkpoint, config, readers, storage, tasks, tokens
-from pipeline.backend import tf
-from pipeline.batches import Ints, Plan
+from pipeline.backend import graph, tf
+from pipeline.batches import Batch, Ints
 from pipeline.checkpoint import BertConfig, Checkpoint
 from pipeline.errors import UserError
 from pipeline.network import Network
 from pipeline.storage import Paths
 from pipeline.tokens import TokenBatch, TokenTable
 
-STEP = 16  # widths of a batch are multiples of it, so that there are few shapes
-SIZES = (1, 8, 64)  # rows a batch
+AT_ONCE = 64  # rows a batch
+ROW_A_BIN = [*[tf.TensorSpec([None, None], tf.int32)] * 3, tf.TensorSpec([None, 1, None], tf.bool),
+             tf.TensorSpec([None, 1, None], tf.int32)]  # a TokenBatch of any size, with one graph for all of them
 TRIED = 256  # rows that an export is tried on
 
 
@@ -36,12 +37,16 @@ class Predictor:
         if not path.exists():
             known = ", ".join(sorted(found.parent.name for found in Path("models").glob("*/config.toml"))) or "none"
             raise UserError(f"{path}: no such run. There is: {known}")
-        loaded = config.load(path)
-        self.config = loaded.model_copy(update={"hardware": loaded.hardware.model_copy(update={"xla": False})})
+        self.config = config.load(path)
         self.stage = stage or ("stage2" if self._finished("stage2") else "stage1")
         wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
         self._read_model(wanted)
         self.networks = {fold: self._network(fold) for fold in wanted}
+        networks = list(self.networks.values())
+        self._logits = graph(lambda *batch: [one.logit_of_tokens(*batch) for one in networks], signature=ROW_A_BIN)
+        self._looked_at = graph(lambda *batch: tf.add_n([one.looked_at(*batch) for one in networks]) / len(networks),
+                                signature=ROW_A_BIN[:4])
+        self._vectors = graph(networks[0].encoder, signature=ROW_A_BIN[:4])
 
     @property
     def folds(self) -> list[int]:
@@ -74,8 +79,13 @@ class Predictor:
 
     def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
         """By each fold's network, as Network.predict gives them."""
-        table = _of_even_width(tokens.encode(rows, self.vocab, self.config.tokens, self.task.by_word))
-        return {fold: _predict(network, table) for fold, network in self.networks.items()}
+        table = tokens.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
+        some, found = zip(*((some, self._logits(*map(tf.constant, batch)))
+                            for some, batch in batches(table, np.unique(table.first))), strict=True)
+        order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
+        place[order] = np.arange(len(order))
+        return {fold: np.concatenate(logits)[place[table.first]]
+                for fold, logits in zip(self.networks, zip(*found, strict=True), strict=True)}
 
     def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
         """The mean of tables of predictions of the same rows."""
@@ -93,22 +103,21 @@ class Predictor:
         """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
         table = tokens.encode(rows, self.vocab, self.config.tokens)
         found = np.zeros([len(rows), int(table.lengths.max())])
-        for some, filled, batch in batches(table):
-            for network in self.networks.values():
-                weights = network.looked_at(*map(tf.constant, batch[:4])).numpy()[:, 0, :found.shape[1]]
-                found[some, :weights.shape[1]] += weights[filled]
-        return [[(self.vocab[token], float(weight) / len(self.networks)) for token, weight in
+        for some, batch in batches(table, np.arange(len(rows))):
+            weights = self._looked_at(*map(tf.constant, batch[:4])).numpy()[:, 0]
+            found[some, :weights.shape[1]] = weights
+        return [[(self.vocab[token], float(weight)) for token, weight in
                  zip(table.ids[start:end], found[row], strict=False)]
                 for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
 
     def vectors(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
         """float32 [rows, size]: the mean of each text's token vectors, by the first fold's encoder."""
-        table, network = tokens.encode(rows, self.vocab, self.config.tokens), self.networks[self.folds[0]]
-        found = np.zeros([len(rows), network.encoder.size], np.float32)
-        for some, filled, batch in batches(table):
+        table = tokens.encode(rows, self.vocab, self.config.tokens)
+        found = np.zeros([len(rows), self.networks[self.folds[0]].encoder.size], np.float32)
+        for some, batch in batches(table, np.arange(len(rows))):
             there = batch.member[:, 0, :, None]
-            total = (network.vectors(*batch[:4]) * there).sum(axis=1)
-            found[some] = (total / np.maximum(there.sum(axis=1), 1))[filled]
+            vectors = self._vectors(*map(tf.constant, batch[:4])).numpy()
+            found[some] = (vectors * there).sum(axis=1) / there.sum(axis=1)
         return found
 
     def thresholds(self) -> pd.DataFrame | None:
@@ -138,11 +147,8 @@ class Predictor:
         return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict)
 
     def warm(self) -> None:
-        """Predicts once in every shape of a single row, so that no first request waits for a graph."""
-        for width in range(STEP, self.config.tokens.max_tokens + STEP, STEP):
-            word = " a" if self.task.by_word else "a"
-            text = (word * min(width - 2, self.config.tokens.max_tokens)).strip()
-            self.predict(self.table([text], [""] if self.pairs else None))
+        """Predicts once, so that no first request waits for a graph."""
+        self.predict(self.table(["a"], [""] if self.pairs else None))
 
     @property
     def pairs(self) -> bool:
@@ -178,33 +184,9 @@ class Predictor:
         return network
 
 
-def _predict(network: Network, table: TokenTable) -> npt.NDArray[np.float32]:
-    """Logits of all rows."""
-    parts = [(rows, network.predict(table, rows, Plan(1, width), size))
-             for rows, width, size in of_few_widths(table.lengths)]
-    order = np.concatenate([rows for rows, _ in parts])
-    return np.concatenate([logit for _, logit in parts])[np.argsort(order)]
-
-
-def batches(table: TokenTable) -> Iterator[tuple[Ints, npt.NDArray[np.bool_], TokenBatch]]:
-    """A table in batches of few shapes and a row a bin: its rows' numbers, which bins hold them, and their tokens."""
-    for rows, width, size in of_few_widths(table.lengths):
-        for batch in Plan(1, width).ordered(table.lengths, rows, size):
-            yield batch.rows.ravel()[batch.filled], batch.filled, table.batch(batch)
-
-
-def of_few_widths(lengths: Ints) -> Iterator[tuple[Ints, int, int]]:
-    """Rows of like length, the tokens that hold each of them, and how many to take at once: of few shapes."""
-    widths = -(-lengths // STEP) * STEP
-    for width in np.unique(widths):
-        rows = np.flatnonzero(widths == width)
-        yield rows, int(width), next((size for size in SIZES if size >= len(rows)), SIZES[-1])
-
-
-def _of_even_width(table: TokenTable) -> TokenTable:
-    """The table with a multiple of STEP words, where words are labelled: as many shapes fewer."""
-    if table.words is None:
-        return table
-    missing = -table.words.shape[1] % STEP
-    words = np.pad(table.words, ((0, 0), (0, missing)), constant_values=-1)
-    return TokenTable(table.ids, table.offsets, table.second, words)
+def batches(table: TokenTable, rows: Ints) -> Iterator[tuple[Ints, TokenBatch]]:
+    """The rows by length, some at a time, a row a bin: their numbers and their tokens, padded to the longest."""
+    rows = rows[np.argsort(table.lengths[rows], kind="stable")]
+    for at in range(0, len(rows), AT_ONCE):
+        some = rows[at:at + AT_ONCE]
+        yield some, table.batch(Batch(some[:, None], int(table.lengths[some].max())))

@@ -16,7 +16,7 @@ from pipeline.checkpoint import BertConfig, Tensors
 from pipeline.config import Tokens
 from pipeline.encoder import PackedBert
 from pipeline.errors import UserError
-from pipeline.predictor import Predictor, batches
+from pipeline.predictor import ROW_A_BIN, Predictor, batches
 
 MOST_TOKENS = 128
 Pool = Literal["cls", "mean", "max"]
@@ -47,7 +47,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
             raise UserError(f"layers must be 1 to {bert.layers}, which {self.source} has; got {self.layers}")
         self._encoder = PackedBert(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
         self._encoder.load(tensors)
-        self._pooled = graph(self._pool)
+        self._pooled = graph(self._pool, signature=ROW_A_BIN[:4])
         self.size_ = self._encoder.size
         return self
 
@@ -61,8 +61,8 @@ class TextVectors(TransformerMixin, BaseEstimator):
             "text": [row[0] for row in rows], "text_pair": [row[1] for row in rows]}
         table = tokens.encode(pd.DataFrame(columns, dtype=str), self.vocab_, self.tokens_)
         found = np.zeros([len(rows), self.size_], np.float32)
-        for some, filled, batch in batches(table):
-            found[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()[filled]
+        for some, batch in batches(table, np.arange(len(rows))):
+            found[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()
         return found
 
     def get_feature_names_out(self, names: Any = None) -> npt.NDArray[np.object_]:
