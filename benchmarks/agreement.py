@@ -2,7 +2,7 @@
 fold's model, through predict, a SavedModel and an ONNX model in processes of their own without the project, and the
 server.
 
-    python -m benchmarks.agreement example
+    python -m benchmarks.agreement example        (with the extra "onnx")
 """
 
 import json
@@ -33,6 +33,21 @@ model = tf.saved_model.load(folder).signatures["serving_default"]
 found = [row for at in range(0, len(texts), 64)
          for row in model(texts=tf.constant(texts[at:at + 64]))["probabilities"].numpy().tolist()]
 assert not any(name.split(".")[0] in ("pipeline", "stages", "keras_bert") for name in sys.modules)
+print(json.dumps(found))
+"""
+ONNX = """
+import json, sys
+import numpy as np, onnxruntime, tokenizers
+folder, texts = sys.argv[1], json.load(sys.stdin)
+tokenizer = tokenizers.Tokenizer.from_file(folder + "/tokenizer.json")
+model = onnxruntime.InferenceSession(folder + "/model.onnx", providers=["CPUExecutionProvider"])
+named = {"input_ids": "ids", "input_mask": "attention_mask", "segment_ids": "type_ids"}
+found = []
+for at in range(0, len(texts), 64):
+    rows = tokenizer.encode_batch(texts[at:at + 64])
+    found += model.run(["probabilities"], {name: np.array([getattr(row, one) for row in rows], np.int32)
+                                           for name, one in named.items()})[0].tolist()
+assert not any(name.split(".")[0] in ("pipeline", "stages", "tensorflow") for name in sys.modules)
 print(json.dumps(found))
 """
 
@@ -74,6 +89,12 @@ def _saved_model(run: str, stage: str, fold: int, texts: list[str]) -> Floats:
         return _alone(SAVED_MODEL, f"{folder}/{run}/1", texts)
 
 
+def _onnx(run: str, stage: str, fold: int, texts: list[str]) -> Floats:
+    with tempfile.TemporaryDirectory() as folder:
+        _stages("export", run, "--to", "onnx", "--stage", stage, "--fold", str(fold), "--target", f"{folder}/onnx")
+        return _alone(ONNX, f"{folder}/onnx", texts)
+
+
 def _server(run: str, stage: str, fold: int, texts: list[str]) -> Floats:
     found = []
     with server(run, AT_ONCE, fold) as (address, _):
@@ -84,7 +105,7 @@ def _server(run: str, stage: str, fold: int, texts: list[str]) -> Floats:
 
 
 WAYS: dict[str, Callable[[str, str, int, list[str]], Floats]] = {
-    "predict": _predict, "SavedModel, raw strings": _saved_model, "server": _server}
+    "predict": _predict, "SavedModel, raw strings": _saved_model, "ONNX and its tokenizer": _onnx, "server": _server}
 
 
 def _stages(*arguments: str) -> None:

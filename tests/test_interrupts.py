@@ -19,10 +19,11 @@ ENDLESS = ("--set", "stage1.epochs=1000", "--set", "stage1.learning_rate=1e-5")
 
 @contextmanager
 def training(project: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process group of its own, after its first epoch."""
-    process = subprocess.Popen([sys.executable, "-m", "stages", "stage1", CONFIG, *ENDLESS, *options], cwd=project,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    """The command in a process group of its own, after its first epoch. It hears Ctrl-C also where the tests, begun in
+    a shell's background, do not."""
+    process = subprocess.Popen(["env", "--default-signal=INT", sys.executable, "-m", "stages", "stage1", CONFIG,
+                                *ENDLESS, *options], cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     assert process.stdout
     seen = []
     for line in process.stdout:
