@@ -67,7 +67,8 @@ def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.
     """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
     table = pd.DataFrame()
     with contextlib.suppress(ValueError, OverflowError):
-        table = storage.read_csv(path, task.label_dtype)
+        if storage.read_header(path) == columns:
+            table = storage.read_csv(path, task.label_dtype)
     numbers = [column for column in columns if column.startswith(("logit", "prediction"))]
     same = list(table) == columns and table[task.keys].values.tolist() == task.keyed(rows).values.tolist()
     if not same or not np.isfinite(table[numbers].to_numpy()).all():

@@ -88,7 +88,7 @@ def compared(model: Predictor, rows: pd.DataFrame, found: npt.NDArray[np.float32
 
 
 def summary(model: Predictor) -> str:
-    """The model's dimensions and numbers of weights, in words."""
+    """The model's dimensions and numbers of weights, and what its outputs are, in words."""
     network, bert = next(iter(model.networks.values())), model.bert
     head = {variable.name.removesuffix(":0"): tuple(variable.shape) for variable in network.head.weights}
     weights = sum(int(np.prod(shape)) for shape in head.values())
@@ -96,5 +96,6 @@ def summary(model: Predictor) -> str:
              f"encoder: {bert.layers} layers, hidden {bert.hidden}, {bert.heads} heads, {bert.activation}, "
              f"{bert.vocab_size:,} tokens, {checkpoint.size(bert):,} weights",
              f"head: {', '.join(model.config.head.parts)}, {weights:,} weights",
-             *(f"  {name} {list(shape)}" for name, shape in head.items())]
+             *(f"  {name} {list(shape)}" for name, shape in head.items()),
+             f"outputs, in this order: {', '.join(probability_columns(model.task))}"]
     return "\n".join(lines) + "\n"

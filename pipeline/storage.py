@@ -1,6 +1,7 @@
 """Files: where a run keeps them, written whole or not at all, and the lock that keeps two processes apart."""
 
 import contextlib
+import csv
 import fcntl
 import functools
 import hashlib
@@ -10,6 +11,7 @@ import os
 import shutil
 import socket
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +103,27 @@ def replacing(path: Path) -> Iterator[Path]:
 def read_csv(path: Path, label: str = "int64") -> pd.DataFrame:
     """Reads a table of predictions that ``write`` wrote: float32 and int64 as they were, the rest as exact text.
 
-    label: the type of the column label.
+    label: the type of the column label. Raises ValueError where it is no such table.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more fields than the header
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+        except pd.errors.ParserWarning as error:
+            raise ValueError(f"{path}: {error}") from None
     types = {name: np.float32 for name in map(str, table) if name.startswith(("logit", "prediction"))}
     return table.astype(types | {name: kind for name, kind in (("fold", "int64"), ("word", "int64"), ("label", label))
                                  if name in table})
+
+
+def read_header(path: Path) -> list[str]:
+    """The columns of a .csv file, also where they are more than a table of them could be made of in time. Raises
+    ValueError where there is no header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        try:
+            return next(csv.reader(file), [])
+        except csv.Error as error:
+            raise ValueError(f"{path}: {error}") from None
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

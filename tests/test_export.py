@@ -70,6 +70,7 @@ def test_a_saved_model_predicts_raw_strings_without_the_project(stages: Command)
     assert stages("export", "toy", "--to", "savedmodel", "--fold", "1").code == 0
     one = alone(str(Path("models/toy/export/savedmodel/toy/2").absolute()), texts)
     np.testing.assert_allclose(one["probabilities"][:, 0], test.prediction_1, atol=1e-5)
+    assert "outputs, in this order: prediction\n" in Path("models/toy/export/savedmodel/toy/summary.txt").read_text()
     kept = {path.name for path in Path("models/toy/export/savedmodel/toy").iterdir()}
     assert kept == {"1", "2", "summary.txt", "training_stage1.png", "training_stage2.png"}
 
