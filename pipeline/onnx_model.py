@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from pipeline import checkpoint, saved_model, storage, tokenizer_json, tokens
 from pipeline.backend import tf
-from pipeline.batches import Plan
+from pipeline.batches import Batch
 from pipeline.competition import text_columns
 from pipeline.errors import UserError
 from pipeline.predictor import Predictor
@@ -29,10 +29,8 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     the run's data, or a few others where that is not there; returns the largest difference from the run's own
     probabilities, and the number of texts.
 
-    Raises UserError where they differ, for a run that labels words, and where a package is missing.
+    Raises UserError where they differ, and where a package is missing.
     """
-    if model.task.by_word:
-        raise UserError(f"{model.paths.models}: labels words; an ONNX model of such a run is not written yet")
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -47,7 +45,9 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     tokenizer = tokenizer_json.build(model.vocab, model.config.tokens, model.pairs)
     storage.write(folder / "tokenizer.json", json.loads(tokenizer.to_str()))
     rows = model.some_rows()
-    return saved_model.compared(model, rows, _probabilities(folder, _tokens(model, folder, rows)), folder)
+    table = _tokens(model, folder, rows)
+    padded = min(int(table.lengths.max()) + 1, model.bert.positions)
+    return saved_model.compared(model, rows, _probabilities(folder, table, padded), folder)
 
 
 def _converted(served: saved_model.Served) -> Any:
@@ -57,38 +57,43 @@ def _converted(served: saved_model.Served) -> Any:
 
     concrete = served.tokens.get_concrete_function()
     graph, captured = _opened(concrete)
-    inputs = {tensor.name: tensor.op.name for tensor in concrete.inputs[:-len(captured)]}
-    outputs = {tensor.name: name for name, tensor in concrete.structured_outputs.items()}
-    weights = {f"{name}:0": name for name in captured}
-    proto, _ = tf2onnx.convert.from_graph_def(graph, "a run", [*inputs, *weights], [*outputs], OPSET,
-                                              tensors_to_rename=inputs | outputs | weights)
+    inputs, outputs = concrete.inputs[:-len(captured)], concrete.structured_outputs
+    names = [*(tensor.name for tensor in inputs), *captured]
+
+    def opened(*values: Any) -> dict[str, Any]:
+        found = tf.graph_util.import_graph_def(graph, dict(zip(names, values, strict=True)),
+                                               [tensor.name for tensor in outputs.values()], "model")
+        return dict(zip(outputs, found, strict=True))
+
+    weights = {f"weight_{number}": value for number, value in enumerate(captured.values())}
+    signature = [*(tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in inputs),
+                 *(tf.TensorSpec(value.shape, value.dtype, name) for name, value in weights.items())]
+    proto, _ = tf2onnx.convert.from_function(tf.function(opened), signature, OPSET)
     del proto.graph.input[:], proto.graph.output[:]
-    proto.graph.input.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT32, ["rows", "tokens"])
-                             for name in inputs.values())
-    proto.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT,
-                                                                 ["rows", sum(served.task.outputs)])
-                              for name in outputs.values())
+    each = ["rows", *(["words"] if served.task.by_word else []), sum(served.task.outputs)]
+    proto.graph.input.extend(onnx.helper.make_tensor_value_info(
+        tensor.op.name, onnx.TensorProto.INT32, ["rows", "words" if tensor.op.name == "word_starts" else "tokens"])
+        for tensor in inputs)
+    proto.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, each)
+                              for name in outputs)
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(value.numpy(), name)
-                                   for name, value in captured.items())
+                                   for name, value in weights.items())
     return proto
 
 
 def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
-    """The GraphDef of a function with what it captures, weights above all, as further inputs; and that, by name.
+    """The GraphDef of a function that reads tensors where it read variables; and what it captures, weights above all,
+    by the tensors that stand for it.
 
     Frozen into the graph, weights would have to fit a protobuf, several times over in memory.
     """
     variables = {id(variable.handle): variable for variable in concrete.variables}
     held = concrete.captured_inputs
-    captured = {place.op.name: variables.get(id(one), one)
+    captured = {place.name: variables.get(id(one), one)
                 for place, one in zip(concrete.inputs[-len(held):], held, strict=True)}
     graph = concrete.graph.as_graph_def()
     for node in list(graph.node):
-        if node.name in captured:
-            value = captured[node.name]
-            node.attr["dtype"].type = value.dtype.as_datatype_enum
-            node.attr["shape"].shape.CopyFrom(value.shape.as_proto())
-        elif node.op == "ReadVariableOp":
+        if node.op == "ReadVariableOp":
             node.op = "Identity"
             node.attr["T"].CopyFrom(node.attr.pop("dtype"))
         elif node.op == "ResourceGather":
@@ -107,26 +112,33 @@ def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
 
 def _tokens(model: Predictor, folder: Path, rows: pd.DataFrame) -> TokenTable:
     """The run's tokens. Raises UserError where tokenizer.json has others for a row that neither cuts."""
-    table, config = tokens.encode(rows, model.vocab, model.config.tokens), model.config.tokens
+    config, by_word = model.config.tokens, model.task.by_word
+    table = tokens.encode(rows, model.vocab, config, by_word)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
-    texts = [rows[name].str[:LONGEST_WORD * config.max_tokens] for name in text_columns(rows)]
-    found = tokenizer.encode_batch(list(zip(*texts, strict=True) if model.pairs else texts[0]))
+    if by_word:
+        found = tokenizer.encode_batch([text.split(" ") for text in rows.text], is_pretokenized=True)
+    else:
+        texts = [rows[name].str[:LONGEST_WORD * config.max_tokens] for name in text_columns(rows)]
+        found = tokenizer.encode_batch(list(zip(*texts, strict=True) if model.pairs else texts[0]))
     for row, (one, (start, end)) in enumerate(zip(found, itertools.pairwise(table.offsets), strict=True)):
-        if len(one.ids) <= config.max_tokens and one.ids != table.ids[start:end].tolist():
+        # the tokenizer drops a word of control characters, which is [UNK] to the run
+        dropped = table.words is not None and len({*one.word_ids} - {None}) < int((table.words[row] >= 0).sum())
+        if len(one.ids) <= config.max_tokens and not dropped and one.ids != table.ids[start:end].tolist():
             raise UserError(f"{folder}: tokenizer.json has other tokens than the run for {rows.text[row]!r}")
     return table
 
 
-def _probabilities(folder: Path, table: TokenTable) -> npt.NDArray[np.float32]:
-    """float32 [rows, outputs], by onnxruntime."""
+def _probabilities(folder: Path, table: TokenTable, width: int) -> npt.NDArray[np.float32]:
+    """float32 [rows, (words,) outputs], by onnxruntime. width: beyond any row's, to tell a head that reads padding."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    found = []
-    for batch in Plan().ordered(table.lengths, np.arange(len(table.lengths)), AT_ONCE):
-        ids, segments, _, member, _ = table.batch(batch)
+    found, count = [], len(table.lengths)
+    for at in range(0, count, AT_ONCE):
+        ids, segments, _, member, words = table.batch(Batch(np.arange(at, min(at + AT_ONCE, count))[:, None], width))
         inputs = {"input_ids": ids, "input_mask": member[:, 0].astype(np.int32), "segment_ids": segments}
-        probabilities, = session.run(["probabilities"], inputs)
-        found.append(probabilities[batch.filled])
+        if table.words is not None:
+            inputs["word_starts"] = words[:, 0]
+        found += session.run(["probabilities"], inputs)
     return np.concatenate(found)

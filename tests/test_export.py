@@ -180,6 +180,15 @@ def test_every_kind_of_encoder_and_head_becomes_onnx(stages: Command, activation
 
 
 @pytest.mark.usefixtures("extra", "project")
+def test_a_head_that_reads_padding_becomes_no_onnx(stages: Command) -> None:
+    assert stages("stage1", CONFIG, "--fold", "0", "--set=head.masked=false", "--set=stage2.batch_size=8").code == 0
+    refused = stages("export", "toy", "--to", "onnx", "--target", "new")
+    assert refused.code == 2
+    assert "its probabilities differ from the run's" in refused.lines[0]
+    assert not Path("new").exists()
+
+
+@pytest.mark.usefixtures("extra", "project")
 def test_pairs_go_through_onnx(stages: Command) -> None:
     for name in ("train", "test"):
         table = pd.read_csv(f"data/{name}.csv", dtype=str)

@@ -242,6 +242,20 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
                                table[[f"prediction:{tag}" for tag in tags]], atol=1e-5)
 
 
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("recurrent", ["none", "lstm"])
+def test_words_go_through_onnx(stages: Command, recurrent: str) -> None:
+    for name in ("tf2onnx", "onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    assert stages("stage1", CONFIG, "--fold", "0", "--set", f"head.recurrent={recurrent}").code == 0
+    result = stages("export", "toy", "--to", "onnx", "--target", "new")
+    assert result.code == 0, result.err
+    assert "reloaded, its probabilities of 12 texts differ" in result.out
+    session = pytest.importorskip("onnxruntime").InferenceSession("new/model.onnx")
+    assert {one.name: one.shape for one in session.get_inputs()}["word_starts"] == ["rows", "words"]
+    assert session.get_outputs()[0].shape == ["rows", "words", 4]
+
+
 @pytest.mark.usefixtures("multiclass")
 def test_pairs_go_through_the_whole_run(stages: Command) -> None:
     for name in ("train", "test"):
