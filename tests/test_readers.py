@@ -154,6 +154,15 @@ def test_words_and_tags_of_a_table_are_taken_as_they_stand() -> None:
     assert found.train.label.tolist() == ["B-LOC I-LOC O", "O"]
 
 
+def test_a_table_has_a_tag_for_each_word() -> None:
+    write("train.csv", "id,text,label\na,New York,B-LOC\nb,x  y,O O O\nc,x,B-LOC\n")
+    with pytest.raises(UserError) as refused:
+        read("tokens", id_column="id")
+    assert refused.value.problems == [
+        "train.csv, column label, line 2: must have a tag for each of its 2 words, got 1",
+        "train.csv, column label, line 3: words must have one space between them and none around them"]
+
+
 # Folders
 
 def test_a_folder_a_class_is_read_by_class_and_name_without_the_unlabelled() -> None:

@@ -138,7 +138,7 @@ GUARDS = (
           "elif len(fields) != (rule := rule or (len(fields), number))[0]:", "elif False:", "tests/test_readers.py",
           "bad_words"),
     Guard("every word has a tag", "pipeline/tasks/tokens.py", "elif len(words) != len(tags):", "elif False:",
-          "tests/test_tasks.py", "tag_that_is_none"),
+          "tests/test_readers.py", "tag_for_each_word"),
     Guard("a word that was cut off is outside", "pipeline/heads.py",
           "tf.where(there[..., None], self.dense(vectors), self.cut_off)", "self.dense(vectors)", "tests/test_heads.py",
           "outside"),
