@@ -3,6 +3,7 @@
     python -m benchmarks.memory --rows 1000000 --characters 500
 """
 
+import os
 import random
 import resource
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from benchmarks.serving import resident
 from pipeline import competition, folds, storage, tokens
 from pipeline.config import Config
 
@@ -56,9 +58,9 @@ _begun = time.monotonic()
 
 
 def _tell(step: str) -> None:
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"| {step} | {time.monotonic() - _begun:.0f} | {resident / 1e6:,.0f} | {most / 1e6:,.0f} |", flush=True)
+    print(f"| {step} | {time.monotonic() - _begun:.0f} | {resident(os.getpid()) / 1e6:,.0f} | {most / 1e6:,.0f} |",
+          flush=True)
 
 
 if __name__ == "__main__":

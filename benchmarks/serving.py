@@ -43,11 +43,11 @@ def serving(run: str, texts: Path, column: str = "text",
         print(f"{clients} clients: together is {rates[64, clients] / rates[1, clients]:.2f} times one by one")
     with server(run, 64, fold) as (address, process):
         asyncio.run(load(address, rows, 8))
-        before = resident(process)
+        before = resident(process.pid)
         codes = asyncio.run(hostile(address))
         alive = httpx.get(f"{address}/health").json()["status"]
         print(f"{HOSTILE:,} hostile requests: {dict(sorted(codes.items()))}, then {alive}; resident "
-              f"{before / 2**20:,.0f} MiB before, {resident(process) / 2**20:,.0f} MiB after")
+              f"{before / 2**20:,.0f} MiB before, {resident(process.pid) / 2**20:,.0f} MiB after")
 
 
 @contextmanager
@@ -119,9 +119,9 @@ async def hostile(address: str) -> dict[int, int]:
     return codes
 
 
-def resident(process: "subprocess.Popen[bytes]") -> int:
-    """Bytes of memory that the process holds."""
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident(process: int) -> int:
+    """Bytes of memory that the process of that number holds."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

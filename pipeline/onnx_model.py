@@ -11,7 +11,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 
 from pipeline import checkpoint, saved_model, storage, tokenizer_json, tokens
-from pipeline.backend import tf
+from pipeline.backend import graph, tf
 from pipeline.batches import Batch
 from pipeline.competition import text_columns
 from pipeline.errors import UserError
@@ -56,19 +56,19 @@ def _converted(served: saved_model.Served) -> Any:
     import tf2onnx
 
     concrete = served.tokens.get_concrete_function()
-    graph, captured = _opened(concrete)
+    definition, captured = _opened(concrete)
     inputs, outputs = concrete.inputs[:-len(captured)], concrete.structured_outputs
     names = [*(tensor.name for tensor in inputs), *captured]
 
     def opened(*values: Any) -> dict[str, Any]:
-        found = tf.graph_util.import_graph_def(graph, dict(zip(names, values, strict=True)),
+        found = tf.graph_util.import_graph_def(definition, dict(zip(names, values, strict=True)),
                                                [tensor.name for tensor in outputs.values()], "model")
         return dict(zip(outputs, found, strict=True))
 
     weights = {f"weight_{number}": value for number, value in enumerate(captured.values())}
     signature = [*(tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in inputs),
                  *(tf.TensorSpec(value.shape, value.dtype, name) for name, value in weights.items())]
-    proto, _ = tf2onnx.convert.from_function(tf.function(opened), signature, OPSET)
+    proto, _ = tf2onnx.convert.from_function(graph(opened), signature, OPSET)
     del proto.graph.input[:], proto.graph.output[:]
     each = ["rows", *(["words"] if served.task.by_word else []), sum(served.task.outputs)]
     proto.graph.input.extend(onnx.helper.make_tensor_value_info(
@@ -91,8 +91,8 @@ def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
     held = concrete.captured_inputs
     captured = {place.name: variables.get(id(one), one)
                 for place, one in zip(concrete.inputs[-len(held):], held, strict=True)}
-    graph = concrete.graph.as_graph_def()
-    for node in list(graph.node):
+    definition = concrete.graph.as_graph_def()
+    for node in list(definition.node):
         if node.op == "ReadVariableOp":
             node.op = "Identity"
             node.attr["T"].CopyFrom(node.attr.pop("dtype"))
@@ -101,13 +101,13 @@ def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
             node.attr["Tparams"].CopyFrom(node.attr.pop("dtype"))
             del node.attr["batch_dims"]
         elif node.op == "Erfc":  # which tf2onnx has not, in the exact GELU: 1 - erf
-            erf = graph.node.add(name=f"{node.name}/erf", op="Erf", input=node.input, attr=node.attr)
-            one = graph.node.add(name=f"{node.name}/one", op="Const")
+            erf = definition.node.add(name=f"{node.name}/erf", op="Erf", input=node.input, attr=node.attr)
+            one = definition.node.add(name=f"{node.name}/one", op="Const")
             one.attr["dtype"].CopyFrom(node.attr["T"])
             one.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1, tf.as_dtype(node.attr["T"].type)))
             node.op = "Sub"
             node.input[:] = [one.name, erf.name]
-    return graph, captured
+    return definition, captured
 
 
 def _tokens(model: Predictor, folder: Path, rows: pd.DataFrame) -> TokenTable:

@@ -147,8 +147,12 @@ class Predictor:
         return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict)
 
     def warm(self) -> None:
-        """Predicts once, so that no first request waits for a graph."""
-        self.predict(self.table(["a"], [""] if self.pairs else None))
+        """Asks once for everything there is, so that no first request waits for a graph."""
+        row = self.table(["a"], [""] if self.pairs else None)
+        self.predict(row)
+        self.vectors(row)
+        if self.attends:
+            self.looked_at(row)
 
     @property
     def pairs(self) -> bool:

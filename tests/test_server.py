@@ -141,7 +141,7 @@ def test_requests_that_come_together_are_predicted_together_and_one_that_fails_f
         assert batcher.waiting == 0
         return found
 
-    first, second, third = asyncio.run(ask())
+    first, second, third = asyncio.run(asyncio.wait_for(ask(), 30))  # one that is forgotten would wait for ever
     assert (first, third) == (["A", "B"], ["C"])
     assert second.status_code == 500
     assert seen[0] == ["a", "b", "bad", "c"]
