@@ -146,16 +146,16 @@ def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
 
 def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str]) -> list[str]:
     """One label of several columns, as the task takes it; problems are added to the list."""
-    data = _data(config)
-    wrong = []
+    data, wrong, taken = _data(config), list[str](), columns.copy()
     for name, column in columns.items():
         if config.task == "multilabel":
             bad, rule = ~column.isin(["0", "1"]), "must be 0 or 1"
         else:
             bad, rule = column.str.contains(JOINT, regex=False), r"cannot hold the character \x1f"
         wrong += [f", column {name}, {place}: {rule}, got {value!r}" for place, value in column[bad].items()]
+        taken[name] = column.mask(bad, "1")  # its line is enough: nothing else is missed for it
     problems += shortened(path, wrong)
-    rows = columns.itertuples(index=False, name=None)
+    rows = taken.itertuples(index=False, name=None)
     if config.task == "multilabel":
         return [data.label_separator.join(itertools.compress(columns.columns, [value == "1" for value in row]))
                 for row in rows]

@@ -67,7 +67,7 @@ BAD_TRAIN = {
     "as many labels as rows": (rows(*(f"r{row},香,{row}" for row in range(15))), [
         *(f"data/train.csv, column label, line {row + 2}: label must be '0' or '1', got '{row}'"
           for row in range(2, 12)),
-        "data/train.csv, column label: 3 other values are wrong too; is data.label_column right?"]),
+        "data/train.csv, column label: 3 other values are wrong too; is this where the labels are?"]),
     "one class": (rows("a,香,1", "b,辣,1"),
                   ["data/train.csv, column label: no row has label '0'; training needs both classes"]),
     "a blank text": (rows("a,香,1", "b,,0", "c, 　\t,0"), [

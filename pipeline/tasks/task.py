@@ -139,7 +139,7 @@ def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allow
     found = [f"{where}, {at[0]}: label must be {rule}, got {label!r}"
              + (f" (and on {len(at) - 1} more rows)" if len(at) > 1 else "") for label, at in wrong.items()]
     if len(found) > 10:
-        found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is data.label_column right?"]
+        found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is this where the labels are?"]
     return found
 
 
