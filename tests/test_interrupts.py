@@ -49,7 +49,7 @@ def group_lives(group: int) -> bool:
 
 
 def ends(group: int) -> None:
-    for _ in range(600):
+    for _ in range(200):
         if not group_lives(group):
             return
         time.sleep(0.1)

@@ -113,6 +113,7 @@ def test_a_token_is_asked_for_where_there_is_one() -> None:
 @pytest.mark.usefixtures("finished")
 def test_another_address_than_this_machines_needs_a_token(stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVE_TOKEN", raising=False)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)  # or one that is not refused would serve for ever
     for host in ("0.0.0.0", "192.168.1.2", "::", "example.org"):
         refused = stages("serve", "toy", "--host", host)
         assert refused.code == 2
@@ -141,7 +142,7 @@ def test_requests_that_come_together_are_predicted_together_and_one_that_fails_f
         assert batcher.waiting == 0
         return found
 
-    first, second, third = asyncio.run(asyncio.wait_for(ask(), 30))  # one that is forgotten would wait for ever
+    first, second, third = asyncio.run(asyncio.wait_for(ask(), 10))  # one that is forgotten would wait for ever
     assert (first, third) == (["A", "B"], ["C"])
     assert second.status_code == 500
     assert seen[0] == ["a", "b", "bad", "c"]

@@ -28,7 +28,7 @@ class Part(NamedTuple):
 PARTS = {
     "killed": Part("kill -9 before a change of the disk", STAGES, killed.at_changes),
     "random": Part("kill -9 at a random time", STAGES, killed.at_random_times),
-    "refused": Part("a disk that is full, over quota, read-only or broken", STAGES, refused.at_changes, every=3),
+    "refused": Part("a disk that is full, over quota, read-only or broken", STAGES, refused.at_changes, every=4),
     "sizes": Part("a limit on the size of files", STAGES, refused.at_sizes),
     "states": Part("a kept state cut, emptied, deleted, one bit turned", TRAINED, corrupted.states),
     "damaged": Part("an artefact cut, emptied, deleted, one bit turned", ("finished",), corrupted.damaged, every=3),

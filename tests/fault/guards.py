@@ -8,6 +8,7 @@ import argparse
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+LONGEST = 120  # seconds that the tests of a broken guard may take
 COPIED = ("pipeline", "stages", "tests", "configs", "benchmarks", "pyproject.toml", "run_all.sh", "install.sh",
           "requirements.lock", "README.md", "docs")
 
@@ -202,6 +204,7 @@ def _pytest(project: Path, arguments: list[str]) -> int:
     """pytest's exit code in a fork, where TensorFlow is imported already and everything of the project anew."""
     child = os.fork()
     if child == 0:
+        signal.alarm(LONGEST)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             os.dup2(nowhere, number)
