@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from benchmarks.serving import resident
-from pipeline import competition, folds, storage, tokens
+from pipeline import competition, folds, storage, tokens, vocabulary
 from pipeline.config import Config
 
 CHARACTERS = [chr(0x4E00 + number) for number in range(3_000)]
@@ -34,7 +34,7 @@ def memory(rows: int = 1_000_000, characters: int = 500) -> None:
         _tell("read and validated")
         fold_of_row = folds.deal(found.train, settings.folds)
         _tell("folds dealt, grouped by text")
-        table = tokens.encode(found.train, [*tokens.SPECIAL, *CHARACTERS], settings.tokens)
+        table = tokens.encode(found.train, [*vocabulary.SPECIAL, *CHARACTERS], settings.tokens)
         _tell(f"{len(table.ids):,} tokens")
         equal = len(np.unique(table.first))
         _tell(f"{equal:,} different rows found")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.checkpoint import BertConfig, Tensors
+from pipeline.bert_config import BertConfig, Tensors
 from pipeline.tokens import TokenTable
 
 BATCH, PREDICT_BATCH, WIDTHS = 16, 64, 4

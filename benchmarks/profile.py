@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.opponents import BATCH, SIZES
-from pipeline import checkpoint, jobs
+from pipeline import bert_config, jobs
 from pipeline.batches import Plan
 from pipeline.config import Bert, Config, Data, Stage1
 from pipeline.tasks.binary import Binary
@@ -66,7 +66,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))
         network = Network(bert, config, np.arange(2652), Binary("0", "1"))
-        network.start(checkpoint.random_tensors(bert, 0), seed=0)
+        network.start(bert_config.random_tensors(bert, 0), seed=0)
         return Trainer(network, recipe, head_only=False, from_vectors=False)
 
     def gradients_of(one: Trainer) -> Callable[[], Any]:
@@ -88,7 +88,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _products(bert: checkpoint.BertConfig, tokens: int) -> Callable[[], Any]:
+def _products(bert: bert_config.BertConfig, tokens: int) -> Callable[[], Any]:
     from pipeline.backend import tf
 
     shapes = [(bert.hidden, 3 * bert.hidden), (bert.hidden, bert.hidden), (bert.hidden, bert.intermediate),

@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks import opponents
 from benchmarks.opponents import BATCH, PREDICT_BATCH, SIZES, Floats, Ints, Passes
-from pipeline.checkpoint import BertConfig
+from pipeline import bert_config
+from pipeline.bert_config import BertConfig
 from pipeline.tokens import TokenTable
 
 
@@ -73,7 +74,6 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
 
 def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints, train: Ints, valid: Ints,
              size: int) -> Any:
-    from pipeline import checkpoint
     from pipeline.backend import use_threads
     from pipeline.batches import Plan
     from pipeline.config import Bert, Config, Data
@@ -84,7 +84,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
     network = Network(bert, config, used, Binary("0", "1"))
-    network.start(checkpoint.random_tensors(bert, 0), seed=0)
+    network.start(bert_config.random_tensors(bert, 0), seed=0)
     first = table.first
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.opponents import SIZES, STAGE2_EPOCHS
 from benchmarks.sides import SIDES
-from pipeline import checkpoint, competition, config, large_pages, tokens
+from pipeline import bert_config, competition, config, large_pages, tokens, vocabulary
 
 ROWS = {"base": 192, "small": 1600}  # whole batches of 16 and of 64, so that no side pays for empty places
 STAGE2_ROWS = 640  # a fold's: 512 to train on, 128 to validate
@@ -72,7 +72,7 @@ def write_rows(path: Path, count: int, target: Path) -> float:
     """
     settings = config.load(path)
     tables = competition.read(settings)
-    vocab = tokens.character_vocabulary([*tables.train.text, *tables.test.text], lowercase=True)
+    vocab = vocabulary.of_characters([*tables.train.text, *tables.test.text], lowercase=True)
     train = tables.train.sample(count, random_state=0)
     encoded = tokens.encode(train, vocab, settings.tokens)
     rows = [encoded.ids[start:end].tolist() for start, end in zip(encoded.offsets, encoded.offsets[1:], strict=False)]
@@ -144,7 +144,7 @@ def stage1_table(title: str, turns: list[Turn]) -> str:
 
 def share_of_peak(size: str, turns: list[Turn], real_tokens: float, peak: float) -> str:
     """What the project's training makes of the matrix-product peak, padding not counted as work."""
-    encoder = sum(int(np.prod(shape)) for name, shape in checkpoint.expected_shapes(SIZES[size]).items()
+    encoder = sum(int(np.prod(shape)) for name, shape in bert_config.expected_shapes(SIZES[size]).items()
                   if "/encoder/" in name)
     lines = []
     for side in turns[0]:

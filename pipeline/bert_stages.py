@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import cells, checkpoint, class_weights, features, folds, storage, tasks
+from pipeline import cells, class_weights, features, folds, storage, tasks, vocabulary
 from pipeline.backend import memory_told, use_threads
 from pipeline.batches import Ints, Plan
-from pipeline.checkpoint import Tensors
+from pipeline.bert_config import Tensors
 from pipeline.config import Training, caches_features
 from pipeline.errors import DivergedError, MismatchError
 from pipeline.log import Clock, say
@@ -52,7 +52,7 @@ def start_stage1(run: Run) -> FitCell:
                               f"weights_{recipe.predict_with}.safetensors": tensors | chosen.weights}
         files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
         files |= {"model.json": {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)},
-                  "vocab.txt": checkpoint.lines(run.checkpoint.vocab)}
+                  "vocab.txt": vocabulary.lines(run.checkpoint.vocab)}
         files["handed_on.csv"] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files

@@ -7,7 +7,8 @@ import numpy as np
 
 from pipeline import checkpoint, storage
 from pipeline.batches import Batch
-from pipeline.checkpoint import BertConfig, Checkpoint, Tensors
+from pipeline.bert_config import BertConfig, Tensors
+from pipeline.checkpoint import Checkpoint
 from pipeline.errors import UserError
 from pipeline.tokens import TokenTable
 

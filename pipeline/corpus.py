@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pipeline import cells, sources, storage, tokens
 from pipeline.config import Config, Tokens
 from pipeline.errors import UserError
-from pipeline.tokens import SPECIAL, TokenTable
+from pipeline.tokens import TokenTable
+from pipeline.vocabulary import SPECIAL
 
 AT_ONCE = 10_000  # texts that are in memory together
 LONGEST_LINE = 1_000_000  # bytes: a longer one is no text, and may be what a small .gz unpacks to without end

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend import keras, keras_bert, sizes, tf
-from pipeline.checkpoint import BertConfig, Tensors, expected_shapes
+from pipeline.bert_config import BertConfig, Tensors, expected_shapes
 from pipeline.dropout import drop, of_site
 
 EPSILON = 1e-12  # of LayerNorm, as in Google's code

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import tf
-from pipeline.checkpoint import MASKED_LM, BertConfig, masked_lm_shapes
+from pipeline.bert_config import MASKED_LM, BertConfig, masked_lm_shapes
 from pipeline.encoder import ACTIVATIONS, WORDS, PackedBert, new_variable
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pipeline.backend import graph, keras, tf
 from pipeline.batches import Batch, Ints, Plan
-from pipeline.checkpoint import BertConfig, Tensors
+from pipeline.bert_config import BertConfig, Tensors
 from pipeline.config import Config
 from pipeline.encoder import Encoder, KerasBert, PackedBert
 from pipeline.heads import build

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from tokenizers import Tokenizer
 
-from pipeline import checkpoint, saved_model, storage, tokenizer_json, tokens
+from pipeline import saved_model, storage, tokenizer_json, tokens, vocabulary
 from pipeline.backend import graph, tf
 from pipeline.batches import Batch
 from pipeline.competition import text_columns
@@ -41,7 +41,7 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     proto = _converted(saved_model.Served(model))
     size = sum(len(weight.raw_data) for weight in proto.graph.initializer)
     onnx.save_model(proto, folder / "model.onnx", save_as_external_data=size > LARGEST, location="model.onnx.data")
-    storage.write(folder / "vocab.txt", checkpoint.lines(model.vocab))
+    storage.write(folder / "vocab.txt", vocabulary.lines(model.vocab))
     tokenizer = tokenizer_json.build(model.vocab, model.config.tokens, model.pairs)
     storage.write(folder / "tokenizer.json", json.loads(tokenizer.to_str()))
     rows = model.some_rows()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.backend import keras, tf
-from pipeline.checkpoint import Tensors
+from pipeline.bert_config import Tensors
 from pipeline.config import Recipe
 
 STATE = "optimizer/"  # prefix of the optimizer's tensors in a kept state

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import cells, checkpoint, config, readers, storage, tasks, tokens
+from pipeline import cells, config, readers, storage, tasks, tokens, vocabulary
 from pipeline.backend import graph, tf
 from pipeline.batches import Batch, Ints
-from pipeline.checkpoint import BertConfig, Checkpoint
+from pipeline.bert_config import BertConfig
+from pipeline.checkpoint import Checkpoint
 from pipeline.errors import UserError
 from pipeline.network import Network
 from pipeline.storage import Paths
@@ -175,7 +176,7 @@ class Predictor:
         cell = self.paths.cell("stage1", folds[0])
         model = storage.read_json(cell / "model.json")
         self.bert, self.task = BertConfig(**model["bert"]), tasks.restored(model["task"])
-        self.vocab = checkpoint.read_vocabulary(cell / "vocab.txt", [])
+        self.vocab = vocabulary.read(cell / "vocab.txt", [])
 
     def _network(self, fold: int) -> Network:
         stage1, network = self.paths.cell("stage1", fold), Network(

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import cells, checkpoint, masking, storage
+from pipeline import bert_config, cells, checkpoint, masking, storage
 from pipeline.backend import graph, memory_told, tf, use_threads
 from pipeline.batches import SLOTS, Batch, Ints, Plan
-from pipeline.checkpoint import MASKED_LM, Tensors
+from pipeline.bert_config import MASKED_LM, Tensors
 from pipeline.config import Pretrain
 from pipeline.corpus import Corpus
 from pipeline.errors import DivergedError, UserError
@@ -40,7 +40,7 @@ def start(run: Run) -> FitCell:
         raise UserError(f"pretrain.max_tokens = {recipe.max_tokens} cannot be greater than the checkpoint's position "
                         f"embeddings: {base.config.positions} ({base.source})")
     model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
-    fresh = checkpoint.random_tensors(base.config, run.config.seed, with_masked_lm=True)
+    fresh = bert_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
     head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
     weights = base.tensors() | head
     trainer = Trainer(model, recipe, run.config.hardware.xla)

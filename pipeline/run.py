@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import cells, checkpoint, competition, corpus, folds, jobs, sources, storage, tokens
+from pipeline import bert_config, cells, checkpoint, competition, corpus, folds, jobs, sources, storage, tokens
+from pipeline.bert_config import Tensors
 from pipeline.cells import Identity
-from pipeline.checkpoint import Checkpoint, Tensors
+from pipeline.checkpoint import Checkpoint
 from pipeline.competition import Competition
 from pipeline.config import CELLS, STAGES, Config, dump, flatten
 from pipeline.corpus import Corpus, Text
@@ -89,7 +90,7 @@ class Run:
         where the head uses it and there is one."""
         head = {}
         if "pooler" in self.config.head.parts:
-            head = {name.replace(checkpoint.POOLER, "head/pooler/"): values
+            head = {name.replace(bert_config.POOLER, "head/pooler/"): values
                     for name, values in self.checkpoint.pooler().items()}
         if self.config.pretrain is None:
             return self.checkpoint.tensors() | head
@@ -241,14 +242,14 @@ class Run:
         wanted = self.config.hardware.jobs
         if wanted != "auto":
             return min(wanted, cells_to_fit)
-        return jobs.best_jobs(cells_to_fit, self.threads, checkpoint.size(self.checkpoint.config))
+        return jobs.best_jobs(cells_to_fit, self.threads, bert_config.size(self.checkpoint.config))
 
     def require_room(self, stage: str, todo: list[int], at_once: int = 1) -> None:
         """Raises DiskError where the weights that a stage will write cannot fit; what else it writes is small."""
         each_cell = {"pretrain": 2, "stage1": len({self.config.stage1.hand_on, self.config.stage1.predict_with})}
         if stage not in each_cell or not todo:
             return
-        weights = 4 * checkpoint.size(self.checkpoint.config)
+        weights = 4 * bert_config.size(self.checkpoint.config)
         states = 2 * 4 * weights * at_once  # the weights, two moments, the best epoch's; and the next state beside it
         kept = [cells.unfinished(self.paths.cell(stage, fold)) for fold in todo]
         there = sum(path.stat().st_size for path in kept if path.exists())

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import checkpoint
+from pipeline import bert_config
 from pipeline.backend import graph, tf
 from pipeline.errors import UserError
 from pipeline.graph_tokens import GraphTokenizer
@@ -94,7 +94,7 @@ def summary(model: Predictor) -> str:
     weights = sum(int(np.prod(shape)) for shape in head.values())
     lines = [f"run {model.paths.run}, {model.stage}, the mean of folds {', '.join(map(str, model.folds))}",
              f"encoder: {bert.layers} layers, hidden {bert.hidden}, {bert.heads} heads, {bert.activation}, "
-             f"{bert.vocab_size:,} tokens, {checkpoint.size(bert):,} weights",
+             f"{bert.vocab_size:,} tokens, {bert_config.size(bert):,} weights",
              f"head: {', '.join(model.config.head.parts)}, {weights:,} weights",
              *(f"  {name} {list(shape)}" for name, shape in head.items()),
              f"outputs, in this order: {', '.join(probability_columns(model.task))}"]

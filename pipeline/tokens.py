@@ -1,9 +1,8 @@
-"""Texts to token ids: one token a character, or WordPiece; and vocabularies made from texts."""
+"""Texts to token ids: one token a character, or WordPiece."""
 
 import functools
 import hashlib
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from pipeline.batches import Batch, Layout, lay_out
 from pipeline.competition import text_columns
 from pipeline.config import Tokens
 from pipeline.words import word_starts
 
-SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 AT_ONCE = 10_000  # rows whose tokens are Python objects at a time
 LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
 
@@ -166,36 +164,6 @@ def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> 
         yield encoding.ids, (np.diff(word, prepend=-1) != 0).tolist()
 
 
-def character_vocabulary(texts: Iterable[str], lowercase: bool, least: int = 1) -> list[str]:
-    """The special tokens, then every character that occurs ``least`` times, by code point."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
-    seen: Counter[str] = Counter()
-    for character, count in counts.items():
-        if not character.isspace():
-            seen[_lower(character) if lowercase else character] += count
-    return [*SPECIAL, *sorted(character for character, count in seen.items() if count >= least)]
-
-
-def wordpiece_vocabulary(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
-    """The special tokens, every character that occurs, then word pieces learnt from the texts up to ``size`` in all.
-
-    The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
-    number, so every character is named to it beforehand.
-    """
-    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
-    count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
-    begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}
-    known = [*SPECIAL, *sorted(begin), *(f"##{character}" for character in sorted(inside))]
-    tokenizer.train_from_iterator(count.elements(), trainers.WordPieceTrainer(
-        vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
-        continuing_subword_prefix="##"))
-    pieces = tokenizer.get_vocab()
-    return sorted(pieces, key=pieces.__getitem__)
-
-
 def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     if config.tokenizer == "wordpiece":
         begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
@@ -216,7 +184,7 @@ def character_ids(characters: Iterable[str], id_of: Mapping[str, int], config: T
 
     def number(character: str) -> int:
         if config.lowercase:
-            character = _lower(character)
+            character = lower(character)
         found = id_of.get(character)
         if found is None:
             return space if character.isspace() else unknown
@@ -225,7 +193,7 @@ def character_ids(characters: Iterable[str], id_of: Mapping[str, int], config: T
     return {character: number(character) for character in characters}
 
 
-def _lower(character: str) -> str:
+def lower(character: str) -> str:
     """Lower case where that is one character too, so that a character stays one token."""
     lower = character.lower()
     return lower if len(lower) == 1 else character

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline import losses
 from pipeline.backend import graph, tf
 from pipeline.batches import Batch, Ints, Plan, pad
-from pipeline.checkpoint import Tensors
+from pipeline.bert_config import Tensors
 from pipeline.config import Training
 from pipeline.errors import DivergedError
 from pipeline.log import progress, say

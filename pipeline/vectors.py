@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline import checkpoint, config, tokens
 from pipeline.backend import graph, tf
-from pipeline.checkpoint import BertConfig, Tensors
+from pipeline.bert_config import BertConfig, Tensors
 from pipeline.config import Tokens
 from pipeline.encoder import PackedBert
 from pipeline.errors import UserError

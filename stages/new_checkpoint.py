@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from pipeline import checkpoint, storage, tokens
+from pipeline import bert_config, checkpoint, storage, vocabulary
 from pipeline.config import RandomBert, explain
 from pipeline.errors import UserError
 from pipeline.log import say
@@ -31,12 +31,12 @@ def new_checkpoint(
         raise UserError("give exactly one of --vocab and --texts")
     problems: list[str] = []
     if vocab:
-        words = checkpoint.read_vocabulary(vocab, problems)
+        words = vocabulary.read(vocab, problems)
     else:
         tables = [delimited.read_table(path) for path in texts or []]
         problems += [f"{path}: no column {column!r}" for path, table in zip(texts or [], tables, strict=True)
                      if column not in table]
-        words = [] if problems else tokens.character_vocabulary(
+        words = [] if problems else vocabulary.of_characters(
             (text for table in tables for text in table[column]), lowercase=True)
     if problems:
         raise UserError(*problems)
@@ -44,8 +44,8 @@ def new_checkpoint(
         spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
     except ValidationError as error:
         raise UserError(*explain(error)) from None
-    config = checkpoint.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
+    config = bert_config.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                                    segments=2, activation="gelu_tanh")
     with storage.disk(folder):
-        checkpoint.write_google(folder, config, words, checkpoint.random_tensors(config, seed))
+        checkpoint.write_google(folder, config, words, bert_config.random_tensors(config, seed))
     say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(words):,} tokens, random weights of seed {seed})")

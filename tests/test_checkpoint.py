@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline import checkpoint, encoder, tf_checkpoint
+from pipeline import bert_config, checkpoint, encoder, tf_checkpoint
 from pipeline.backend import keras_bert, tf
-from pipeline.checkpoint import BertConfig, Tensors
+from pipeline.bert_config import BertConfig, Tensors
 from pipeline.config import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command, shell
 from tests.toy import TINY
 
@@ -33,7 +33,7 @@ def drawn(config: BertConfig, seed: int = 0) -> Tensors:
     """Tensors of which none is constant or like another one, so that a forgotten or exchanged one shows."""
     random = np.random.default_rng(seed)
     return {name: (random.normal(0, 0.3, shape) + name.endswith("gamma")).astype(np.float32)
-            for name, shape in checkpoint.expected_shapes(config).items()}
+            for name, shape in bert_config.expected_shapes(config).items()}
 
 
 @pytest.fixture
@@ -479,11 +479,11 @@ def test_an_encoder_with_the_exact_gelu_is_not_written_in_googles_format(google:
 
 def test_random_tensors_are_as_bert_draws_them_and_follow_from_the_seed() -> None:
     config = BertConfig(4000, 64, 1, 2, 128, 32, 2, "gelu_tanh")
-    tensors = checkpoint.random_tensors(config, 1)
-    same(tensors, checkpoint.random_tensors(config, 1))
-    assert {name: values.shape for name, values in tensors.items()} == checkpoint.expected_shapes(config)
+    tensors = bert_config.random_tensors(config, 1)
+    same(tensors, bert_config.random_tensors(config, 1))
+    assert {name: values.shape for name, values in tensors.items()} == bert_config.expected_shapes(config)
     assert not np.array_equal(tensors["bert/embeddings/word_embeddings"],
-                              checkpoint.random_tensors(config, 2)["bert/embeddings/word_embeddings"])
+                              bert_config.random_tensors(config, 2)["bert/embeddings/word_embeddings"])
     for name, values in tensors.items():
         if name.endswith(("beta", "bias")):
             assert not values.any()
@@ -506,7 +506,7 @@ def test_random_tensors_are_drawn_for_every_seed(first: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, 2)
     try:
         for seed in range(first, first + 10):
-            checkpoint.random_tensors(TINY, seed)
+            bert_config.random_tensors(TINY, seed)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
@@ -531,7 +531,7 @@ def test_new_checkpoint_makes_one_that_is_read_and_overwrites_none(project: Path
     assert stages("new-checkpoint", "data/new", "--texts", "data/train.csv", *size).code == 0
     found = checkpoint.read(Path("data/new"))
     assert {"香", "a"} < set(found.vocab)
-    same(found.tensors(), checkpoint.random_tensors(found.config, 1))
+    same(found.tensors(), bert_config.random_tensors(found.config, 1))
     assert stages("check", CONFIG, "--set", "bert.checkpoint=data/new").code == 0
     again = stages("new-checkpoint", "data/new", "--texts", "data/train.csv", *size)
     assert again.code == 2

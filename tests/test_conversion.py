@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import checkpoint
-from pipeline.checkpoint import MASKED_LM, POOLER, BertConfig
-from pipeline.tokens import SPECIAL
+from pipeline import bert_config, checkpoint
+from pipeline.bert_config import MASKED_LM, POOLER, BertConfig
+from pipeline.vocabulary import SPECIAL
 from tests.conftest import Command
 
 VOCAB = [*SPECIAL, *"甲乙丙丁戊己庚辛"]
@@ -24,7 +24,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("extra", [False, True])
 def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: bool) -> None:
-    weights = checkpoint.random_tensors(TANH, 1, with_masked_lm=extra) | (POOLED if extra else {})
+    weights = bert_config.random_tensors(TANH, 1, with_masked_lm=extra) | (POOLED if extra else {})
     checkpoint.write_google(Path("google"), TANH, VOCAB, weights)
     for source, target in (("google", "there"), ("there", "back")):
         result = stages("convert", source, target)
@@ -43,7 +43,7 @@ def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: b
 
 def test_an_exact_gelu_becomes_googles_only_where_that_is_asked_for(stages: Command) -> None:
     weights = {name: values * (30 if name.endswith("kernel") else 1)
-               for name, values in checkpoint.random_tensors(EXACT, 1).items()}
+               for name, values in bert_config.random_tensors(EXACT, 1).items()}
     checkpoint.write_hugging_face(Path("exact"), EXACT, VOCAB, weights)
     refused = stages("convert", "exact", "google")
     assert refused.code == 2
@@ -66,7 +66,7 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(stages: Com
 
 
 def test_a_folder_with_a_pickle_alone_names_the_command(stages: Command) -> None:
-    checkpoint.write_hugging_face(Path("pickled"), TANH, VOCAB, checkpoint.random_tensors(TANH, 1))
+    checkpoint.write_hugging_face(Path("pickled"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
     Path("pickled/model.safetensors").rename("pickled/pytorch_model.bin")
     with pytest.raises(Exception, match=r"python -m stages convert pickled NEW --to huggingface"):
         checkpoint.read(Path("pickled"))
@@ -80,7 +80,7 @@ class Payload:
 
 
 def test_a_pickle_is_never_run(stages: Command) -> None:
-    checkpoint.write_hugging_face(Path("hostile"), TANH, VOCAB, checkpoint.random_tensors(TANH, 1))
+    checkpoint.write_hugging_face(Path("hostile"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
     Path("hostile/model.safetensors").unlink()
     Path("hostile/pytorch_model.bin").write_bytes(pickle.dumps(Payload()))
     refused = stages("convert", "hostile", "new", "--to", "huggingface")
@@ -92,7 +92,7 @@ def test_a_pickle_is_never_run(stages: Command) -> None:
 
 def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
     torch = pytest.importorskip("torch")
-    weights = checkpoint.random_tensors(EXACT, 1)
+    weights = bert_config.random_tensors(EXACT, 1)
     checkpoint.write_hugging_face(Path("pickled"), EXACT, VOCAB, weights)
     from safetensors.torch import load_file
 
@@ -107,7 +107,7 @@ def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
 
 def test_transformers_reads_what_was_converted(stages: Command) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    weights = checkpoint.random_tensors(TANH, 1) | POOLED
+    weights = bert_config.random_tensors(TANH, 1) | POOLED
     checkpoint.write_google(Path("google"), TANH, VOCAB, weights)
     assert stages("convert", "google", "new").code == 0
     model = transformers.BertModel.from_pretrained("new").eval()

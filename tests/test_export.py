@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import checkpoint, storage
+from pipeline import bert_config, checkpoint, storage
 from pipeline.predictor import Predictor
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command
 from tests.test_tasks import CLASSES, CONFIG, make
 from tests.test_tasks import texts as training_texts
@@ -171,7 +171,7 @@ def test_every_kind_of_encoder_and_head_becomes_onnx(stages: Command, activation
     make("multiclass", [CLASSES[1 if "香" in text else 2 * (len(text) % 2)] for text in training_texts()])
     bert = dataclasses.replace(TINY, activation=activation)
     weights = {name: 9 * values if name.endswith("kernel") else values
-               for name, values in checkpoint.random_tensors(bert, 1).items()}
+               for name, values in bert_config.random_tensors(bert, 1).items()}
     checkpoint.write_hugging_face(Path("data/other"), bert, [*SPECIAL, *CHARACTERS], weights)
     options = [f"--set={setting}" for setting in (*settings, "bert.checkpoint='data/other'")]
     assert stages("stage1", CONFIG, "--fold", "0", *options).code == 0

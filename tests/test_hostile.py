@@ -21,7 +21,7 @@ from pipeline.backend import keras
 from pipeline.config import Tokens
 from pipeline.readers import delimited
 from pipeline.tasks.binary import Binary
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command, Result
 
 CONFIG = "configs/toy.toml"

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import checkpoint, encoder, losses
+from pipeline import bert_config, encoder, losses
 from pipeline.backend import SeqSelfAttention, tf
 from pipeline.batches import Batch, Plan
+from pipeline.bert_config import Tensors
 from pipeline.bert_stages import _none_moved
-from pipeline.checkpoint import Tensors
 from pipeline.config import Bert, Config, Data, Hardware, Head, Stage1, Stage2, Tokens
 from pipeline.features import FeatureTable, compute
 from pipeline.heads import ClsAttention, RowHead
@@ -36,7 +36,7 @@ def network(batches: str = "packed", dropout: float = 0.1, used: np.ndarray = US
                     tokens=Tokens.model_validate({"batches": batches}), stage2=Stage2(batch_size=8),
                     hardware=Hardware(xla=xla)).model_copy(update={"head": Head(**head)})
     built = Network(TINY, config, used, task)
-    weights = checkpoint.random_tensors(TINY, 3)
+    weights = bert_config.random_tensors(TINY, 3)
     built.start({name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}, seed)
     return built
 
@@ -87,7 +87,7 @@ def test_the_published_head_fails_that_and_the_masked_one_on_keras_berts_graph_d
 def test_the_packed_encoder_is_keras_berts_graph(activation: str, layers: int) -> None:
     config = dataclasses.replace(TINY, activation=activation)
     tensors = {name: values + np.random.default_rng(len(name)).normal(0, 0.1, values.shape).astype(np.float32)
-               for name, values in checkpoint.random_tensors(config, 3).items()}
+               for name, values in bert_config.random_tensors(config, 3).items()}
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))[:4]]
     outputs = []
     for built in (encoder.KerasBert(config, 0.1, layers), encoder.PackedBert(config, 0.1, USED, layers=layers)):
@@ -99,7 +99,7 @@ def test_the_packed_encoder_is_keras_berts_graph(activation: str, layers: int) -
 
 
 def test_bfloat16_products_are_close_and_the_rest_stays_float32() -> None:
-    tensors = checkpoint.random_tensors(TINY, 3)
+    tensors = bert_config.random_tensors(TINY, 3)
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL.reshape(-1, 4), 48))[:4]]
     outputs = []
     for precision in ("float32", "bfloat16"):
@@ -274,7 +274,7 @@ def test_pooling_against_numpy() -> None:
 @pytest.mark.parametrize("batches", ["packed", "random"])
 def test_a_start_follows_from_weights_and_seed_alone(batches: str) -> None:
     built = network(batches)
-    tensors = checkpoint.random_tensors(TINY, 3)
+    tensors = bert_config.random_tensors(TINY, 3)
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))]
 
     def drawn(seed: int, step: int) -> np.ndarray:

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import checkpoint, config, corpus, masking, pretraining, storage, tokens
+from pipeline import bert_config, checkpoint, config, corpus, masking, pretraining, storage, tokens
 from pipeline.backend import tf
 from pipeline.batches import Batch, Plan
-from pipeline.checkpoint import MASKED_LM
+from pipeline.bert_config import MASKED_LM
 from pipeline.config import Tokens
 from pipeline.corpus import Corpus
 from pipeline.errors import UserError
 from pipeline.masked_lm import MaskedLanguageModel
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from pipeline.words import word_starts
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY, make_tables
@@ -131,7 +131,7 @@ def test_of_the_chosen_tokens_eight_in_ten_are_masked_and_one_replaced(tmp_path:
 
 
 def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
-    weights = checkpoint.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
     weights = {name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}
     weights[f"{MASKED_LM}output_bias"] = np.linspace(-1, 1, TINY.vocab_size, dtype=np.float32)
     ours = MaskedLanguageModel(TINY, dropout=0.1)
@@ -157,7 +157,7 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
 
 @pytest.mark.parametrize("form", ["google", "huggingface"])
 def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> None:
-    weights = checkpoint.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
     write = {"google": checkpoint.write_google, "huggingface": checkpoint.write_hugging_face}[form]
     write(tmp_path / form, TINY, VOCAB, weights)
     found = checkpoint.read(tmp_path / form)
@@ -168,7 +168,7 @@ def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> N
 
 
 def test_half_precision_halves_the_file_and_stays_close(tmp_path: Path) -> None:
-    weights = checkpoint.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
     for stored in ("float32", "float16"):
         checkpoint.write_hugging_face(tmp_path / stored, TINY, VOCAB, weights, stored)
     half, whole = ((tmp_path / stored / "model.safetensors").stat().st_size for stored in ("float16", "float32"))

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import bert_stages, cells, checkpoint, jobs, storage, training
+from pipeline import bert_config, bert_stages, cells, checkpoint, jobs, storage, training
 from pipeline.backend import tf
 from pipeline.run import FitCell, Run
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY
 
@@ -175,7 +175,7 @@ def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, s
 
 
 def test_a_diverging_loss_ends_with_exit_code_8_and_no_cell(project: Path, stages: Command) -> None:
-    tensors = checkpoint.random_tensors(TINY, 1)
+    tensors = bert_config.random_tensors(TINY, 1)
     tensors["bert/encoder/layer_0/output/dense/kernel"][:] = 3e38
     checkpoint.write_google(Path("data/bert"), TINY, [*SPECIAL, *CHARACTERS], tensors)
     result = stages("stage1", CONFIG, "--fold", "0")

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tokens
+from pipeline import tokens, vocabulary
 from pipeline.batches import Batch
 from pipeline.config import Tokens
-from pipeline.tokens import SPECIAL, TokenTable
+from pipeline.tokens import TokenTable
+from pipeline.vocabulary import SPECIAL
 
 CHARACTERS = [*SPECIAL, "香", "辣", "a", "b", "B", "é", "É", "，", "[", "]", "S", "s", "e", "p", "1", "K"]
 PIECES = [*SPECIAL, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",", "ah", "博", "推", "zz", "a", "##a",
@@ -159,15 +160,15 @@ def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, da
 
 def test_a_character_vocabulary_knows_every_character_of_its_texts_and_no_space() -> None:
     texts = ["香 aB", "É　\tİ1a"]
-    assert tokens.character_vocabulary(texts, lowercase=True) == [*SPECIAL, *sorted({"香", "a", "b", "é", "İ", "1"})]
-    assert tokens.character_vocabulary(texts, lowercase=False) == [*SPECIAL, *sorted("香aBÉİ1")]
+    assert vocabulary.of_characters(texts, lowercase=True) == [*SPECIAL, *sorted({"香", "a", "b", "é", "İ", "1"})]
+    assert vocabulary.of_characters(texts, lowercase=False) == [*SPECIAL, *sorted("香aBÉİ1")]
     for lowercase in (True, False):
-        vocab = tokens.character_vocabulary(texts, lowercase)
+        vocab = vocabulary.of_characters(texts, lowercase)
         assert all("[UNK]" not in row for row in encoded(*texts, vocab=vocab, lowercase=lowercase))
 
 
 def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_than_asked_for() -> None:
-    vocab = tokens.wordpiece_vocabulary(["Running runner runs 香辣", "ran running"] * 5, 40, lowercase=True)
+    vocab = vocabulary.of_word_pieces(["Running runner runs 香辣", "ran running"] * 5, 40, lowercase=True)
     assert tuple(vocab[:len(SPECIAL)]) == SPECIAL
     assert len(vocab) == len(set(vocab)) <= 40
     assert all(token == token.lower() for token in vocab[len(SPECIAL):])
@@ -176,13 +177,13 @@ def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_t
 
 def test_the_same_texts_give_the_same_word_piece_vocabulary() -> None:
     texts = [f"the quick brown fox jumps {number * number}" for number in range(99)]
-    vocab = tokens.wordpiece_vocabulary(texts, 90, lowercase=True)
+    vocab = vocabulary.of_word_pieces(texts, 90, lowercase=True)
     for _ in range(5):
-        assert tokens.wordpiece_vocabulary(texts, 90, lowercase=True) == vocab
+        assert vocabulary.of_word_pieces(texts, 90, lowercase=True) == vocab
 
 
 def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
-    vocab = tokens.wordpiece_vocabulary(["a" * 100_000, "the cafe"] * 2, 90, lowercase=True)
+    vocab = vocabulary.of_word_pieces(["a" * 100_000, "the cafe"] * 2, 90, lowercase=True)
     assert "the" in vocab
 
 

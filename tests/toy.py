@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import checkpoint
-from pipeline.checkpoint import BertConfig
-from pipeline.tokens import SPECIAL
+from pipeline import bert_config, checkpoint
+from pipeline.bert_config import BertConfig
+from pipeline.vocabulary import SPECIAL
 
 CHARACTERS = "鱼肉菜汤饭面香辣鲜嫩好差慢贵咸淡很不真太abc123"
 TINY = BertConfig(vocab_size=len(SPECIAL) + len(CHARACTERS), hidden=16, layers=2, heads=2, intermediate=32,
@@ -72,5 +72,5 @@ def make_project(bert: BertConfig = TINY) -> None:
     shuffled = test.sample(frac=1, random_state=1)
     pd.DataFrame({"ID": shuffled.id, "Prediction": 0.5}).to_csv("data/sample_submission.csv", index=False)
     vocab = [*SPECIAL, *CHARACTERS]
-    checkpoint.write_google(Path("data/bert"), bert, vocab, checkpoint.random_tensors(bert, 1))
+    checkpoint.write_google(Path("data/bert"), bert, vocab, bert_config.random_tensors(bert, 1))
     Path("configs/toy.toml").write_text(CONFIG)

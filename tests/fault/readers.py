@@ -10,13 +10,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import cells, checkpoint, competition, config, corpus, folds, predictions, run, sources, storage, tokens
+from pipeline import (
+    bert_config,
+    cells,
+    checkpoint,
+    competition,
+    config,
+    corpus,
+    folds,
+    predictions,
+    run,
+    sources,
+    storage,
+    tokens,
+    vocabulary,
+)
 from pipeline.checkpoint import Checkpoint
 from pipeline.config import Config, Tokens
 from pipeline.errors import UserError
 from pipeline.run import FitCell, Run
 from pipeline.state import State
-from pipeline.tokens import SPECIAL
+from pipeline.vocabulary import SPECIAL
 from tests.toy import CHARACTERS, CONFIG, TINY, make_tables
 
 VOCAB = [*SPECIAL, *CHARACTERS]
@@ -66,7 +80,7 @@ def _configuration(path: Path) -> object:
 def _vocabulary(path: Path) -> object:
     """A vocabulary, with which texts are then split."""
     problems: list[str] = []
-    vocab = checkpoint.read_vocabulary(path, problems)
+    vocab = vocabulary.read(path, problems)
     if problems:
         raise UserError(*problems)
     texts = pd.DataFrame({"text": ["鱼肉 abc", "x" * 200, "\u202eİ\r\n", ""]})
@@ -79,15 +93,15 @@ def _vocabulary(path: Path) -> object:
 def _opened(path: Path) -> Checkpoint:
     """The checkpoint beside the file, without its weights."""
     found = checkpoint.read(path.parent)
-    checkpoint.expected_shapes(found.config)
+    bert_config.expected_shapes(found.config)
     return found
 
 
 def _weights(path: Path) -> object:
     """The checkpoint beside the file."""
     found = _opened(path)
-    for tensors, shapes in ((found.tensors(), checkpoint.expected_shapes(found.config)),
-                            (found.masked_lm(), checkpoint.masked_lm_shapes(found.config))):
+    for tensors, shapes in ((found.tensors(), bert_config.expected_shapes(found.config)),
+                            (found.masked_lm(), bert_config.masked_lm_shapes(found.config))):
         assert not tensors or {name: values.shape for name, values in tensors.items()} == shapes
         assert all(np.isfinite(values).all() for values in tensors.values()), "a weight is not finite"
     return found
@@ -173,7 +187,7 @@ def make_project(with_tensorflow: bool) -> None:
     toy = CONFIG.replace("data/bert", "huggingface").replace("data/", "tables/comma/").replace("n = 3", "n = 2")
     Path("configs/toy.toml").write_text(toy)
     Path("configs/all_keys.toml").write_text(config.dump(config.load(Path("tables/pair/config.toml"))))
-    drawn = checkpoint.random_tensors(TINY, 1, with_masked_lm=True)
+    drawn = bert_config.random_tensors(TINY, 1, with_masked_lm=True)
     checkpoint.write_hugging_face(Path("huggingface"), TINY, VOCAB, drawn)
     if with_tensorflow:
         checkpoint.write_google(Path("google"), TINY, VOCAB, drawn)

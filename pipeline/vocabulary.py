@@ -1,0 +1,82 @@
+"""Vocabularies: read from a vocab.txt, or made from texts."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import trainers
+
+from pipeline import sources
+from pipeline.errors import UserError
+from pipeline.tokens import LONGEST_WORD, lower, wordpiece
+
+SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def read(path: Path, problems: list[str]) -> list[str]:
+    """The tokens of a vocab.txt in order of their ids; what would shift or hide an id goes to ``problems``.
+
+    Lines end at \\n only: Google's Chinese vocabulary holds tokens that other line splitters break.
+    """
+    try:
+        raw = sources.read(path)
+        text = raw.decode("utf-8")
+    except UserError as error:
+        problems += error.problems
+        return []
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
+        return []
+    if text.startswith("\ufeff"):
+        problems.append(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
+        return []
+    vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    first_at: dict[str, int] = {}
+    for number, token in enumerate(vocab, 1):
+        if token == "":
+            problems.append(f"{path}, line {number}: a token cannot be empty")
+        elif token in first_at:
+            problems.append(f"{path}, line {number}: token {token!r} stands on line {first_at[token]} already")
+        first_at.setdefault(token, number)
+    problems += [f"{path}: the token {token} is missing"
+                 for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if token not in first_at]
+    if vocab[0] != "[PAD]" and "[PAD]" in first_at:
+        problems.append(f"{path}, line 1: must be [PAD], because padding has token id 0; got {vocab[0]!r}")
+    if len(problems) > 10:
+        problems[10:] = [f"{path}: {len(problems) - 10} more problems"]
+    return vocab
+
+
+def lines(vocab: list[str]) -> bytes:
+    """A vocab.txt."""
+    return "".join(f"{token}\n" for token in vocab).encode()
+
+
+def of_characters(texts: Iterable[str], lowercase: bool, least: int = 1) -> list[str]:
+    """The special tokens, then every character that occurs ``least`` times, by code point."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    seen: Counter[str] = Counter()
+    for character, count in counts.items():
+        if not character.isspace():
+            seen[lower(character) if lowercase else character] += count
+    return [*SPECIAL, *sorted(character for character, count in seen.items() if count >= least)]
+
+
+def of_word_pieces(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
+    """The special tokens, every character that occurs, then word pieces learnt from the texts up to ``size`` in all.
+
+    The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
+    number, so every character is named to it beforehand.
+    """
+    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
+    count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
+    begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}
+    known = [*SPECIAL, *sorted(begin), *(f"##{character}" for character in sorted(inside))]
+    tokenizer.train_from_iterator(count.elements(), trainers.WordPieceTrainer(
+        vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
+        continuing_subword_prefix="##"))
+    pieces = tokenizer.get_vocab()
+    return sorted(pieces, key=pieces.__getitem__)
