@@ -50,11 +50,12 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
     joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
-    frame = pd.DataFrame(table)
-    for column in predicted:
-        of_folds = frame[[_of_fold(column, fold) for fold in done]]
-        frame[column] = of_folds.astype(np.float64).mean(axis=1).astype(np.float32)
-    return StagePredictions(stage, joined, frame, done, [fold for fold in wanted if fold not in done])
+    of_folds = pd.DataFrame(table)
+    means = {column: of_folds[[_of_fold(column, fold) for fold in done]].astype(np.float64).mean(axis=1)
+             for column in predicted}
+    mean = pd.DataFrame(means, dtype=np.float32)
+    return StagePredictions(stage, joined, pd.concat([of_folds, mean], axis=1), done,
+                            [fold for fold in wanted if fold not in done])
 
 
 def _of_fold(column: str, fold: int) -> str:

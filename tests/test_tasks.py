@@ -146,6 +146,16 @@ def test_a_label_that_a_fold_lacks_is_told_and_does_not_stop_it(stages: Command)
     assert sorted(len(fold["labels_without_rows"]) for fold in folds) == [0, 0, 1]
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.filterwarnings("error::pandas.errors.PerformanceWarning")
+def test_dozens_of_labels_are_gathered_without_a_warning(stages: Command) -> None:
+    names = [f"label {number}" for number in range(60)]
+    make("multilabel", ["|".join(names[row % 3::3]) for row in range(len(texts()))])
+    for stage in ("baseline", "report"):
+        result = stages(stage, CONFIG)
+        assert result.code == 0, result.err
+
+
 @pytest.fixture
 def multioutput(project: Path) -> None:
     train = pd.read_csv(TRAIN, dtype=str)
