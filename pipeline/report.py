@@ -34,7 +34,7 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
             "the epoch it was handed", predictions.handed_on(run, found["stage2"]), "stage2", found["stage2"].oof))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
-    report["submitted"] = run.config.submit.stage
+    report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
     return report
 
 
@@ -91,8 +91,9 @@ def summary(task: Task, report: Report) -> list[str]:
                          f"for them")
     best, submitted = report["best_oof"], report["submitted"]
     if best:
-        lines.append(f"best pooled OOF {task.score}: {best}; `submissions/{report['run']}.csv` is made from {submitted}"
-                     + ("" if best == submitted else " (submit.stage)"))
+        made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
+                + ("" if best == submitted else " (submit.stage)"))
+        lines.append(f"best pooled OOF {task.score}: {best}" + (made if submitted else ""))
     return lines + report["notes"]
 
 

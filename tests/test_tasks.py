@@ -305,6 +305,7 @@ def test_without_test_rows_a_run_ends_with_its_report(stages: Command) -> None:
     run_all(stages)
     assert stages("submit", CONFIG).out.strip() == "submission: none, the config names no data.test"
     assert not Path("submissions").exists()
+    assert "submissions/" not in Path("oof/toy/macro_f1.md").read_text()
     assert storage.read_json(Path("oof/toy/macro_f1.json"))["stages"]["stage2"]["pooled"] is not None
 
 
