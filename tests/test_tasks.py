@@ -128,6 +128,11 @@ def test_many_labels_at_once_go_through_the_whole_run(stages: Command) -> None:
             assert one["f1_at_threshold"] == pytest.approx(sk.f1_score(
                 there[:, number], probability[:, number] >= np.float32(one["threshold"])))
             assert one["f1_at_threshold"] >= one["f1"]
+    for change in report["comparisons"]:
+        old, new = (report["stages"][change[name]] for name in ("old", "new"))
+        assert change["delta_macro_f1"] == pytest.approx(new["pooled"] - old["pooled"])
+        assert change["delta_cross_fitted"] == pytest.approx(
+            {name: new["cross_fitted"][name] - old["cross_fitted"][name] for name in new["cross_fitted"]})
     submission = pd.read_csv("submissions/toy.csv", dtype=str, keep_default_na=False)
     test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
     thresholds = np.array([one["threshold"] for one in report["stages"]["stage2"]["classes"]], np.float32)

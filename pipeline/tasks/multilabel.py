@@ -151,19 +151,27 @@ class Multilabel(NamedOutputs):
         return part
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
-        """The change of macro and micro F1 at 0.5, of the mean AUC, and the decisions that flipped."""
+        """The change of macro and micro F1 at 0.5 and cross-fitted, of the mean AUC, and the decisions that flipped."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         there = self.target(after.label)
         scores = [self.scores(there, self.numbers(table, "logit")) for table in (before, after)]
+        fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy())
+                  for table in (before, after)]
         flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
-        return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum())} | {
-            f"delta_{name}": scores[1][name] - scores[0][name] for name in ("macro_f1", "micro_f1", "auc", "loss")}
+        deltas = {f"delta_{name}": scores[1][name] - scores[0][name]
+                  for name in ("macro_f1", "micro_f1", "auc", "loss")}
+        return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum()), **deltas,
+                "delta_cross_fitted": {name: fitted[1][name] - fitted[0][name] for name in fitted[1]}
+                if fitted[0] and fitted[1] else None}
 
     def changed(self, comparison: Report) -> str | None:
         """A comparison on one line."""
-        return (f"macro F1 {comparison['delta_macro_f1']:+.4f}, micro F1 {comparison['delta_micro_f1']:+.4f}, mean AUC "
-                f"{comparison['delta_auc']:+.5f}, {comparison['decisions_flipped']:,} decisions flipped")
+        fitted = comparison["delta_cross_fitted"]
+        starred = f"macro F1* {fitted['macro_f1']:+.4f}, micro F1* {fitted['micro_f1']:+.4f}, " if fitted else ""
+        return (f"{starred}at 0.5 macro F1 {comparison['delta_macro_f1']:+.4f}, micro F1 "
+                f"{comparison['delta_micro_f1']:+.4f}, mean AUC {comparison['delta_auc']:+.5f}, "
+                f"{comparison['decisions_flipped']:,} decisions flipped")
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
