@@ -61,7 +61,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     plan = Plan.packed(lengths, [rows], BATCH, bert.layer_weights, bert.hidden)
     [batch] = plan.ordered(lengths, rows, BATCH)
     label, weight = np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)
-    data = CellData(table, Binary("0", "1"), label, weight, rows, rows, rows, plan, BATCH, "profile")
+    data = CellData(table, Binary("0", "1"), label, label, weight, rows, rows, rows, plan, BATCH, "profile")
 
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))

@@ -89,7 +89,8 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
     weight = np.ones_like(label)
-    return network, CellData(table, network.task, label, weight, train, valid, valid, plan, PREDICT_BATCH, "bench")
+    return network, CellData(table, network.task, label, label, weight, train, valid, valid, plan, PREDICT_BATCH,
+                             "bench")
 
 
 Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]

@@ -117,11 +117,11 @@ class Setup:
         """What a cell trains and validates on."""
         train, valid, monitor = self._split(fold)
         task = self.run.competition.task
-        target = task.target(self.run.competition.train.label)
+        target = scored = task.target(self.run.competition.train.label)
         if self.tokens.words is not None:
-            target = _of_width(target, self.tokens.words.shape[1])
+            target = _seen(scored, self.tokens.words[:len(scored)])
         weight = class_weights.of_targets(target, train, self.recipe.class_weights == "balanced", task.by_word)
-        return CellData(source, task, target, weight, train, valid, monitor, self.plan, self.predict_size,
+        return CellData(source, task, target, scored, weight, train, valid, monitor, self.plan, self.predict_size,
                         f"{stage} fold {fold}")
 
     def features(self, encoder: str) -> features.FeatureTable:
@@ -159,10 +159,11 @@ class Setup:
         yield from (np.unique(first[self.test]), np.unique(first))
 
 
-def _of_width(target: npt.NDArray[np.int32], words: int) -> npt.NDArray[np.int32]:
-    """Targets of as many words as the token table has: those of words that were cut off in every row are left out."""
-    missing = max(0, words - target.shape[1])
-    return np.pad(target[:, :words], ((0, 0), (0, missing)), constant_values=-1)
+def _seen(target: npt.NDArray[np.int32], words: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The targets of words that have a place in the token table, of its width, -1 for the others."""
+    most = words.shape[1]
+    missing = max(0, most - target.shape[1])
+    return np.where(words >= 0, np.pad(target[:, :most], ((0, 0), (0, missing)), constant_values=-1), -1)
 
 
 def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted

@@ -28,6 +28,10 @@ def lines(run: Run) -> Iterator[str]:
     yield (f"tokens a row with [CLS] and [SEP]: {quarters[0]} least, {quarters[2]} median, {quarters[4]} at 95 %, "
            f"{quarters[5]} most; {np.mean(lengths == config.tokens.max_tokens):.1%} fill max_tokens = "
            f"{config.tokens.max_tokens}")
+    if run.train_tokens.words is not None:
+        words, kept = sum(text.count(" ") + 1 for text in train.text), int((run.train_tokens.words >= 0).sum())
+        yield (f"words of train that max_tokens cuts off: {words - kept:,} of {words:,}"
+               + ("; each is decided to be O, and scored so: raise tokens.max_tokens" if kept < words else ""))
     unknown = found.vocab.index("[UNK]")
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
         if len(table.ids):

@@ -25,12 +25,13 @@ CHECK_EVERY = 50  # steps between looks at the loss
 
 @dataclass(frozen=True)
 class CellData:
-    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows; weight:
-    float32, how much each target counts in the loss."""
+    """What one cell trains and validates on. train, valid, monitor: int64 row numbers; target: of all rows, weight:
+    float32, how much each counts in the loss; scored: what epochs are scored by, words that were cut off included."""
 
     source: RowSource
     task: Task
     target: npt.NDArray[Any]
+    scored: npt.NDArray[Any]
     weight: npt.NDArray[np.float32]
     train: Ints
     valid: Ints
@@ -284,7 +285,7 @@ def _steps(recipe: Training, data: CellData, rng: np.random.Generator) -> list[l
 
 def _validate(network: Network, data: CellData, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
     logit = network.predict(data.source, rows, data.plan, data.predict_size)
-    return logit, data.task.scores(data.target[rows], logit)
+    return logit, data.task.scores(data.scored[rows], logit)
 
 
 def _finite(value: float, what: str, rate: float) -> None:

@@ -116,7 +116,7 @@ def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0
     recipe = Stage1(batch_size=8, learning_rate=1e-2, clip_norm=clip_norm)
     trainer = Trainer(built, recipe, head_only=False, from_vectors=False)
     label = (ALL % 3 == 0).astype(np.float32)
-    data = CellData(rows, BINARY, label, np.ones_like(label), ALL, ALL, ALL, plan, 8, "cell")
+    data = CellData(rows, BINARY, label, label, np.ones_like(label), ALL, ALL, ALL, plan, 8, "cell")
     for step, batch in enumerate(plan.ordered(rows.lengths, ALL, 8) * 3):
         trainer.step([batch], data, 1e-2, (1, step))
     return built.dump()
@@ -210,7 +210,7 @@ def test_a_step_of_all_rows_in_parts_is_the_step_of_one_batch() -> None:
         built = network()
         recipe = Stage2(learning_rate=1e-2, clip_norm=0.1)
         trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
-        data = CellData(rows, BINARY, label, np.ones_like(label), ALL, ALL, ALL, Plan(2, 24), parts, "cell")
+        data = CellData(rows, BINARY, label, label, np.ones_like(label), ALL, ALL, ALL, Plan(2, 24), parts, "cell")
         loss = trainer.step_of_all(data, 1e-2)
         results.append((float(loss), built.dump_head()))
     built = network()
@@ -230,7 +230,8 @@ def test_accumulated_parts_make_the_step_of_the_whole_batch() -> None:
         built = network(dropout=0.0, xla=False)
         trainer = Trainer(built, Stage1(batch_size=8, accumulate=parts), head_only=False, from_vectors=False)
         weight = np.ones_like(label)
-        data = CellData(rows, BINARY, label, weight, ALL[:7], ALL, ALL, plan, 8, "cell")  # the last part is not full
+        seven = ALL[:7]  # the last part is not full
+        data = CellData(rows, BINARY, label, label, weight, seven, ALL, ALL, plan, 8, "cell")
         loss = trainer.step(plan.ordered(LENGTHS, ALL[:7], 8 // parts), data, 1e-2, (0, 0))
         results.append((float(loss), built.dump()))
     for value, weights in results[1:]:

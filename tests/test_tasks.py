@@ -242,6 +242,15 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
             assert one["rows"] == by_type[one["class"]]["support"]
     if options:  # six words fit
         assert (oof[oof.word >= 6]["prediction:O"] > 0.999).all()
+    lost = sum(max(0, len(text) - 6) for text in train) if options else 0
+    assert f"words of train that max_tokens cuts off: {lost:,} of {sum(map(len, train)):,}" in stages(
+        "check", CONFIG, *(part for option in options for part in ("--set", option))).out
+    for stage in ("stage1", "stage2"):  # an epoch's score is that of the report, cut off words included
+        history = pd.read_csv(f"models/toy/{stage}/fold_0/history.csv")
+        assert history.valid_entity_f1.iloc[-1] == pytest.approx(report["stages"][stage]["folds"][0]["entity_f1"])
+        assert history.valid_accuracy.iloc[-1] == pytest.approx(
+            np.mean([row.label == tags[np.argmax([row[f"prediction:{tag}"] for tag in tags])] for _, row in
+                     storage.read_csv(Path(f"models/toy/{stage}/fold_0/oof.csv"), "str").iterrows()]))
     submission = pd.read_csv("submissions/toy.csv", dtype=str)
     assert submission.ID.tolist() == [str(row) for row in range(len(test))]
     table = storage.read_csv(Path("oof/toy/stage2_test.csv"))

@@ -128,13 +128,12 @@ class Tokens:
 
     def scores(self, target: Ints, logit: Floats) -> dict[str, float]:
         """entity_f1 and f1, which is the same, accuracy of tags, loss."""
-        there = target >= 0
-        decided, right = logit.argmax(axis=2), target[there]
-        wide = logit[there].astype(np.float64)
-        true, predicted = ([self._tags(row[inside]) for row, inside in zip(tags, there, strict=True)]
-                           for tags in (target, decided))
+        row, place = np.nonzero(target >= 0)
+        right, wide = target[row, place], self._of_words(logit, row, place).astype(np.float64)
+        decided, begins = wide.argmax(axis=1), np.flatnonzero(np.diff(row)) + 1
+        true, predicted = ([self._tags(text) for text in np.split(tags, begins)] for tags in (right, decided))
         f1 = _entity_scores(true, predicted)["f1"]
-        return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided[there] == right)),
+        return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided == right)),
                 "loss": float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(right)), right]))}
 
     def told(self, scores: dict[str, float]) -> str:
@@ -171,10 +170,7 @@ class Tokens:
         """id, word, text, then a probability a tag: a row for each word."""
         table = self.keyed(rows)
         place = table.word.to_numpy()
-        row = np.cumsum(place == 0) - 1
-        flat = np.tile(np.array([SURE] + [0.0] * (len(self.tags) - 1), np.float32), (len(table), 1))
-        seen = place < logit.shape[1]
-        flat[seen] = logit[row[seen], place[seen]]
+        flat = self._of_words(logit, np.cumsum(place == 0) - 1, place)
         probability = special.softmax(flat.astype(np.float64), axis=1).astype(np.float32)
         return pd.concat([table, pd.DataFrame(probability, columns=self._columns())], axis=1)
 
@@ -225,6 +221,13 @@ class Tokens:
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
         return [spread(part), *(shown(part[name]) for name in ("pooled", "precision", "recall", "accuracy"))]
+
+    def _of_words(self, logit: Floats, row: npt.NDArray[np.int64], place: npt.NDArray[np.int64]) -> Floats:
+        """float32 [words, tags]: the logits of words by their row and their place in it; O for one that was cut off."""
+        flat = np.tile(np.array([SURE] + [0.0] * (len(self.tags) - 1), np.float32), (len(place), 1))
+        seen = place < logit.shape[1]
+        flat[seen] = logit[row[seen], place[seen]]
+        return flat
 
     def _columns(self) -> list[str]:
         return [f"prediction:{tag}" for tag in self.tags]
