@@ -48,7 +48,7 @@ def kinds(source: Annotated[Path, typer.Argument(help="label,content with labels
                         {"data": {"label_columns": ["class", "several"]}}),
         "tokens": (pd.DataFrame({"text": [" ".join(text) for text in texts],
                                  "label": [" ".join(bmes(text)) for text in texts]}),
-                   {"tokens": {"max_tokens": 256}}),
+                   {"tokens": {"max_tokens": 128}}),
     }
     target.mkdir(parents=True, exist_ok=True)
     for kind, (rows, settings) in made.items():
