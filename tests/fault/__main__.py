@@ -31,7 +31,7 @@ PARTS = {
     "refused": Part("a disk that is full, over quota, read-only or broken", STAGES, refused.at_changes, every=4),
     "sizes": Part("a limit on the size of files", STAGES, refused.at_sizes),
     "states": Part("a kept state cut, emptied, deleted, one bit turned", TRAINED, corrupted.states),
-    "damaged": Part("an artefact cut, emptied, deleted, one bit turned", ("finished",), corrupted.damaged, every=3),
+    "damaged": Part("an artefact cut, emptied, deleted, one bit turned", ("finished",), corrupted.damaged, every=5),
     "exchanged": Part("an artefact of another fold or run", ("finished",), corrupted.exchanged),
 }
 
