@@ -125,6 +125,8 @@ BAD_COLUMNS = {
         ", column a, line 3: must be 0 or 1, got '2'", ", column b, line 4: must be 0 or 1, got ''"]),
     "neither 0 nor 1 in many rows": ("multilabel", "text,a,b\n" + "x,1,1\n" * 3 + "y,yes,1\n" * 7, [
         *(f", column a, line {line}: must be 0 or 1, got 'yes'" for line in range(5, 10)), ": 2 more rows like that"]),
+    "neither 0 nor 1 in all rows": ("multilabel", "text,a,b\nx,yes,0\ny,no,1\n", [
+        ", column a, line 2: must be 0 or 1, got 'yes'", ", column a, line 3: must be 0 or 1, got 'no'"]),
     "columns are missing": ("multilabel", "text,c\nx,1\n", [
         ": no column 'a'; it has 'text', 'c'", ": no column 'b'; it has 'text', 'c'"]),
     "columns of outputs are missing": ("multioutput", "text,b\nx,1\n", [": no column 'a'; it has 'text', 'b'"]),
