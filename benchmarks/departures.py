@@ -5,7 +5,8 @@
 Ours is the config's own run (with --set: <name>-ours), every variant a run <name>-<variant> on the same folds; cells
 that are done are not trained again.
 Prints a Markdown table: AUC by fold, mean, and the paired difference to ours over the folds' rows with its
-95 % interval (DeLong). Stage 1, except where the variant is about stage 2.
+95 % interval (DeLong, clustered by identical text), which is of the rows and of one seed. Stage 1, except where the
+variant is about stage 2.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import config, metrics, storage
+from pipeline import competition, config, folds, metrics, storage
+from pipeline.config import Folds
 from pipeline.storage import Paths
 
 CONSTANT_RATE = ["stage1.warmup=0", "stage1.decay='none'"]
@@ -48,33 +50,35 @@ def main() -> None:
     options = parser.parse_args()
     name = config.load(Path(options.config)).name
     tables = {variant: _run(options, name, variant) for variant in options.only}
-    print(_table(tables, options.fold))
+    train = competition.read(config.load(Path(options.config))).train
+    print(_table(tables, options.fold, pd.Series(folds.groups(train, Folds()), index=train.id)))
 
 
 def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
     stage, overrides = VARIANTS[variant]
     ours = f"{name}-ours" if options.set else name
     run = f"{name}-{variant}" if overrides else ours
-    folds = [part for fold in options.fold for part in ("--fold", str(fold))]
+    named = [part for fold in options.fold for part in ("--fold", str(fold))]
     sets = [part for override in [*options.set, *overrides] for part in ("--set", override)]
     source = ["--from", ours] if overrides and stage == "stage2" else []
     for one in ("stage1", "stage2") if stage == "stage2" else ("stage1",):
-        subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *folds, *sets],
+        subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *named, *sets],
                        check=True, stdout=sys.stderr)
     return pd.concat([storage.read_csv(Paths(run).cell(stage, fold) / "oof.csv") for fold in options.fold],
                      ignore_index=True)
 
 
-def _table(tables: dict[str, pd.DataFrame], folds: list[int]) -> str:
-    lines = ["| variant | " + " | ".join(f"fold {fold}" for fold in folds) + " | mean | AUC against ours (95 %) |",
-             "|---" * (len(folds) + 3) + "|"]
+def _table(tables: dict[str, pd.DataFrame], shown: list[int], group_of_id: pd.Series) -> str:
+    lines = ["| variant | " + " | ".join(f"fold {fold}" for fold in shown) + " | mean | AUC against ours (95 %) |",
+             "|---" * (len(shown) + 3) + "|"]
     for variant, table in tables.items():
         areas = [metrics.auc(part.label.to_numpy(), part.logit.to_numpy()) or np.nan for _, part in
                  table.groupby("fold")]
         against = ""
         if "ours" in tables and variant != "ours":
             both = tables["ours"].merge(table, on="id", suffixes=("_ours", ""))
-            found = metrics.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy())
+            found = metrics.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy(),
+                                           both.id.map(group_of_id).to_numpy())
             if found:
                 against = f"{found[0]:+.4f} ({found[1].low:+.4f} to {found[1].high:+.4f})"
         lines.append(f"| {variant} | " + " | ".join(f"{area:.4f}" for area in areas)

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pipeline import cells
 from pipeline.competition import text_columns
 from pipeline.config import Baseline
 from pipeline.errors import UserError
+from pipeline.lazy import lazily
 from pipeline.log import say
 from pipeline.run import FitCell, Run
+
+features = lazily("sklearn.feature_extraction.text")
 
 AROUND = 2  # words on each side of a word that its tag is told from
 AFFIX = 3  # characters of a word's beginning and end
@@ -51,10 +53,10 @@ def start(run: Run) -> FitCell:
     return fit_cell
 
 
-def _vectorizer(config: Baseline, by_word: bool) -> TfidfVectorizer:
+def _vectorizer(config: Baseline, by_word: bool) -> Any:
     if by_word:
-        return TfidfVectorizer(analyzer=str.splitlines, min_df=config.min_rows)
-    return TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
+        return features.TfidfVectorizer(analyzer=str.splitlines, min_df=config.min_rows)
+    return features.TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
                            sublinear_tf=True)
 
 

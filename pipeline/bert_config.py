@@ -23,6 +23,8 @@ MASKED_LM = "cls/predictions/"  # prefix of the masked-language-model head's ten
 MOST_BYTES = 1_000_000  # of a checkpoint's configuration
 SIZES = {"vocab_size": 10_000_000, "hidden_size": 100_000, "num_hidden_layers": 1_000, "num_attention_heads": 1_000,
          "intermediate_size": 1_000_000, "max_position_embeddings": 1_000_000, "type_vocab_size": 1_000}  # at most
+PLAIN = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False, "pruned_heads": {},
+         "embedding_size": None, "quantization_config": None}  # what else changes outputs, and its one value here
 ACTIVATIONS = {
     # Google's code computes "gelu" by its tanh approximation, Hugging Face's by the error function.
     "google": {"gelu": "gelu_tanh", "relu": "relu"},
@@ -32,7 +34,7 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class BertConfig:
-    """An encoder's dimensions; activation is gelu_tanh, gelu_erf or relu."""
+    """An encoder's dimensions; activation is gelu_tanh, gelu_erf or relu; epsilon stands in every LayerNorm."""
 
     vocab_size: int
     hidden: int
@@ -42,6 +44,7 @@ class BertConfig:
     positions: int
     segments: int
     activation: str
+    epsilon: float = 1e-12  # Google's code has no other
 
     @property
     def layer_weights(self) -> int:
@@ -53,15 +56,9 @@ def read(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
     """The dimensions in a bert_config.json ("google") or config.json ("hugging face"); what is wrong goes to
     ``problems``."""
     try:
-        raw = json.loads(sources.read(path, most=MOST_BYTES).decode("utf-8"))
+        raw = sources.read_json(path, MOST_BYTES)
     except UserError as error:
         problems += error.problems
-        return None
-    except (ValueError, RecursionError) as error:
-        problems.append(f"{path}: not readable JSON: {error}")
-        return None
-    if not isinstance(raw, dict):
-        problems.append(f"{path}: must be a JSON object")
         return None
     before = len(problems)
     numbers: dict[str, int] = {}
@@ -76,8 +73,11 @@ def read(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
         problems.append(f"{path}: hidden_act must be one of {', '.join(known)}, got {raw.get('hidden_act')!r}")
     if kind == "hugging face" and raw.get("model_type", "bert") != "bert":
         problems.append(f"{path}: model_type must be bert, got {raw['model_type']!r}")
-    if kind == "hugging face" and raw.get("position_embedding_type", "absolute") != "absolute":
-        problems.append(f"{path}: position_embedding_type must be absolute, got {raw['position_embedding_type']!r}")
+    problems += [f"{path}: {name} must be {json.dumps(only)}, got {json.dumps(raw[name])[:100]}: another model"
+                 for name, only in PLAIN.items() if raw.get(name, only) not in (only, None)]
+    epsilon = raw.get("layer_norm_eps", 1e-12)
+    if type(epsilon) not in (int, float) or not 0 < epsilon <= 1:
+        problems.append(f"{path}: layer_norm_eps must be a number above 0 and at most 1, got {epsilon!r}")
     if len(problems) == before and numbers["hidden_size"] % numbers["num_attention_heads"]:
         problems.append(f"{path}: num_attention_heads must divide hidden_size, got {numbers['num_attention_heads']} "
                         f"and {numbers['hidden_size']}")
@@ -87,7 +87,7 @@ def read(path: Path, kind: str, problems: list[str]) -> BertConfig | None:
         vocab_size=numbers["vocab_size"], hidden=numbers["hidden_size"], layers=numbers["num_hidden_layers"],
         heads=numbers["num_attention_heads"], intermediate=numbers["intermediate_size"],
         positions=numbers["max_position_embeddings"], segments=numbers["type_vocab_size"],
-        activation=known[raw["hidden_act"]])
+        activation=known[raw["hidden_act"]], epsilon=float(epsilon))
 
 
 def expected_shapes(config: BertConfig) -> Shapes:

@@ -41,7 +41,7 @@ def start_stage1(run: Run) -> FitCell:
         data = setup.data("stage1", fold, rows)
         with memory_told(data.name, f"{recipe.batch_size} rows, {setup.shape}",
                          "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
-            fitted = fit(trainer, data, seed, State(run.paths.cell("stage1", fold), run.identity("stage1", fold)))
+            fitted = fit(trainer, data, seed, setup.state("stage1", fold))
         if recipe.frozen:
             _none_moved(tensors, network.dump(), data.name)
         else:
@@ -76,7 +76,7 @@ def start_stage2(run: Run) -> FitCell:
         data = setup.data("stage2", fold, rows)
         _reproduces(setup, data, parent)
         with memory_told(data.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
-            fitted = fit(trainer, data, seed, State(run.paths.cell("stage2", fold), run.identity("stage2", fold)))
+            fitted = fit(trainer, data, seed, setup.state("stage2", fold))
         _none_moved(weights, network.dump(), data.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
@@ -96,10 +96,10 @@ class Setup:
         self.run, self.recipe = run, recipe
         self.tokens = run.train_tokens.joined(run.test_tokens)
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
-        bert, hardware = run.checkpoint.config, run.config.hardware
+        bert = run.checkpoint.config
         used = np.union1d(self.tokens.ids, [0])
-        self.network = Network(bert, run.config, used, run.competition.task)
-        self.plan, self.predict_size = Plan(), hardware.predict_batch
+        self.network = Network(bert, run.config, used, run.competition.task, run.xla)
+        self.plan, self.predict_size = Plan(), run.predict_batch
         if run.config.tokens.batches == "packed":
             size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
                     else self.predict_size)
@@ -125,13 +125,18 @@ class Setup:
                         f"{stage} fold {fold}")
 
     def features(self, encoder: str) -> features.FeatureTable:
-        """The outputs of the network's present encoder. encoder: what names its weights."""
+        """The outputs of the network's present encoder for this run's rows, kept under a name that all they follow
+        from is in. encoder: what names its weights."""
         hardware = self.run.config.hardware
-        made_by = [encoder, self.run.config.head.layers, cells.provenance(self.run.threads),
-                   hardware.xla, self.plan.slots, self.plan.width, self.predict_size]
+        made_by = [encoder, self.tokens.digest, self.run.config.bert.precision, self.run.config.head.layers,
+                   cells.provenance(self.run.made_with("stage1")), self.plan.slots, self.plan.width, self.predict_size]
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
         return features.compute(self.network, self.tokens, self.plan, self.predict_size,
                                 self.run.paths.features / key, hardware.feature_cache)
+
+    def state(self, stage: str, fold: int) -> State:
+        """Where a cell in training is kept; it is gone on from under the same threads and batch size only."""
+        return State(self.run.paths.cell(stage, fold), self.run.identity(stage, fold) | self.run.made_with(stage))
 
     def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
         """Logits, float32 [rows], [rows, outputs] or [rows, words, outputs], by the network's present weights."""
@@ -139,14 +144,10 @@ class Setup:
 
     def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
         """The rows that a cell trains on, validates on, and compares its epochs by."""
-        run = self.run
-        train = np.flatnonzero(run.fold_of_row != fold)
-        valid = monitor = np.flatnonzero(run.fold_of_row == fold)
+        train = np.flatnonzero(self.run.fold_of_row != fold)
+        valid = monitor = np.flatnonzero(self.run.fold_of_row == fold)
         if self.recipe.monitor_on == "inner":
-            rows = run.competition.train.iloc[train]
-            groups = folds.numbered(rows.group if run.config.folds.group_column else folds.normalised(rows))
-            method = "stratified_grouped" if run.config.folds.method == "given" else run.config.folds.method
-            inner = folds.split(rows.stratum.to_numpy(), groups, method, 10, run.config.folds.seed) == 0
+            inner = folds.inner(self.run.competition.train.iloc[train], self.run.config.folds)
             train, monitor = train[~inner], train[inner]
         return train, valid, monitor
 

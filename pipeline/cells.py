@@ -145,10 +145,10 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def provenance(threads: int) -> dict[str, Any]:
-    """Where a cell's numbers come from, beside what they mean: code, packages, machine, threads."""
+def provenance(made_with: dict[str, int]) -> dict[str, Any]:
+    """Where a cell's numbers come from, beside what they mean: code, packages, machine, and what it is made with."""
     return {"code": code_version(), "python": platform.python_version(), "machine": platform.machine(),
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES}, "threads": threads}
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES}} | made_with
 
 
 def _digest(value: Any) -> str:

@@ -18,12 +18,16 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from pipeline import bert_config, sources, storage, tensor_names, vocabulary
-from pipeline.bert_config import POOLER, BertConfig, Shapes, Tensors
-from pipeline.config import Bert, RandomBert, Tokens
+from pipeline.bert_config import MASKED_LM, POOLER, BertConfig, Shapes, Tensors
+from pipeline.config import Bert, Config, RandomBert, Tokens
 from pipeline.errors import UserError
 
 Stored = dict[str, npt.NDArray[Any]]
 
+TOKENIZER_JSON = "tokenizer.json"
+WORDS = "bert/embeddings/word_embeddings"
+OUTPUT_BIAS = f"{MASKED_LM}output_bias"
+OWN_OUTPUT = (f"{MASKED_LM}decoder/kernel", f"{MASKED_LM}decoder/bias")  # as Hugging Face's heads may have them
 FLOATS = ("float32", "float16", "bfloat16", "float64")  # that weights may be stored as
 
 
@@ -34,7 +38,8 @@ class Checkpoint:
 
     ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); ``masked_lm()`` reads
     those of the masked-language-model head, ``pooler()`` those of the pooler, none where they are not all there. In
-    Google's format all three import TensorFlow, all else does not.
+    Google's format all three import TensorFlow, all else does not. lowercase, strip_accents: what the folder says of
+    its tokenizer; None: nothing.
     """
 
     config: BertConfig
@@ -45,6 +50,8 @@ class Checkpoint:
     tensors: Callable[[], Tensors]
     masked_lm: Callable[[], Tensors]
     pooler: Callable[[], Tensors]
+    lowercase: bool | None = None
+    strip_accents: bool | None = None
 
 
 def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, positions: int = 0) -> Checkpoint:
@@ -72,10 +79,13 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
     kind, config_path, weights = _files(folder, pickled)
     problems: list[str] = []
     config = bert_config.read(config_path, kind, problems)
-    vocab = vocabulary.read(folder / "vocab.txt", problems)
-    if config and vocab and len(vocab) != config.vocab_size:
-        problems.append(f"{folder / 'vocab.txt'}: must have one line a token, {config.vocab_size} as "
-                        f"{config_path.name} says, got {len(vocab)}")
+    vocab_path = next((path for path in (folder / "vocab.txt", folder / TOKENIZER_JSON) if path.exists()),
+                      folder / "vocab.txt")
+    vocab = vocabulary.read(vocab_path, problems)
+    settings = tokenizer_settings(folder)
+    if config and vocab and len(vocab) > config.vocab_size:
+        problems.append(f"{vocab_path}: must have at most the {config.vocab_size} tokens that {config_path.name} says, "
+                        f"got {len(vocab)}")
     names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
     problems += [line for name in names for line in sources.problems(name)]
     if problems or config is None:
@@ -89,6 +99,17 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
             raise UserError(*wrong)
         return _floats(reader(weights, expected)[1], expected, weights)
 
+    def masked_lm() -> Tensors:
+        expected = bert_config.masked_lm_shapes(config)
+        shapes, read = reader(weights, [*expected, *OWN_OUTPUT, WORDS])
+        kernel, bias = OWN_OUTPUT
+        if kernel in read and not np.array_equal(read[kernel].T, read[WORDS]):
+            return {}  # an output product of its own: the other tensors were trained with it, not with the table
+        if OUTPUT_BIAS not in read and bias in read:
+            read[OUTPUT_BIAS], shapes = read[bias], {**shapes, OUTPUT_BIAS: shapes[bias]}
+        there = all(shapes.get(name) == shape for name, shape in expected.items())
+        return _floats(read, expected, weights) if there else {}
+
     def whole(expected: Shapes) -> Tensors:
         shapes, read = reader(weights, expected)
         there = all(shapes.get(name) == shape for name, shape in expected.items())
@@ -98,19 +119,68 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
         return whole({f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)})
 
     digest = hashlib.sha256()
-    for path in [config_path, folder / "vocab.txt", *(name for name in names if not name.name.endswith(".meta"))]:
+    for path in [config_path, vocab_path, *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
-                      lambda: whole(bert_config.masked_lm_shapes(config)), pooler)
+                      masked_lm, pooler, **settings)
 
 
-def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Tensors) -> None:
-    """Writes bert_config.json, vocab.txt and bert_model.ckpt.* that Google's, keras-bert's and our loader read."""
+def has_own_output(folder: Path) -> bool:
+    """Whether a checkpoint's masked-language-model head multiplies by a table of its own, which neither Google's format
+    nor stage 0 can hold. Raises UserError."""
+    kind, _, weights = _files(folder, pickled=True)
+    if kind == "google":
+        return False
+    reader = _read_pickle if weights.suffix == ".bin" else _read_hugging_face
+    kernel, _ = OWN_OUTPUT
+    _, read = reader(weights, [kernel, WORDS])
+    return kernel in read and WORDS in read and not np.array_equal(read[kernel].T, read[WORDS])
+
+
+def tokenizer_settings(folder: Path) -> dict[str, bool | None]:
+    """lowercase and strip_accents, as tokenizer_config.json says, or tokenizer.json's normalizer; None: nothing."""
+    settings, tokenizer = (sources.read_json(path, vocabulary.LARGEST_TOKENIZER) if path.is_file() else {}
+                           for path in (folder / "tokenizer_config.json", folder / TOKENIZER_JSON))
+    normalizer = tokenizer.get("normalizer")
+    normalizer = normalizer if isinstance(normalizer, dict) else {}
+    found = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
+             "strip_accents": settings.get("strip_accents", normalizer.get("strip_accents"))}
+    return {name: value if isinstance(value, bool) else None for name, value in found.items()}
+
+
+def settled(config: Config) -> tuple[Config, list[str]]:
+    """The configuration with tokens.lowercase and strip_accents as the checkpoint's folder says where they are not
+    given; and what there is to say of that, a line each."""
+    folder = Path(config.bert.checkpoint or "")
+    said = tokenizer_settings(folder) if config.bert.checkpoint else {"lowercase": None, "strip_accents": None}
+    lines, chosen = [], {}
+    for name, value in said.items():
+        given = getattr(config.tokens, name)
+        chosen[name] = value if given is None else given
+        if value is None or (config.tokens.tokenizer == "characters" and name == "strip_accents"):
+            chosen[name] = given
+        elif given is None and value != (name == "lowercase"):
+            lines.append(f"tokens.{name} = {json.dumps(value)}, as {folder} says of its tokenizer")
+        elif given not in (None, value):
+            lines.append(f"warning: {folder} says {name} = {json.dumps(value)} of its tokenizer, this run has "
+                         f"tokens.{name} = {json.dumps(given)}")
+    if chosen["lowercase"] is None:
+        chosen["lowercase"] = True
+    return config.model_copy(update={"tokens": config.tokens.model_copy(update=chosen)}), lines
+
+
+def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Tensors, lowercase: bool = True,
+                 strip_accents: bool | None = None) -> None:
+    """Writes bert_config.json, vocab.txt and bert_model.ckpt.* that Google's, keras-bert's and our loader read; and
+    tokenizer_config.json, which Google's format has not, and ours follows."""
     from pipeline import tf_checkpoint  # imports TensorFlow
 
     if config.activation != "gelu_tanh":
         raise UserError(f"{folder}: Google's format means the tanh GELU, this encoder has {config.activation}")
+    if config.epsilon != BertConfig.epsilon:
+        raise UserError(f"{folder}: Google's format means a layer_norm_eps of 1e-12, this encoder has "
+                        f"{config.epsilon:g}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bert_config.json").write_text(json.dumps({
         "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
@@ -119,24 +189,27 @@ def write_google(folder: Path, config: BertConfig, vocab: list[str], weights: Te
         "num_hidden_layers": config.layers, "type_vocab_size": config.segments, "vocab_size": config.vocab_size,
     }, indent=2) + "\n")
     (folder / "vocab.txt").write_bytes(vocabulary.lines(vocab))
+    _write_tokenizer(folder, config, lowercase, strip_accents)
     tf_checkpoint.write(folder / "bert_model.ckpt", weights)
 
 
 def write_hugging_face(folder: Path, config: BertConfig, vocab: list[str], weights: Tensors,
-                       stored: str = "float32") -> None:
-    """Writes config.json, vocab.txt and model.safetensors that transformers' BertForMaskedLM and our loader read."""
+                       stored: str = "float32", lowercase: bool = True, strip_accents: bool | None = None) -> None:
+    """Writes config.json, vocab.txt, tokenizer_config.json and model.safetensors that transformers' BertForMaskedLM and
+    BertTokenizer, and our loader, read."""
     by_name = {ours: theirs for theirs, ours in bert_config.ACTIVATIONS["hugging face"].items()
                if theirs != "gelu_pytorch_tanh"}
     folder.mkdir(parents=True, exist_ok=True)
     storage.write(folder / "config.json", {
         "architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1,
         "hidden_act": by_name[config.activation], "hidden_dropout_prob": 0.1, "hidden_size": config.hidden,
-        "initializer_range": 0.02, "intermediate_size": config.intermediate, "layer_norm_eps": 1e-12,
+        "initializer_range": 0.02, "intermediate_size": config.intermediate, "layer_norm_eps": config.epsilon,
         "max_position_embeddings": config.positions, "model_type": "bert", "num_attention_heads": config.heads,
-        "num_hidden_layers": config.layers, "pad_token_id": 0, "type_vocab_size": config.segments,
+        "num_hidden_layers": config.layers, "pad_token_id": vocab.index("[PAD]"), "type_vocab_size": config.segments,
         "vocab_size": config.vocab_size,
     })
     storage.write(folder / "vocab.txt", vocabulary.lines(vocab))
+    _write_tokenizer(folder, config, lowercase, strip_accents)
     tensors = {}
     for name, values in weights.items():
         theirs, transpose = tensor_names.to_hugging_face(name)
@@ -144,29 +217,43 @@ def write_hugging_face(folder: Path, config: BertConfig, vocab: list[str], weigh
     storage.write(folder / "model.safetensors", tensors, notes={"format": "pt"})
 
 
+def _write_tokenizer(folder: Path, config: BertConfig, lowercase: bool, strip_accents: bool | None) -> None:
+    storage.write(folder / "tokenizer_config.json", {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "strip_accents": strip_accents,
+        "tokenize_chinese_chars": True, "model_max_length": config.positions, "cls_token": "[CLS]",
+        "mask_token": "[MASK]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]"})
+
+
 def _files(folder: Path, pickled: bool) -> tuple[str, Path, Path]:
     """The format, the configuration file and the weights of a folder: for Google's format the common prefix."""
     if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
         raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
                         f"bert.checkpoint")
-    indices = sorted(folder.glob("bert_model.ckpt*.index"))
-    google = bool(indices) and (folder / "bert_config.json").exists()
-    hugging_face = (folder / "model.safetensors").exists() and (folder / "config.json").exists()
+    indices = sorted(folder.glob("*.index"))
+    google_config, own_config = folder / "bert_config.json", folder / "config.json"
+    google = bool(indices) and google_config.exists()
+    hugging_face_config = own_config if own_config.exists() else google_config  # as the PyTorch zips of ymcui have it
+    safe, pickle = folder / "model.safetensors", folder / "pytorch_model.bin"
+    hugging_face = safe.exists() and hugging_face_config.exists() and not (google and not own_config.exists())
     if google and hugging_face:
         raise UserError(f"{folder}: holds a checkpoint in Google's and one in Hugging Face's format; keep one")
     if google and len(indices) > 1:
         raise UserError(f"{folder}: holds {len(indices)} checkpoints ({', '.join(p.name for p in indices)}); keep one")
     if google:
-        return "google", folder / "bert_config.json", indices[0].with_suffix("")
+        return "google", google_config, indices[0].with_suffix("")
     if hugging_face:
-        return "hugging face", folder / "config.json", folder / "model.safetensors"
-    if (folder / "pytorch_model.bin").exists():
-        if pickled and (folder / "config.json").exists():
-            return "hugging face", folder / "config.json", folder / "pytorch_model.bin"
+        return "hugging face", hugging_face_config, safe
+    if pickle.exists():
+        if not hugging_face_config.exists():
+            raise UserError(f"{folder}: has pytorch_model.bin and no config.json beside it, which says what is in it")
+        if pickled:
+            return "hugging face", hugging_face_config, pickle
         raise UserError(f"{folder}: has only pytorch_model.bin, a pickle that may run code when read; make a folder "
                         f"without one: python -m stages convert {folder} NEW --to huggingface")
-    raise UserError(f"{folder}: must hold bert_config.json and bert_model.ckpt.* (Google) or config.json and "
-                    f"model.safetensors (Hugging Face), with vocab.txt")
+    inside = [path.parent for name in ("config.json", "bert_config.json") for path in sorted(folder.glob(f"*/{name}"))]
+    there = f"; the folder {inside[0]} looks like one" if inside else ""
+    raise UserError(f"{folder}: must hold bert_config.json and *.index with its *.data-* (Google) or config.json and "
+                    f"model.safetensors (Hugging Face), with vocab.txt{there}")
 
 
 def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
@@ -260,14 +347,14 @@ def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: 
     if spec.vocab:
         vocab = vocabulary.read(Path(spec.vocab), problems)
     elif token_config.tokenizer == "characters":
-        vocab = vocabulary.of_characters(texts, token_config.lowercase, spec.min_count)
+        vocab = vocabulary.of_characters(texts, token_config.lowers, spec.min_count)
     else:
-        vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config.lowercase)
+        vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config.lowers)
     if problems:
         raise UserError(*problems)
     config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                         segments=2, activation="gelu_tanh")
-    meaning: Any = [config.__dict__, vocab, seed]
+    meaning: Any = [{name: value for name, value in vars(config).items() if name != "epsilon"}, vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
     return Checkpoint(config, vocab, identity, source, "random", lambda: bert_config.random_tensors(config, seed), dict,

@@ -2,14 +2,15 @@
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline import readers, tasks
-from pipeline.config import Config, Data, Folds
+from pipeline import readers, sources, tasks
+from pipeline.config import Config, Data, Folds, Submit
 from pipeline.errors import UserError
 from pipeline.readers.delimited import read_table
 from pipeline.sources import shortened
@@ -26,37 +27,40 @@ class Competition:
         column dev.
     test: id, text (, text_pair); no rows where the config names no test data.
     sample: the sample submission as it stands, all text, or None.
+    remarks: what a person should look at, a line each.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
     sample: pd.DataFrame | None
     task: Task
+    remarks: tuple[str, ...] = ()
 
 
 def read(config: Config) -> Competition:
     """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
     data = _data(config)
     _check_label_columns(data, config.task)
-    problems: list[str] = []
-    train = _standard(data.train, config, True, problems).assign(dev=False)
+    problems, remarks = list[str](), list[str]()
+    train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
     task = tasks.of(config, train.label.tolist())
     train = _labelled(train, data.train, data, task, True, problems)
     if config.folds.dev:
-        dev = _standard(config.folds.dev, config, True, problems).assign(dev=True)
+        dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
         dev = _labelled(dev, config.folds.dev, data, task, False, problems)
         if not (data.id_column and _is_table(data.train, data) and _is_table(config.folds.dev, data)):
             train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
-        again = dev[dev.id.isin(train.id)]
-        problems += shortened(config.folds.dev, [f", {row.place}: id {row.id!r} stands in {data.train} too; "
-                                                 f"ids must be unique" for row in again.itertuples()])
+        elif again := int(dev.id.isin(train.id).sum()):  # both files are numbered from 0
+            train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
+            remarks.append(f"{config.folds.dev}: {again:,} ids stand in {data.train} too, so the predictions' ids "
+                           f"begin with train- and dev-")
         train = pd.concat([train, dev], ignore_index=True)
-    test = (_standard(data.test, config, False, problems) if data.test else
+    test = (_standard(data.test, config, False, problems, remarks) if data.test else
             pd.DataFrame(columns=["id", *text_columns(train)], dtype=str))
-    sample = _sample(data, test, task, problems) if data.sample_submission else None
+    sample = _sample(config, test, task, problems) if data.sample_submission else None
     if problems:
         raise UserError(*problems)
-    return Competition(train, test, sample, task)
+    return Competition(train, test, sample, task, tuple(remarks))
 
 
 def read_labelled(path: Path, config: Config, task: Task) -> pd.DataFrame:
@@ -66,6 +70,20 @@ def read_labelled(path: Path, config: Config, task: Task) -> pd.DataFrame:
     if problems:
         raise UserError(*problems)
     return rows
+
+
+def read_texts(path: Path, config: Config) -> pd.DataFrame:
+    """A file of texts to predict, read as the run's own files are: id, text (, text_pair). A table without the run's id
+    column has row numbers from 0 for ids. Raises UserError."""
+    data, problems = _data(config), list[str]()
+    if data.id_column and _is_table(str(path), data):
+        sources.check(path)
+        if data.id_column not in readers.columns(path, config):
+            config = config.model_copy(update={"data": data.model_copy(update={"id_column": None})})
+    table = _standard(str(path), config.model_copy(update={"folds": Folds()}), False, problems)
+    if problems:
+        raise UserError(*problems)
+    return table.drop(columns="place")
 
 
 def row_hash(table: pd.DataFrame, columns: Iterable[str]) -> str:
@@ -83,8 +101,9 @@ def text_columns(table: pd.DataFrame) -> list[str]:
     return [column for column in ("text", "text_pair") if column in table]
 
 
-def _standard(path: str, config: Config, labelled: bool, problems: list[str]) -> pd.DataFrame:
-    """The table under standard column names (id, text, ... and place); problems are added to the list."""
+def _standard(path: str, config: Config, labelled: bool, problems: list[str], remarks: list[str] | None = None
+              ) -> pd.DataFrame:
+    """The table under standard column names (id, text, ... and place); problems and remarks are added to the lists."""
     data = _data(config)
     names = {f"text{'_pair' * place}": column for place, column in enumerate(data.text_columns)}
     if data.id_column:
@@ -102,7 +121,7 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str]) ->
             return empty
         names = {name: name for name in ("id", *names)}
     try:
-        raw = readers.read(Path(path), config, labelled)
+        raw = readers.read(Path(path), config, labelled, remarks)
     except UserError as error:
         problems += error.problems
         return empty
@@ -149,7 +168,8 @@ def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str
     data, wrong, taken = _data(config), list[str](), columns.copy()
     for name, column in columns.items():
         if config.task == "multilabel":
-            bad, rule = ~column.isin(["0", "1"]), "must be 0 or 1"
+            column = column.replace({"0.0": "0", "1.0": "1"})  # as pandas writes a column that once had a gap
+            taken[name], bad, rule = column, ~column.isin(["0", "1"]), "must be 0 or 1"
         else:
             bad, rule = column.str.contains(JOINT, regex=False), r"cannot hold the character \x1f"
         wrong += [f", column {name}, {place}: {rule}, got {value!r}" for place, value in column[bad].items()]
@@ -192,19 +212,26 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
     problems += shortened(where, [f", {place}: the id is empty" for place in table.place[table.id == ""]])
     problems += shortened(where, [f", {row.place}: an id cannot hold a carriage return, got {row.id!r}"
                                   for row in table[table.id.str.contains("\r", regex=False)].itertuples()])
+    marked = table[table.id.str.startswith("\ufeff")]
+    problems += shortened(where, [f", {row.place}: an id begins with a byte order mark, got {row.id!r}; are these "
+                                  f"files put together?" for row in marked.itertuples()])
 
 
-def _sample(data: Data, test: pd.DataFrame, task: Task, problems: list[str]) -> pd.DataFrame | None:
-    path = Path(str(data.sample_submission))
+def _sample(config: Config, test: pd.DataFrame, task: Task, problems: list[str]) -> pd.DataFrame | None:
+    """The sample submission; what the run's own submission could not answer is added to the problems, before hours are
+    spent on it."""
+    data, path = _data(config), Path(str(_data(config).sample_submission))
     try:
         sample = read_table(path, data.separator, data.quoting)
     except UserError as error:
         problems += error.problems
         return None
-    if sample.shape[1] != 2 and (not task.names or set(sample.columns[1:]) != set(task.names)):
-        several = f", or id and a column for each of {', '.join(map(repr, task.names))}" if task.names else ""
-        problems.append(f"{path}: must have two columns, id and prediction{several}; got "
+    if sample.shape[1] < 2:
+        problems.append(f"{path}: must have a column of ids and one of predictions or more; got "
                         f"{', '.join(map(repr, sample.columns))}")
+        return None
+    if unlike := sample_problems(list(map(str, sample.columns)), config.submit, task, str(path)):
+        problems += unlike
         return None
     ids = sample.iloc[:, 0]
     problems += shortened(path, [f": id {one!r} stands twice" for one in ids[ids.duplicated()]])
@@ -217,3 +244,26 @@ def _sample(data: Data, test: pd.DataFrame, task: Task, problems: list[str]) -> 
         if (unknown or absent) and not data.id_column and _is_table(str(data.test), data):
             problems.append(f"{path}: without data.id_column a test id is its row number from 0")
     return sample
+
+
+def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -> list[str]:
+    """What a sample submission of these columns, the first of them ids, asks that the run will not give."""
+    given, wanted = task.submitted_columns(submit.metric), columns[1:]
+    if len(given) == 1 and len(wanted) == 1:
+        return []
+    if len(given) == 1:
+        return [f"{path}: has {len(wanted)} columns of predictions, submit.metric = {submit.metric!r} gives one; "
+                f"probabilities of each: submit.metric = 'auc'"] if task.names else [
+                f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, columns))}"]
+    if len(wanted) == 1:
+        return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives a "
+                f"probability for each of {len(given)}; labels: submit.metric = 'accuracy'"]
+    known = submit.columns or {}
+    unknown = [column for column in wanted if known.get(column, column) not in given]
+    if not unknown:
+        return []
+    likely = {column: next((name for name in sorted(given, key=len, reverse=True) if column.endswith(name)), given[0])
+              for column in unknown}
+    table = ", ".join(f"{json.dumps(column)} = {json.dumps(name)}" for column, name in likely.items())
+    return [f"{path}: there is no label for column {unknown[0]!r}; the labels are {', '.join(map(repr, given[:20]))}; "
+            f"say which column is whose, for example submit.columns = {{ {table} }}"]

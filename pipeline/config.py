@@ -58,6 +58,12 @@ def _rows_or_fold(value: object) -> object:
     return value
 
 
+def _separator(value: object) -> object:
+    if value in ("auto", "comma", "tab") or (isinstance(value, str) and len(value) == 1 and value not in '"\n\r\0'):
+        return value
+    raise ValueError(f"must be auto, comma, tab, or one character, got {_shown(value)}")
+
+
 def _shown(value: object) -> str:
     short = reprlib.Repr()  # of what is nested deeply, too, where repr ends in a RecursionError
     short.maxstring = short.maxother = 300
@@ -110,10 +116,12 @@ class Data(Section):
     multiclass, multilabel: the names in the order of outputs, default: those of train, sorted."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = "|"
     """multilabel: what stands between the names of a row."""
-    separator: Literal["auto", "comma", "tab"] = "auto"
-    """auto: tab for .tsv and .txt, else comma."""
-    quoting: bool = True
-    """Whether " encloses a field. Competition CSVs: yes. run_classifier's TSVs: no."""
+    separator: Annotated[str, BeforeValidator(_separator)] = "auto"
+    """comma, tab, or the one character itself, for example ";". auto: tab for .tsv and .txt, else comma, or what the
+    file's first line has instead."""
+    quoting: bool | None = None
+    """Whether " encloses a field. Competition CSVs: yes. run_classifier's TSVs: no. Unset: yes, but a tab-separated
+    file in which a quoted field spans lines and holds tabs is refused, since it may have swallowed rows."""
     empty_text: Literal["refuse", "keep"] = "refuse"
     """Whether a row without any text is an error or is predicted from [CLS] [SEP] alone."""
 
@@ -205,12 +213,20 @@ class Tokens(Section):
 
     tokenizer: Literal["characters", "wordpiece"] = "characters"
     """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own."""
-    lowercase: bool = True
-    """Google's Chinese and uncased vocabularies hold no capitals: without this each is [UNK]."""
+    lowercase: bool | None = None
+    """Unset: as the checkpoint's tokenizer_config.json says, else true. Google's Chinese and uncased vocabularies hold
+    no capitals: without this each is [UNK]."""
+    strip_accents: bool | None = None
+    """wordpiece: whether é becomes e. Unset: as the checkpoint's tokenizer_config.json says, else as lowercase."""
     max_tokens: Annotated[int, Field(ge=3, le=512)] = 22
     """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first."""
     batches: Literal["packed", "random"] = "packed"
     """packed: several short rows share one sequence, each attending to itself. random: as published, padded."""
+
+    @property
+    def lowers(self) -> bool:
+        """Whether texts are lower-cased."""
+        return self.lowercase is not False
 
 
 class Head(Section):
@@ -255,7 +271,7 @@ class Recipe(Section):
     warmup: Share = 0.1
     """Share of all steps over which the rate rises from 0."""
     decay: Literal["linear", "none"] = "linear"
-    """linear: to 0 at the last step."""
+    """linear: falls by the same amount each step, to 0 behind the last."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest global norm of the gradients; 0: no clipping."""
 
@@ -273,13 +289,13 @@ class Pretrain(Recipe):
     """The competition's own texts to train on."""
     fold_texts: Literal["all", "training"] = "all"
     """all: the folds' validation texts too, as the test texts; one encoder for all folds. training: an encoder a fold,
-    which has not seen its validation texts."""
+    which has not seen its validation texts, not in test, in files or in another fold either."""
     files: list[FilePath] = []
     """Further texts: UTF-8 files with one a line, gzipped where named .gz."""
     masking: Literal["words", "tokens"] = "words"
     """words: all tokens of a word are masked together (Chinese: jieba's words). tokens: each alone."""
     mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of a batch's tokens that must be guessed."""
+    """Share of a batch's tokens that must be guessed, padding not among them."""
     max_tokens: Annotated[int, Field(ge=3, le=512)] = 128
     """[CLS] and [SEP] included; longer texts are cut into pieces, none is lost."""
     batch_tokens: Annotated[int, Field(ge=8, le=MOST)] = 4096
@@ -313,7 +329,8 @@ class Training(Recipe):
     """Parts that a step's rows are taken in, one after the other, where memory does not hold them together."""
     loss: Loss
     class_weights: Literal["none", "balanced"] = "none"
-    """balanced: a row counts in inverse proportion to how many training rows of the fold have its label."""
+    """balanced: a row counts in inverse proportion to how many training rows of the fold have its label; 1 on average
+    over them all, whatever a batch holds."""
     dropout: bool = True
     """Whether bert.dropout and head.dropout are active while this stage trains."""
     monitor: Metric = "auc"
@@ -395,6 +412,10 @@ class Submit(Section):
     """Whose predictions become submissions/<run>.csv."""
     metric: Literal["auc", "f1", "accuracy"] = "auc"
     """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""
+    columns: dict[str, str] | None = None
+    """The sample submission's columns of probabilities where they are not named as the labels: { class1 = "1" }."""
+    no_label: str = ""
+    """multilabel: what stands in a submission of labels for a row that has none."""
     id_header: str = "ID"
     """Header without a sample submission."""
     prediction_header: str = "Prediction"

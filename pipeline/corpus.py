@@ -22,8 +22,8 @@ AT_ONCE = 10_000  # texts that are in memory together
 LONGEST_LINE = 1_000_000  # bytes: a longer one is no text, and may be what a small .gz unpacks to without end
 MISSING = "no such file, which pretrain.files names"
 HELD_OUT_MOST = 4_000  # rows that an evaluation takes at most
-FILES = 0  # the group of texts that belong to no fold's validation rows; fold k's have group k + 1
-Text = tuple[str, int]  # with its group
+Text = tuple[str, int]  # with the number of its set of folds
+Withheld = tuple[frozenset[int], ...]  # sets of folds that validate a text; the first is empty
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Corpus:
     """Rows of tokens: a text each, or a piece of a long one.
 
     table: the rows, its ids mapped from a file; begins: bool [tokens], whether a word begins there;
-    group: int16 [rows], 0, or k + 1 where the text is a validation row of fold k; held: bool [rows], never trained on;
+    group: int16 [rows], the number of the set in ``withheld`` that holds the folds which validate the row's text;
+    held: bool [rows], never trained on;
     special, ordinary: token ids that are never masked, the space's among them, and the others; mask: [MASK]'s id.
     """
 
@@ -42,10 +43,12 @@ class Corpus:
     special: npt.NDArray[np.int64]
     ordinary: npt.NDArray[np.int64]
     mask: int
+    withheld: Withheld
 
     def training_rows(self, without_fold: int | None) -> npt.NDArray[np.int64]:
-        """Rows to train on; without those of a fold's validation texts, if it is named."""
-        return np.flatnonzero(~self.held & (self.group != (-1 if without_fold is None else without_fold + 1)))
+        """Rows to train on; without those of a fold's validation texts, wherever they stand, if it is named."""
+        hidden = [number for number, folds in enumerate(self.withheld) if without_fold in folds]
+        return np.flatnonzero(~self.held & ~np.isin(self.group, hidden))
 
 
 def lines(path: Path) -> Iterator[str]:
@@ -71,10 +74,12 @@ def check_files(names: Iterable[str]) -> None:
     sources.check(*map(Path, names), missing=MISSING)
 
 
-def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str], config: Config) -> Corpus:
+def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str], config: Config,
+          withheld: Withheld = (frozenset(),)) -> Corpus:
     """Reads the corpus in ``folder`` where it was made of the same, else makes it there.
 
-    made_of: a hash of texts, vocabulary and settings. Raises UserError where there is no text.
+    made_of: a hash of texts, vocabulary and settings; withheld: the sets of folds that texts are numbered by. Raises
+    UserError where there is no text.
     """
     assert config.pretrain is not None
     done = cells.read_done(folder)
@@ -88,7 +93,8 @@ def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str
     special = np.array([number for number, token in enumerate(vocab)
                         if token in SPECIAL or token.startswith("[unused")])
     return Corpus(table, np.memmap(folder / "begins.bin", np.bool_, "r"), np.load(folder / "group.npy"),
-                  np.load(folder / "held.npy"), special, np.setdiff1d(np.arange(len(vocab)), special), id_of["[MASK]"])
+                  np.load(folder / "held.npy"), special, np.setdiff1d(np.arange(len(vocab)), special), id_of["[MASK]"],
+                  withheld)
 
 
 def _write(folder: Path, texts: Iterable[Text], vocab: Sequence[str], config: Tokens, max_tokens: int, share: float

@@ -13,7 +13,6 @@ from pipeline.backend import keras, keras_bert, sizes, tf
 from pipeline.bert_config import BertConfig, Tensors, expected_shapes
 from pipeline.dropout import drop, of_site
 
-EPSILON = 1e-12  # of LayerNorm, as in Google's code
 WORDS = "bert/embeddings/word_embeddings"
 QKV = ("query", "key", "value")
 
@@ -59,6 +58,10 @@ class KerasBert:
             feed_forward_activation=activations[config.activation], dropout_rate=dropout, training=False,
             trainable=True, output_layer_num=layers)
         self._model = keras.Model(inputs, output, name="encoder")
+        if config.epsilon != BertConfig.epsilon:  # else the published graph's own stays: 1e-14
+            for layer in self._model.layers:
+                if layer.name.endswith("-Norm"):
+                    layer.epsilon = config.epsilon
         self._dropouts = [layer for layer in self._model.layers if isinstance(layer, keras.layers.Dropout)]
         self._named = keras_bert_variables(self._model, config)
         self.variables = list(self._model.trainable_variables)
@@ -196,7 +199,7 @@ class PackedBert:
 
     def _norm(self, x: Any, name: str) -> Any:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + EPSILON)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + self.config.epsilon)
         return centred * scale * self._named[f"{name}/gamma"] + self._named[f"{name}/beta"]
 
     def _drop(self, x: Any, seed: Any, site: int) -> Any:

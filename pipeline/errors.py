@@ -1,5 +1,11 @@
 """Errors meant for the user: one line a problem, no traceback, an exit code that a script can act on."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
 LONGEST = 1_000  # characters of a line that a person may still read
 
 
@@ -51,3 +57,14 @@ class DivergedError(UserError):
     """Training produced a loss or weights that no prediction should be made from."""
 
     exit_code = 8
+
+
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turns what the system says of a failing write into a DiskError about the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise DiskError(f"{path}: cannot be written: {error}") from error

@@ -44,12 +44,11 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
     lengths, distinct = table.lengths, np.unique(table.first)
     ends = np.cumsum(lengths[distinct])
     starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first)]
-    vectors = _kept(kept)
+    shape = int(ends[-1]), network.encoder.size
+    vectors = _kept(kept, shape)
     if vectors is None:
-        needed, room = 4 * int(ends[-1]) * network.encoder.size, int(budget * GIB)
-        storage.make_room(kept.parent, room - needed)
+        storage.make_room(kept.parent, int(budget * GIB) - 4 * shape[0] * shape[1])
         with storage.publishing(kept) as building:
-            shape = int(ends[-1]), network.encoder.size
             vectors = np.lib.format.open_memmap(building / FILE, "w+", np.float32, shape)
             storage.allocate(building / FILE)
             _encode(network, table, plan, size, starts, vectors)
@@ -60,13 +59,14 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
     return FeatureTable(vectors, starts, lengths, table.first, table.words)
 
 
-def _kept(folder: Path) -> npt.NDArray[np.float32] | None:
-    """The vectors of a whole folder, which counts as used now; None where there is none."""
+def _kept(folder: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+    """The vectors of a whole folder, which counts as used now; None where there is none, or of another shape."""
     try:
         if cells.read_done(folder) is None:
             return None
         os.utime(folder)
-        return np.load(folder / FILE, mmap_mode="r")
+        vectors: npt.NDArray[np.float32] = np.load(folder / FILE, mmap_mode="r")
+        return vectors if (vectors.shape, vectors.dtype) == (shape, np.float32) else None
     except FileNotFoundError:  # another run has just made room
         return None
 

@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn import model_selection
 
 from pipeline import competition
 from pipeline.competition import Competition
 from pipeline.config import Folds
 from pipeline.errors import UserError
+from pipeline.lazy import lazily
 from pipeline.readers import delimited
+
+model_selection = lazily("sklearn.model_selection")
 
 AT_ONCE = 10_000  # rows whose texts are Python objects at a time
 FoldOfRow = npt.NDArray[np.int64]
 
 
 def normalised(texts: pd.DataFrame) -> pd.Series:
-    """What makes two rows "the same text": NFKC, case-folded, white space collapsed, both texts of a pair."""
+    """What makes two rows "the same text": each text as ``plain`` has it, both texts of a pair."""
     columns = competition.text_columns(texts)
     parts = [pd.Series([_plain(row) for row in texts.iloc[at:at + AT_ONCE][columns].itertuples(index=False)], dtype=str)
              for at in range(0, max(len(texts), 1), AT_ONCE)]
@@ -30,7 +32,27 @@ def normalised(texts: pd.DataFrame) -> pd.Series:
 
 
 def _plain(texts: Iterable[str]) -> str:
-    return "\x1f".join(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts)
+    return "\x1f".join(map(plain, texts))
+
+
+def plain(text: str) -> str:
+    """A text as it is compared with others: with compatible characters made alike (NFKD), in one case, white space
+    collapsed, and without what BERT's uncased tokenizer drops: accents, zero-width characters, controls."""
+    seen = unicodedata.normalize("NFKD", text).translate(_SEEN)
+    return " ".join(seen.casefold().split())
+
+
+class _Seen(dict[int, int | None]):
+    """A table for str.translate, filled as characters come up."""
+
+    def __missing__(self, point: int) -> int | None:
+        character = chr(point)
+        dropped = unicodedata.category(character) in ("Mn", "Cf", "Cc", "Co") and not character.isspace()
+        self[point] = None if dropped else point
+        return self[point]
+
+
+_SEEN = _Seen()
 
 
 def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
@@ -41,15 +63,21 @@ def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
     if config.method == "given":
         fold_of_row = _given(train, config)
     else:
-        groups = train.group if config.group_column else normalised(train)
-        fold_of_row = split(train.stratum.to_numpy(), numbered(groups), config.method, config.n, config.seed)
+        fold_of_row = split(train.stratum.to_numpy(), groups(train, config), config.method, config.n, config.seed)
     verify(fold_of_row, train, config)
     return fold_of_row
 
 
-def numbered(groups: pd.Series) -> npt.NDArray[np.int64]:
-    """int64 [rows]: the group's place among all in order, without a Python object for each text."""
-    return pd.factorize(groups, sort=True)[0].astype(np.int64)
+def groups(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.int64]:
+    """int64 [rows]: which rows are one case, by folds.group_column or else by identical text; numbered in sorted order,
+    without a Python object for each text."""
+    return pd.factorize(rows.group if config.group_column else normalised(rows), sort=True)[0].astype(np.int64)
+
+
+def inner(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
+    """bool [rows]: a tenth of a cell's training rows, held out by the same rule as the folds."""
+    method = "stratified_grouped" if config.method == "given" else config.method
+    return split(rows.stratum.to_numpy(), groups(rows, config), method, 10, config.seed) == 0
 
 
 def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str, n: int, seed: int) -> FoldOfRow:
@@ -62,16 +90,19 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str,
     }
     if len(np.unique(stratum)) == 1:  # nothing to balance, as where every text has an entity of the one type
         method = {"stratified": "plain", "stratified_grouped": "grouped"}.get(method, method)
-    second = int(np.sort(np.bincount(stratum, minlength=2))[-2])  # of two classes, the rarer
+    counts = np.unique(stratum, return_counts=True)[1]
     if len(stratum) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(stratum)}")
-    if method.startswith("stratified") and second < n:
-        raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {second}")
+    if method.startswith("stratified") and len(counts) == 2 and counts.min() < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {counts.min()}")
+    if method.startswith("stratified") and counts.max() < n:
+        raise UserError(f"folds.n = {n} cannot be greater than the rows of the most frequent class: {counts.max()}; "
+                        f"folds.method = {method.removeprefix('stratified').strip('_') or 'plain'!r} balances none")
     if method.endswith("grouped") and len(np.unique(groups)) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
     fold_of_row = np.full(len(stratum), -1)
     grouped = groups if method.endswith("grouped") else None
-    with warnings.catch_warnings():  # of a class with fewer rows than folds: the report says what a fold lacks
+    with warnings.catch_warnings():  # of a class with fewer rows than folds: check and the report say what a fold lacks
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = splitters[method](n, shuffle=True, random_state=seed).split(stratum, stratum, grouped)
         for fold, (_, validated) in enumerate(parts):

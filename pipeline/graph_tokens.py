@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import pre_tokenizers
 
 from pipeline.backend import tf
 from pipeline.config import Tokens
-from pipeline.tokens import LONGEST_WORD, character_ids
+from pipeline.tokens import LONGEST_WORD, character_ids, normalizer
 
 CODE_POINTS = sys.maxunicode + 1
 SURROGATES = range(0xD800, 0xE000)  # no characters
@@ -37,7 +37,7 @@ class GraphTokenizer(tf.Module):
             tokens = character_ids(map(chr, range(CODE_POINTS)), id_of, config)
             self._token = tf.constant(list(tokens.values()), tf.int32)
         else:
-            points, ends, kinds = _normalised(config.lowercase)
+            points, ends, kinds = _normalised(config)
             self._points, self._ends, self._kinds = (tf.constant(one) for one in (points, ends, kinds))
             self._longest = max(len(token.removeprefix("##")) for token in vocab)
             self._pieces = tf.lookup.StaticHashTable(
@@ -148,10 +148,10 @@ def _bounds(ends: Any, points: Any) -> tuple[Any, Any]:
     return start, stop - start
 
 
-def _normalised(lowercase: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _normalised(config: Tokens) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """What BERT's normaliser makes of every character, end to end; where each ends; and what every character is to the
     splitting: WHITE, MARK or OTHER."""
-    normalise = normalizers.BertNormalizer(lowercase=lowercase).normalize_str
+    normalise = normalizer(config).normalize_str
     points: list[int] = []
     ends = np.zeros(CODE_POINTS, np.int32)
     kinds = np.full(CODE_POINTS, OTHER, np.int32)

@@ -12,8 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pipeline import storage
-from pipeline.errors import visible
+from pipeline.errors import disk, visible
 
 console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _log = logging.getLogger("run")
@@ -37,7 +36,7 @@ def say(line: str) -> None:
 
 def keep_log(path: Path) -> None:
     """From now on every line also goes to this file, with the time."""
-    with storage.disk(path):
+    with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

@@ -86,7 +86,9 @@ LOSSES: dict[str, Loss] = {"bce": bce, "cross_entropy": cross_entropy, "focal": 
 
 
 def _mean(losses: Any, weight: Any) -> Any:
-    return tf.reduce_sum(weight * losses) / tf.reduce_sum(weight)
+    """Over what is no padding. Weights are not divided by: balanced ones are 1 on average over a fold's training rows,
+    and a batch in which a rare class is missing must not count for more than its rows."""
+    return tf.reduce_sum(weight * losses) / tf.reduce_sum(tf.cast(weight > 0, tf.float32))
 
 
 def _check(target: Any, logit: Any, weight: Any) -> None:

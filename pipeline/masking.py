@@ -28,13 +28,14 @@ class MaskedBatch:
 
 
 def guesses(batch: Batch, share: float) -> int:
-    """How many places a masked batch has; the same for every batch of one shape."""
+    """How many places a masked batch has room for; the same for every batch of one shape, however full it is."""
     return max(1, round(share * batch.rows.shape[0] * batch.width))
 
 
 def mask(corpus: Corpus, batch: Batch, by: str, share: float, rng: np.random.Generator,
          fates: tuple[float, float] = (MASKED, REPLACED)) -> MaskedBatch:
-    """Draws whole words, or with by = "tokens" single tokens, until a share of the batch's tokens is chosen.
+    """Draws whole words, or with by = "tokens" single tokens, until a share of the batch's tokens is chosen; padding
+    is none of them.
 
     Of the chosen tokens 80 % become [MASK], 10 % any token and 10 % stay (BERT, https://arxiv.org/abs/1810.04805);
     whole words after https://arxiv.org/abs/1906.08101. Special tokens, spaces and padding are never chosen.
@@ -48,9 +49,9 @@ def mask(corpus: Corpus, batch: Batch, by: str, share: float, rng: np.random.Gen
     word = np.cumsum(begins) - 1
     size = np.bincount(word)
     order = rng.permutation(len(size))
-    room = guesses(batch, share)
+    wanted, room = max(1, round(share * int(layout.real.sum()))), guesses(batch, share)
     chosen = np.zeros(len(size), bool)
-    chosen[order[np.cumsum(size[order]) <= room]] = True
+    chosen[order[np.cumsum(size[order]) <= wanted]] = True
     picked = free[chosen[word]] if len(size) else free
     place, target, weight = np.zeros(room, np.int32), np.zeros(room, np.int32), np.zeros(room, np.float32)
     place[:len(picked)], target[:len(picked)], weight[:len(picked)] = picked, seen.ids.ravel()[picked], 1

@@ -38,15 +38,15 @@ class RowSource(Protocol):
 class Network:
     """One encoder and one head, built once and given new weights for every cell."""
 
-    def __init__(self, bert: BertConfig, config: Config, used: Ints, task: Task):
-        """used: the token ids that occur, [PAD] among them."""
+    def __init__(self, bert: BertConfig, config: Config, used: Ints, task: Task, compiled: bool = False):
+        """used: the token ids that occur, [PAD] among them; compiled: whether with XLA."""
         self.task, layers = task, config.head.layers
         self.encoder: Encoder = (
             PackedBert(bert, config.bert.dropout, used, config.bert.precision, layers)
             if config.tokens.batches == "packed" else KerasBert(bert, config.bert.dropout, layers))
         self.head_config = config.head
         self.head = self._new_head()
-        self.compile = config.hardware.xla
+        self.compile = compiled
         self._logit_of_tokens = graph(self.logit_of_tokens, self.compile)
         self._logit_of_vectors = graph(self.head, self.compile)
         self._encode = graph(self.encoder, self.compile)
@@ -103,7 +103,8 @@ class Network:
 
     def decayed(self) -> list[Any]:
         """The variables that weight decay acts on."""
-        kernels = [variable for variable in self.head.trainable_variables if len(variable.shape) > 1]
+        kernels = [variable for variable in self.head.trainable_variables
+                   if len(variable.shape) > 1 and "bias" not in variable.name.rpartition("/")[2]]  # a GRU's is a table
         return self.encoder.decayed + kernels
 
     def _new_head(self) -> Any:

@@ -89,10 +89,13 @@ class Predictor:
                 for fold, logits in zip(self.networks, zip(*found, strict=True), strict=True)}
 
     def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
-        """The mean of tables of predictions of the same rows."""
+        """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
         found = tables[0].copy()
-        numbers = [column for column in self.task.test_columns if column not in self.task.keys]
-        found[numbers] = np.mean([table[numbers].to_numpy(np.float64) for table in tables], axis=0).astype(np.float32)
+        probabilities = tasks.probability_columns(self.task)
+        found[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in tables],
+                                       axis=0).astype(np.float32)
+        if logits := tasks.logit_columns(self.task):
+            found[logits] = tasks.mean_logit(self.task, [table[logits].to_numpy(np.float64) for table in tables])
         return found
 
     @property
@@ -122,11 +125,12 @@ class Predictor:
         return found
 
     def thresholds(self) -> pd.DataFrame | None:
-        """The out-of-fold table that decisions are made by, where the competition scores them; None: at 0.5."""
-        path = self.paths.oof / f"{self.stage}.csv"
-        if self.config.submit.metric == "auc" or not path.exists():
+        """The out-of-fold predictions of the loaded folds, which decisions are made by where the competition scores
+        them, as ``submit`` makes them; None: at 0.5."""
+        if self.config.submit.metric == "auc":
             return None
-        return storage.read_csv(path, self.task.label_dtype)
+        return pd.concat([storage.read_csv(self.paths.cell(self.stage, fold) / "oof.csv", self.task.label_dtype)
+                          for fold in self.folds], ignore_index=True)
 
     def some_rows(self) -> pd.DataFrame:
         """Texts to try the model on: of the run's test or train table where it is there, else a few made of the
@@ -145,7 +149,8 @@ class Predictor:
     def encoder(self) -> Checkpoint:
         """The fine-tuned encoder of the first fold, as a checkpoint."""
         weights = self.networks[self.folds[0]].encoder.dump()
-        return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict)
+        return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict,
+                          self.config.tokens.lowers, self.config.tokens.strip_accents)
 
     def warm(self) -> None:
         """Asks once for everything there is, so that no first request waits for a graph."""

@@ -45,5 +45,5 @@ def _seen(run: Run) -> str:
     sources = [f"{len(pretrain.files)} files"] * bool(pretrain.files) + [f"{name} texts" for name in pretrain.texts]
     hidden = "" if "train" not in pretrain.texts else (
         " The folds' validation texts are among them; no label was read." if pretrain.fold_texts == "all" else
-        " The fold's own validation texts are not among them; no label was read.")
+        " The fold's own validation texts are not among them, wherever they stand; no label was read.")
     return f"Texts: {', '.join(sources)}.{hidden}"

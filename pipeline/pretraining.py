@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,23 +43,28 @@ def start(run: Run) -> FitCell:
     model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
     fresh = bert_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
     head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
-    weights = base.tensors() | head
-    trainer = Trainer(model, recipe, run.config.hardware.xla)
+    if run.config.bert.checkpoint and checkpoint.has_own_output(Path(run.config.bert.checkpoint)):
+        say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts afresh")
+    weights, tokens = base.tensors() | head, run.config.tokens
+    trainer = Trainer(model, recipe, run.xla)
 
     def fit_cell(fold: int) -> cells.Files:
         clock, name = Clock(), cells.cell_name("pretrain", fold)
         rows = corpus.training_rows(None if fold == storage.ALL_FOLDS else fold)
         data = CellData(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
-        kept = State(run.paths.cell("pretrain", fold), run.identity("pretrain", fold))
+        kept = State(run.paths.cell("pretrain", fold),
+                     run.identity("pretrain", fold) | run.made_with("pretrain"))
         with memory_told(name, f"{recipe.batch_tokens} tokens", "halve pretrain.batch_tokens"):
             history = trainer.fit(data, weights, kept)
         files: cells.Files = {"history.csv": history, "examples.csv": _examples(trainer, data, base.vocab)}
         trained = model.dump()
         files["huggingface"] = functools.partial(
-            checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage)
-        if base.config.activation == "gelu_tanh":
+            checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage,
+            lowercase=tokens.lowers, strip_accents=tokens.strip_accents)
+        if base.config.activation == "gelu_tanh" and base.config.epsilon == bert_config.BertConfig.epsilon:
             files["google"] = functools.partial(
-                checkpoint.write_google, config=base.config, vocab=base.vocab, weights=trained)
+                checkpoint.write_google, config=base.config, vocab=base.vocab, weights=trained, lowercase=tokens.lowers,
+                strip_accents=tokens.strip_accents)
         say(f"{name}  done in {clock}")
         return files
 
@@ -99,6 +105,11 @@ class Trainer:
         self._optimizer = Optimizer(recipe, model.variables, model.decayed)
         self._step = graph(self._train, compiled)
         self._score = graph(self._evaluate, compiled)
+
+    @property
+    def rows_of_table(self) -> int:
+        """Of the table of word embeddings, each of which can be guessed."""
+        return self._model.config.vocab_size
 
     def fit(self, data: CellData, weights: Tensors, kept: State) -> pd.DataFrame:
         """Trains from the weights, or on from what was kept; the model then holds the result. A row an epoch.
@@ -229,6 +240,7 @@ def _examples(trainer: Trainer, data: CellData, vocab: list[str]) -> pd.DataFram
     corpus, rng = data.corpus, np.random.default_rng([data.seed, 3])
     rows = rng.permutation(data.held)[:EXAMPLES]
     found = []
+    vocab = vocab + ["[UNK]"] * (trainer.rows_of_table - len(vocab))  # rows that no token has
     for row in rows:
         batch = Batch(np.array([[row]]), int(corpus.table.lengths[row]))
         masked = masking.mask(corpus, batch, "words", max(trainer.recipe.mask_share, 3 / batch.width), rng,

@@ -5,10 +5,12 @@ What is scored, and how it is shown, is the task's.
 
 import string
 
+import numpy as np
+import pandas as pd
 from rich.table import Table
 
 from pipeline import folds, predictions
-from pipeline.config import STAGES, Config
+from pipeline.config import STAGES, Config, Training
 from pipeline.predictions import StagePredictions
 from pipeline.run import Run
 from pipeline.tasks import Report, Task, shown
@@ -16,35 +18,51 @@ from pipeline.tasks import Report, Task, shown
 
 def build(run: Run, found: dict[str, StagePredictions]) -> Report:
     """The report as a JSON value; an undefined number is null and has a ``..._reason`` beside it."""
-    task = run.competition.task
+    task, metric = run.competition.task, run.config.submit.metric
+    oof = {stage: grouped(run, part.oof) for stage, part in found.items()}
     report: Report = {
         "run": run.config.name,
-        "metric": run.config.submit.metric,
+        "metric": metric,
         "folds": {"method": run.config.folds.method, "count": len(run.folds)},
         "data": folds.audit(run.competition, run.fold_of_row),
-        "stages": {stage: task.evaluate(found[stage].oof, found[stage].missing)
+        "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
+                      "groups": len(np.unique(run.groups)),
+                      "grouped_by": run.config.folds.group_column or "identical text"},
+        "stages": {stage: task.evaluate(oof[stage], found[stage].missing, metric)
                    for stage in STAGES if stage in found},
         "notes": _notes(run.config),
     }
     pairs = [("stage1", "stage2"), ("baseline", "stage1")]
-    report["comparisons"] = [task.compare(old, found[old].oof, new, found[new].oof)
+    report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
                              for old, new in pairs if old in found and new in found]
     if "stage2" in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
+        handed_on = grouped(run, predictions.handed_on(run, found["stage2"]))
         report["comparisons"].append(task.compare(
-            "the epoch it was handed", predictions.handed_on(run, found["stage2"]), "stage2", found["stage2"].oof))
+            "the epoch it was handed", handed_on, "stage2", oof["stage2"], metric))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
     return report
 
 
+def grouped(run: Run, oof: pd.DataFrame) -> pd.DataFrame:
+    """An OOF table with the group of each row, by its id, as the tasks' scores need it."""
+    of_id = pd.Series(run.groups, index=run.competition.train.id)
+    return pd.concat([oof, oof.id.map(of_id).rename("group")], axis=1)
+
+
 def _notes(config: Config) -> list[str]:
     notes = []
-    for name, stage in (("stage1", config.stage1), ("stage2", config.stage2)):
-        chooses = "best" in (stage.predict_with, getattr(stage, "hand_on", "last")) or stage.early_stopping
-        if chooses and stage.monitor_on == "fold":
-            notes.append(f"{name} chooses its epoch on the fold that is reported: its OOF score is optimistic "
-                         f"({name}.monitor_on = 'inner' is not)")
+    stage1, stage2 = config.stage1, config.stage2
+    if chosen := _chosen_by_the_fold(stage1, stage1.predict_with == "best"):
+        notes.append(f"stage1 chooses {chosen} by the fold that is reported: its OOF score is optimistic "
+                     f"(stage1.monitor_on = 'inner' is not)")
+    if chosen := _chosen_by_the_fold(stage1, stage1.hand_on == "best"):
+        notes.append(f"stage2 starts from a stage 1 that chose {chosen} by the fold that is reported: stage 2's OOF "
+                     f"score is optimistic too (stage1.monitor_on = 'inner' is not)")
+    if chosen := _chosen_by_the_fold(stage2, stage2.predict_with == "best"):
+        notes.append(f"stage2 chooses {chosen} by the fold that is reported: its OOF score is optimistic "
+                     f"(stage2.monitor_on = 'inner' is not)")
     if config.pretrain and config.pretrain.fold_texts == "all" and "train" in config.pretrain.texts:
         notes.append("stage 0 has read the validation folds' texts, though no label (pretrain.fold_texts = 'training' "
                      "keeps them from it)")
@@ -53,6 +71,14 @@ def _notes(config: Config) -> list[str]:
     if "grouped" not in config.folds.method and config.folds.method != "given":
         notes.append("folds are not grouped: repeated texts on both sides flatter the score")
     return notes
+
+
+def _chosen_by_the_fold(stage: Training, best: bool) -> str:
+    """What a stage chooses by the scores of the fold that is reported, in words; empty where it is nothing."""
+    if stage.monitor_on != "fold":
+        return ""
+    chosen = ["its epoch"] * best + ["when to stop"] * bool(stage.early_stopping) + ["its rate"] * bool(stage.plateau)
+    return " and ".join(chosen)
 
 
 def console_table(task: Task, report: Report) -> Table:
@@ -83,7 +109,8 @@ def markdown(task: Task, report: Report) -> str:
 
 def summary(task: Task, report: Report) -> list[str]:
     """What a person should read beside the table: comparisons, which stage is better, gaps and warnings."""
-    lines = [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
+    lines = [f"{stage}: {remark}" for stage, part in report["stages"].items() for remark in part.get("remarks", [])]
+    lines += [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
              for part in report["comparisons"] if (changed := task.changed(part))]
     for stage, part in report["stages"].items():
         if missing := part["missing_folds"]:
@@ -94,6 +121,10 @@ def summary(task: Task, report: Report) -> list[str]:
         made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
                 + ("" if best == submitted else " (submit.stage)"))
         lines.append(f"best pooled OOF {task.score}: {best}" + (made if submitted else ""))
+    intervals = report["intervals"]
+    lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
+                 f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
+                 f"would change is not in them")
     return lines + report["notes"]
 
 

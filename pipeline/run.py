@@ -17,7 +17,7 @@ from pipeline.bert_config import Tensors
 from pipeline.cells import Identity
 from pipeline.checkpoint import Checkpoint
 from pipeline.competition import Competition
-from pipeline.config import CELLS, STAGES, Config, dump, flatten
+from pipeline.config import CELLS, MOST, STAGES, Config, Training, dump, flatten
 from pipeline.corpus import Corpus, Text
 from pipeline.errors import MismatchError, UserError
 from pipeline.folds import FoldOfRow
@@ -26,7 +26,7 @@ from pipeline.readers import delimited
 from pipeline.storage import Paths
 from pipeline.tokens import TokenTable
 
-THREADS = {"threads_per_cell", "pretrain_threads"}  # the keys of run.json
+KEPT = {"threads_per_cell": int, "pretrain_threads": int, "predict_batch": int, "xla": bool}  # the keys of run.json
 FitCell = Callable[[int], cells.Files]
 
 
@@ -80,9 +80,18 @@ class Run:
             texts = itertools.chain(texts, *(corpus.lines(Path(name)) for name in pretrain.files))
             positions = pretrain.max_tokens
         found = checkpoint.prepare(self.config.bert, self.config.tokens, texts, self.config.seed, positions)
+        problems = []
         if self.config.head.layers > found.config.layers:
-            raise UserError(f"head.layers = {self.config.head.layers} cannot be greater than the encoder's layers: "
+            problems.append(f"head.layers = {self.config.head.layers} cannot be greater than the encoder's layers: "
                             f"{found.config.layers} ({found.source})")
+        if self.tables and "text_pair" in self.tables.train and found.config.segments < 2:
+            problems.append(f"data.text_columns: pairs of texts need a type_vocab_size of 2 at least, the checkpoint "
+                            f"has {found.config.segments} ({found.source})")
+        if self.config.tokens.batches == "random" and found.vocab[0] != "[PAD]":
+            problems.append(f"tokens.batches = 'random' needs [PAD] first in the vocabulary, since keras-bert pads "
+                            f"with token id 0, which is {found.vocab[0]!r} ({found.source}); 'packed' does not")
+        if problems:
+            raise UserError(*problems)
         return found
 
     def encoder_weights(self, fold: int) -> Tensors:
@@ -102,21 +111,38 @@ class Run:
         """What stage 0 trains on, as tokens; made where it is not there."""
         pretrain = self.config.pretrain
         assert pretrain is not None
-        texts = itertools.chain(self._texts(pretrain.texts), *(
-            ((line, corpus.FILES) for line in corpus.lines(Path(name))) for name in pretrain.files))
+        of_files = itertools.chain.from_iterable(corpus.lines(Path(name)) for name in pretrain.files)
+        texts = itertools.chain(self._texts(pretrain.texts), ((line, self._withheld_from(line)) for line in of_files))
         meaning = [self._corpus_identity, self.checkpoint.vocab, flatten(self.config.tokens, "tokens"),
                    pretrain.max_tokens, pretrain.held_out]
         made_of = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
-        return corpus.build(self.paths.corpus, made_of, texts, self.checkpoint.vocab, self.config)
+        return corpus.build(self.paths.corpus, made_of, texts, self.checkpoint.vocab, self.config,
+                            tuple(self._withheld[0]))
+
+    @functools.cached_property
+    def _withheld(self) -> tuple[dict[frozenset[int], int], dict[str, int]]:
+        """The sets of folds that validate a text, numbered, and the number of each text as it is compared; nothing but
+        the empty set where stage 0 reads the validation texts too."""
+        sets: dict[frozenset[int], int] = {frozenset(): 0}
+        if self.config.pretrain is None or self.config.pretrain.fold_texts != "training":
+            return sets, {}
+        validating: dict[str, set[int]] = {}
+        for column in competition.text_columns(self.competition.train):
+            for text, fold in zip(self.competition.train[column], self.fold_of_row.tolist(), strict=True):
+                if fold >= 0:
+                    validating.setdefault(folds.plain(text), set()).add(fold)
+        return sets, {text: sets.setdefault(frozenset(own), len(sets)) for text, own in validating.items()}
+
+    def _withheld_from(self, text: str) -> int:
+        _, by_text = self._withheld
+        return by_text.get(folds.plain(text), 0) if by_text else 0
 
     def _texts(self, names: Iterable[str]) -> Iterator[Text]:
-        """The competition's texts, with the group of the fold that validates them where stage 0 must know it."""
-        by_fold = self.config.pretrain is not None and self.config.pretrain.fold_texts == "training"
+        """The competition's texts, each with the number of the folds that it is withheld from."""
         for name in names:
             table = getattr(self.competition, name)
-            groups = self.fold_of_row + 1 if name == "train" and by_fold else np.full(len(table), corpus.FILES)
             for column in competition.text_columns(table):
-                yield from zip(table[column], groups.tolist(), strict=True)
+                yield from ((text, self._withheld_from(text)) for text in table[column])
 
     @functools.cached_property
     def train_tokens(self) -> TokenTable:
@@ -130,48 +156,85 @@ class Run:
         return tokens.encode(table, self.checkpoint.vocab, self.config.tokens, self.competition.task.by_word)
 
     @functools.cached_property
+    def groups(self) -> FoldOfRow:
+        """int64 [rows]: which training rows are one case, as folds and intervals take them."""
+        return folds.groups(self.competition.train, self.config.folds)
+
+    @functools.cached_property
     def threads(self) -> int:
         """Threads a cell: as configured or chosen, resolved when the run first trains and kept with it."""
-        return self._kept_threads("threads_per_cell", jobs.best_threads(len(self.folds), jobs.cores()))
+        return int(self._kept("threads_per_cell", jobs.best_threads(len(self.folds), jobs.cores())))
 
     @functools.cached_property
     def pretrain_threads(self) -> int:
         """Threads of stage 0: all cores where it has one cell for all folds."""
         if self.cells_of("pretrain") != [storage.ALL_FOLDS]:
             return self.threads
-        return self._kept_threads("pretrain_threads", jobs.cores())
+        return int(self._kept("pretrain_threads", jobs.cores()))
 
-    def _kept_threads(self, key: str, best: int) -> int:
-        path, made_with = self.paths.models / "run.json", self._made_with(key)
+    @functools.cached_property
+    def predict_batch(self) -> int:
+        """Rows a prediction step, kept with the run as threads are."""
+        return int(self._kept("predict_batch", self.config.hardware.predict_batch))
+
+    @functools.cached_property
+    def xla(self) -> bool:
+        """Whether steps are compiled with XLA, kept with the run as threads are."""
+        return bool(self._kept("xla", self.config.hardware.xla))
+
+    def made_with(self, stage: str) -> dict[str, int]:
+        """What changes the last bits of a stage's cells without changing what they mean; recorded with each."""
+        threads = self.pretrain_threads if stage == "pretrain" else self.threads
+        return {"threads": threads, "predict_batch": self.predict_batch, "xla": self.xla}
+
+    def _kept(self, key: str, otherwise: int) -> int:
+        """A value of run.json: what finished cells were made with; before there are any, what the configuration asks
+        for, what was kept, or else ``otherwise``. Raises MismatchError where the configuration asks for another."""
+        path, made_with = self.paths.models / "run.json", self._values_made_with(key)
         try:
-            known = dict(storage.read_json(path)) if path.exists() else {}
-            if not known.keys() <= THREADS or not all(type(count) is int and 0 < count <= 1024
-                                                      for count in known.values()):
+            known: dict[str, int] = dict(storage.read_json(path)) if path.exists() else {}
+            if not all(type(value) is KEPT[name] and (name == "xla" or 0 < value <= MOST)
+                       for name, value in known.items()):
                 raise ValueError
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, KeyError):
             if len(made_with) != 1:
                 raise MismatchError(
-                    f"{path}: damaged; it holds the number of threads that this run's cells are made with: go on under "
-                    f"a new name: --run NEW --from {self.config.name}") from None
+                    f"{path}: damaged; it holds the threads and batch size that this run's cells are made with: go on "
+                    f"under a new name: --run NEW --from {self.config.name}") from None
             known = {}
-        wanted = self.config.hardware.threads_per_cell
-        kept = min(made_with) if len(made_with) == 1 else known.get(key) or wanted or best
+        asked = self._asked(key)
+        if len(made_with) == 1:
+            kept = min(made_with)
+        elif made_with or asked is None:
+            kept = known.get(key, otherwise if asked is None else asked)
+        else:
+            kept = asked
         if known.get(key) != kept:
             if made_with:
-                say(f"{path}: {key} = {kept}, as the finished cells were made with")
+                say(f"{path}: {key} = {json.dumps(kept)}, as the finished cells were made with")
             storage.write(path, dict(sorted((known | {key: kept}).items())))
-        if wanted not in (0, kept):
-            raise MismatchError(f"{path}: this run's cells are made with {kept} threads each, got "
-                                f"hardware.threads_per_cell = {wanted}; give the other count another --run")
+        if asked not in (None, kept):
+            name = "threads_per_cell" if key == "pretrain_threads" else key
+            raise MismatchError(f"{path}: this run's cells are made with hardware.{name} = {json.dumps(kept)}, got "
+                                f"{json.dumps(asked)}; give the other value another --run")
         return kept
 
-    def _made_with(self, key: str) -> set[int]:
-        """The numbers of threads that finished cells which go by that key of run.json were made with."""
+    def _asked(self, key: str) -> int | None:
+        """What the configuration says of it, where it says something."""
+        hardware = self.config.hardware
+        if key in ("threads_per_cell", "pretrain_threads"):
+            return hardware.threads_per_cell or None
+        return getattr(hardware, key) if key in hardware.model_fields_set else None
+
+    def _values_made_with(self, key: str) -> set[int]:
+        """The values of that key of run.json that finished cells record."""
         apart = self.cells_of("pretrain") == [storage.ALL_FOLDS]
-        stages = ["pretrain"] if key == "pretrain_threads" else [*STAGES, *["pretrain"] * (not apart)]
+        stages = ["pretrain"] if key == "pretrain_threads" else [*STAGES, *["pretrain"] * (
+            not apart or key not in ("threads_per_cell", "pretrain_threads"))]
         done = (cells.read_done(folder.parent) for stage in stages
                 for folder in (self.paths.models / stage).glob("*/DONE.json"))
-        return {found["provenance"]["threads"] for found in done if found}
+        recorded = "threads" if key in ("threads_per_cell", "pretrain_threads") else key
+        return {found["provenance"][recorded] for found in done if found and recorded in found["provenance"]}
 
     @functools.cached_property
     def _data_identity(self) -> Identity:
@@ -190,7 +253,8 @@ class Run:
             return {"stage": stage, "fold": fold, "texts": self._corpus_identity,
                     "checkpoint": self.checkpoint.identity, "seed": config.seed,
                     "bert.precision": config.bert.precision, "tokens.tokenizer": config.tokens.tokenizer,
-                    "tokens.lowercase": config.tokens.lowercase} | {
+                    "tokens.lowercase": config.tokens.lowers,
+                    "tokens.strip_accents": config.tokens.strip_accents} | {
                         key: value for key, value in flatten(config.pretrain, "pretrain").items()
                         if key not in ("pretrain.texts", "pretrain.files")}
         own = {"stage": stage, "fold": fold, **self._data_identity}
@@ -203,9 +267,23 @@ class Run:
             return (own | {"checkpoint": self.start_identity(fold), "bert.dropout": config.bert.dropout,
                     "bert.precision": config.bert.precision}
                     | flatten(config.tokens, "tokens") | flatten(config.head, "head") | self._predicting()
-                    | flatten(config.stage1, "stage1"))
+                    | flatten(config.stage1, "stage1") | self._compared_by(config.stage1, fold))
         return own | {"stage 1 cell": cells.fingerprint(self.paths.cell("stage1", fold))} | flatten(
-            config.stage2, "stage2")
+            config.stage2, "stage2") | self._compared_by(config.stage2, fold)
+
+    def _compared_by(self, recipe: Training, fold: int) -> Identity:
+        """The rows that a cell's epochs are compared by, where they are not the fold's: how they are dealt follows from
+        keys that mean nothing else once the folds are there."""
+        return {} if recipe.monitor_on == "fold" else {"inner rows": self._inner_rows(fold)}
+
+    @functools.cached_property
+    def _inner_rows(self) -> Callable[[int], str]:
+        @functools.cache
+        def of_fold(fold: int) -> str:
+            rows = self.competition.train[self.fold_of_row != fold]
+            return competition.row_hash(rows[folds.inner(rows, self.config.folds)], ["id"])
+
+        return of_fold
 
     def start_identity(self, fold: int) -> str:
         """What names the encoder that stage 1 of a fold starts from."""
@@ -232,10 +310,6 @@ class Run:
     def done(self, stage: str) -> list[int]:
         """The folds of a stage that are finished and fit this run."""
         return cells.fitting(self.paths, stage, self.cells_of(stage), lambda fold: self.identity(stage, fold))[0]
-
-    def cell_threads(self, stage: str) -> int:
-        """Threads of each of a stage's cells."""
-        return self.pretrain_threads if stage == "pretrain" else self.threads
 
     def jobs(self, cells_to_fit: int) -> int:
         """Cells of a stage at a time, as configured or as many as this machine holds."""
@@ -268,7 +342,7 @@ class Run:
             say(f"{cells.cell_name(stage, fold)}: done already")
             cells.unfinished(self.paths.cell(stage, fold)).unlink(missing_ok=True)  # killed just before it was deleted
         self._compare_provenance(stage, done, strict)
-        self.cell_threads(stage)  # resolved and kept before the first cell
+        self.made_with(stage)  # resolved and kept before the first cell
         todo = [fold for fold in wanted if fold not in done]
         if todo:
             self._fit(stage, todo, start)
@@ -281,7 +355,7 @@ class Run:
         at_once = 1 if stage == "baseline" else self.jobs(len(todo))
         self.require_room(stage, todo, at_once)
         if at_once > 1:
-            say(f"{stage}: {at_once} folds at a time, {self.cell_threads(stage)} threads each")
+            say(f"{stage}: {at_once} folds at a time, {self.made_with(stage)['threads']} threads each")
         jobs.each(functools.partial(_fitter, self, stage, start), todo, at_once)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -307,12 +381,11 @@ class Run:
                 say(f"{', '.join(cells.cell_name(stage, fold) for fold in taken)} taken from run {other}")
 
     def _compare_provenance(self, stage: str, done: list[int], strict: bool) -> None:
-        now = cells.provenance(0)
+        now = cells.provenance({})
         changed: dict[str, Any] = {}
         for fold in done:
             then = storage.read_json(self.paths.cell(stage, fold) / "DONE.json").get("provenance", {})
-            changed |= {key: (then.get(key), now[key]) for key in now
-                        if key != "threads" and then.get(key) != now[key]}
+            changed |= {key: (then.get(key), now[key]) for key in now if then.get(key) != now[key]}
         if changed:
             line = (f"{stage}: finished cells were made with other {', '.join(changed)}; their numbers are kept, "
                     f"but may differ in last digits from cells made now")
@@ -328,7 +401,7 @@ def _fitter(run: Run, stage: str, start: Callable[[Run], FitCell]) -> Callable[[
         run.inputs.verify()
         identity = run.identity(stage, fold)
         cells.publish(run.paths.cell(stage, fold), identity, fit(fold),
-                      cells.provenance(run.cell_threads(stage)))
+                      cells.provenance(run.made_with(stage)))
 
     return fit_and_publish
 

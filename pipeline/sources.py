@@ -5,13 +5,17 @@ A pipe or a device is never opened: it may block, or never end.
 
 import codecs
 import contextlib
+import gzip
 import itertools
+import json
 import os
+import re
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 from pipeline.errors import MismatchError, OutOfMemoryError, UserError
 
@@ -20,6 +24,9 @@ MISSING = "no such file; put it there, or link the folder that holds it"
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+SAMPLE = 1_000_000  # bytes that an encoding is told from
 
 
 def problems(path: Path, missing: str = MISSING) -> list[str]:
@@ -29,7 +36,8 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         if kind != stat.S_IFREG:
             return [f"{path}: must be a file, got {KINDS.get(kind, 'a device')}"]
         with path.open("rb") as file:
-            begin = file.read(200).removeprefix(codecs.BOM_UTF8).lstrip().lower()
+            first = file.read(200)
+            begin = first.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     except FileNotFoundError:
         return [f"{path}: {missing}"]
     except OSError as error:
@@ -38,6 +46,8 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         return [f"{path}: is a Git LFS pointer, not the file that it stands for; fetch that: git lfs pull"]
     if begin.startswith(WEB_PAGE):
         return [f"{path}: looks like a web page (HTML), not the file itself; download that again"]
+    if first.startswith(ZIP) and path.suffix != ".npz":
+        return [f"{path}: is a zip archive; unpack it and name the file inside: unzip {path}"]
     return []
 
 
@@ -70,32 +80,65 @@ def read(path: Path, missing: str = MISSING, most: int | None = None) -> bytes:
 
 
 def read_text(path: Path, most: int | None = None) -> str:
-    """The same as text, without a byte order mark. Raises UserError, too, where it is not UTF-8 or holds a NUL."""
-    raw = read(path, most=most).removeprefix(codecs.BOM_UTF8)
+    """The same as text, unpacked where it is gzipped, without a byte order mark. Raises UserError, too, where it is not
+    UTF-8 or holds a NUL."""
+    raw = read(path, most=most)
+    if raw.startswith(GZIP):
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{path}: is gzipped and cannot be unpacked: {error}") from None
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; "
-                        f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8") from None
+        name = encoding(raw)
+        raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; it looks like {name}: "
+                        f"iconv -f {name} -t UTF-8 {path} > NEW") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
     return text
 
 
+def encoding(raw: bytes) -> str:
+    """What text that is not UTF-8 is written in, as far as its bytes tell, by iconv's name: UTF-16 by its mark; in
+    GB18030 a Chinese character is two bytes or four, so bytes above 127 that stand alone speak for Windows-1252."""
+    if raw.startswith(UTF_16):
+        return "UTF-16"
+    runs = re.findall(rb"[\x80-\xff]+", raw[:SAMPLE])
+    alone = sum(len(run) == 1 for run in runs)
+    return "WINDOWS-1252" if 2 * alone > len(runs) else "GB18030"
+
+
+def read_json(path: Path, most: int | None = None) -> dict[str, Any]:
+    """The object in a JSON file of at most that many bytes. Raises UserError where it is none."""
+    try:
+        value = json.loads(read(path, most=most).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: must be a JSON object")
+    return value
+
+
 @contextlib.contextmanager
 def lines(path: Path) -> Iterator[Iterator[str]]:
-    """The lines of such a file with their ends, one at a time. Raises UserError as ``read_text`` does."""
+    """The lines of such a file with their ends, one at a time, unpacked where it is gzipped. Raises UserError as
+    ``read_text`` does."""
     check(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield _without_nul(path, file)
+        with path.open("rb") as raw:
+            packed = raw.read(len(GZIP)) == GZIP
+        with (gzip.open(path, "rt", encoding="utf-8-sig", newline="") if packed else
+              path.open(encoding="utf-8-sig", newline="")) as file:
+            yield _without_nul(path, cast(TextIO, file))
     except UnicodeDecodeError:
         read_text(path)  # says where
         raise
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except MemoryError:
         raise OutOfMemoryError(f"{path}: its {path.stat().st_size:,} bytes do not fit in memory") from None
 

@@ -28,7 +28,7 @@ class State:
         """Progress and tensors, or None where nothing whole was kept, or only for a cell that means something else."""
         try:
             notes = storage.read_notes(self._path)
-            if notes["identity"] != self._identity:
+            if cells.differences(json.loads(notes["identity"]), json.loads(self._identity)):
                 return None
             tensors = storage.read_tensors(self._path)
             whole = notes.pop("sha256") == _digest(notes, tensors)

@@ -15,14 +15,14 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from pipeline.errors import DiskError, LockedError
+from pipeline.errors import DiskError, LockedError, disk
 
 GIB = 2**30
 ALL_FOLDS = -1  # the number of a cell that serves every fold
@@ -74,10 +74,19 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
             temporary.write_bytes(content)
         else:
             if path.suffix == ".csv":
-                content = content.to_csv(index=False, lineterminator="\n")
+                content = content.to_csv(index=False, lineterminator="\n", quoting=_quoting(content))
             elif path.suffix == ".json":
                 content = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             temporary.write_text(content, encoding="utf-8", newline="\n")
+
+
+def _quoting(table: pd.DataFrame) -> Literal[0, 2]:
+    """How much must be quoted: all text where there is a carriage return, which is a line's end to readers and which
+    the writer leaves as it is."""
+    texts = table.select_dtypes(exclude="number")
+    returns = any("\r" in str(name) for name in table) or any(
+        texts[name].astype(str).str.contains("\r", regex=False).any() for name in texts)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
 
 
 @contextlib.contextmanager
@@ -273,17 +282,6 @@ def refuse_links(paths: Iterable[Path]) -> None:
         if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
             raise DiskError(f"{path}: must be a file or folder of the run's own, got a link, a pipe or a device; "
                             f"models/, oof/ and submissions/ as a whole may be links")
-
-
-@contextlib.contextmanager
-def disk(path: Path) -> Iterator[None]:
-    """Turns what the system says of a failing write into a DiskError about the path."""
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise DiskError(f"{path}: cannot be written: {error}") from error
 
 
 def _to_disk(path: Path) -> None:

@@ -1,11 +1,15 @@
 """The submission: test probabilities averaged over all folds, joined by id, refused where a row is not right."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from pipeline import storage
+from pipeline.competition import sample_problems
 from pipeline.config import Submit
 from pipeline.errors import UserError
 from pipeline.predictions import StagePredictions
+from pipeline.readers import delimited
 from pipeline.run import Run
 
 
@@ -20,18 +24,16 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
                         f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
     values = run.competition.task.submitted(found.oof, found.test, config.metric)
-    if sample is not None and sample.shape[1] > 2 == values.shape[1] + 1:
-        raise UserError("submission: the sample submission has a column a class, submit.metric = "
-                        f"{config.metric!r} gives labels; probabilities: --set submit.metric=auc")
-    if sample is not None and sample.shape[1] == 2 < values.shape[1] + 1:
-        raise UserError(f"submission: the sample submission has one column of predictions, submit.metric = "
-                        f"{config.metric!r} gives a probability a class; labels: --set submit.metric=accuracy")
-    if sample is not None and sample.shape[1] > 2:
-        wanted = [f"prediction:{name}" for name in sample.columns[1:]]
-        if absent := [column for column in wanted if column not in values]:
-            raise UserError(f"submission: there is no {absent[0]} for the sample submission's column, submit.metric = "
-                            f"{config.metric!r} gives {', '.join(map(str, values))}")
-        values = values[wanted]
+    if config.no_label:
+        values = values.replace("", config.no_label)
+    if sample is not None:
+        columns = list(map(str, sample.columns))
+        where = str(run.config.data.sample_submission if run.config.data else "")
+        if problems := sample_problems(columns, config, run.competition.task, where):
+            raise UserError(*problems)
+        if len(columns) > 2:
+            names = config.columns or {}
+            values = values[[f"prediction:{names.get(column, column)}" for column in columns[1:]]]
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
     missing = order[~order.isin(values.index)]
     if len(missing):
@@ -41,6 +43,12 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
     submission.columns = pd.Index(_header(config, list(map(str, values))) if sample is None else sample.columns)
     guard(submission, run.competition.test.id)
     return submission
+
+
+def without_label(path: str) -> int:
+    """How many rows of a written submission hold nothing."""
+    table = delimited.read_table(Path(path), "comma", True)
+    return int((table.iloc[:, 1:] == "").all(axis=1).sum())
 
 
 def _header(config: Submit, columns: list[str]) -> list[str]:

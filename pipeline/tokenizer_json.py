@@ -19,7 +19,7 @@ def build(vocab: Sequence[str], config: Tokens, pairs: bool) -> Tokenizer:
     the first.
     """
     id_of = {token: number for number, token in enumerate(vocab)}
-    built = wordpiece(id_of, config.lowercase) if config.tokenizer == "wordpiece" else _characters(id_of, config)
+    built = wordpiece(id_of, config) if config.tokenizer == "wordpiece" else _characters(id_of, config)
     framed = "[CLS] $A [SEP]"
     built.post_processor = processors.TemplateProcessing(
         single=framed, pair=f"{framed} $B:1 [SEP]:1", special_tokens=[(one, id_of[one]) for one in ("[CLS]", "[SEP]")])
@@ -32,7 +32,7 @@ def build(vocab: Sequence[str], config: Tokens, pairs: bool) -> Tokenizer:
 def _characters(id_of: Mapping[str, int], config: Tokens) -> Tokenizer:
     """Each character is a word, and looked up. Those whose token is not the one that the library would find, spaces
     above all, are first replaced by a code point that stands for their token."""
-    lower = normalizers.Lowercase().normalize_str if config.lowercase else str
+    lower = normalizers.Lowercase().normalize_str if config.lowers else str
     unknown = id_of["[UNK]"]
     others: dict[int, list[str]] = defaultdict(list, {unknown: []})
     everything = (chr(point) for point in range(CODE_POINTS) if point not in SURROGATES)
@@ -46,6 +46,6 @@ def _characters(id_of: Mapping[str, int], config: Tokens) -> Tokenizer:
     built = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
     replaced = [normalizers.Replace(Regex(f"[{''.join(characters)}]"), stands_for[number])
                 for number, characters in others.items() if characters]  # the unknown first
-    built.normalizer = normalizers.Sequence(replaced + [normalizers.Lowercase()] * config.lowercase)
+    built.normalizer = normalizers.Sequence(replaced + [normalizers.Lowercase()] * config.lowers)
     built.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     return built

@@ -59,6 +59,15 @@ class TokenTable:
         seen: dict[bytes, int] = {}
         return np.array([seen.setdefault(self._digest(row), row) for row in range(len(self.lengths))], np.int64)
 
+    @property
+    def digest(self) -> str:
+        """A hash of all that an encoder sees of the rows."""
+        digest = hashlib.sha256()
+        for part in (self.ids, self.offsets, self.second):
+            digest.update(f"{part.dtype} {part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
     def _digest(self, row: int) -> bytes:
         """Of what the network sees of a row: a digest, because a million long rows are large."""
         start, end = self.offsets[row:row + 2]
@@ -158,7 +167,7 @@ def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> 
         for text, ids in zip(texts, _character_ids(texts, id_of, config), strict=True):
             yield ids, word_starts(text).tolist()
         return
-    for text, encoding in zip(texts, wordpiece(id_of, config.lowercase).encode_batch(texts, add_special_tokens=False),
+    for text, encoding in zip(texts, wordpiece(id_of, config).encode_batch(texts, add_special_tokens=False),
                               strict=True):
         word = np.cumsum(word_starts(text))[[start for start, _ in encoding.offsets]] if encoding.ids else np.zeros(0)
         yield encoding.ids, (np.diff(word, prepend=-1) != 0).tolist()
@@ -167,7 +176,7 @@ def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> 
 def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
     if config.tokenizer == "wordpiece":
         begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
-        encodings = wordpiece(id_of, config.lowercase).encode_batch(begun, add_special_tokens=False)
+        encodings = wordpiece(id_of, config).encode_batch(begun, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
     return _character_ids([text[: config.max_tokens] for text in texts], id_of, config)
 
@@ -183,7 +192,7 @@ def character_ids(characters: Iterable[str], id_of: Mapping[str, int], config: T
     space = id_of.get("[unused1]", unknown)
 
     def number(character: str) -> int:
-        if config.lowercase:
+        if config.lowers:
             character = lower(character)
         found = id_of.get(character)
         if found is None:
@@ -199,10 +208,15 @@ def lower(character: str) -> str:
     return lower if len(lower) == 1 else character
 
 
-def wordpiece(id_of: Mapping[str, int], lowercase: bool) -> Tokenizer:
+def normalizer(config: Tokens) -> normalizers.BertNormalizer:
+    """What BERT's tokenizer does to characters before it splits them into words."""
+    return normalizers.BertNormalizer(lowercase=config.lowers, strip_accents=config.strip_accents)
+
+
+def wordpiece(id_of: Mapping[str, int], config: Tokens) -> Tokenizer:
     """BERT's tokenizer; "[SEP]" written in a text is punctuation and letters there, not the special token."""
     tokenizer = Tokenizer(models.WordPiece(dict(id_of), unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.normalizer = normalizer(config)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
 

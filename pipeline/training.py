@@ -85,10 +85,10 @@ class Trainer:
         self.optimizer.set_rate(rate)
         if len(batches) == 1:
             return self._step(*self._inputs(batches[0], data, seed))
-        weights = [pad(data.weight, batch).sum(dtype=np.float64) for batch in batches]
+        counts = [np.count_nonzero(pad(data.weight, batch)) for batch in batches]
         total, loss = [tf.zeros_like(variable) for variable in self.variables], 0.0
         for number, batch in enumerate(batches):
-            share = tf.constant(weights[number] / sum(weights), tf.float32)
+            share = tf.constant(counts[number] / sum(counts), tf.float32)
             part, total = self._add_batch(total, share, *self._inputs(batch, data, (seed[0], seed[1] + number)))
             loss += part
         self.optimizer.apply(total)

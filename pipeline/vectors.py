@@ -16,6 +16,7 @@ from pipeline.bert_config import BertConfig, Tensors
 from pipeline.config import Tokens
 from pipeline.encoder import PackedBert
 from pipeline.errors import UserError
+from pipeline.log import say
 from pipeline.predictor import ROW_A_BIN, Predictor, batches
 
 MOST_TOKENS = 128
@@ -33,7 +34,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
-                 tokenizer: Literal["characters", "wordpiece"] = "characters", lowercase: bool = True,
+                 tokenizer: Literal["characters", "wordpiece"] = "characters", lowercase: bool | None = None,
                  max_tokens: int | None = None):
         self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
         self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
@@ -85,8 +86,11 @@ class TextVectors(TransformerMixin, BaseEstimator):
     def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
         if Path(self.source).is_dir():
             found = checkpoint.read(Path(self.source))
-            settings = Tokens(tokenizer=self.tokenizer, lowercase=self.lowercase,
+            settings = Tokens(tokenizer=self.tokenizer, strip_accents=found.strip_accents,
+                              lowercase=found.lowercase if self.lowercase is None else self.lowercase,
                               max_tokens=self.max_tokens or min(MOST_TOKENS, found.config.positions))
+            if self.lowercase not in (None, found.lowercase) and found.lowercase is not None:
+                say(f"warning: {self.source} says lowercase = {found.lowercase} of its tokenizer, got {self.lowercase}")
             if settings.max_tokens > found.config.positions:
                 raise UserError(f"max_tokens = {settings.max_tokens} cannot be greater than the checkpoint's position "
                                 f"embeddings: {found.config.positions} ({self.source})")

@@ -1,24 +1,30 @@
-"""Vocabularies: read from a vocab.txt, or made from texts."""
+"""Vocabularies: read from a vocab.txt or tokenizer.json, or made from texts."""
 
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import trainers
 
 from pipeline import sources
+from pipeline.config import Tokens
 from pipeline.errors import UserError
 from pipeline.tokens import LONGEST_WORD, lower, wordpiece
 
+LARGEST_TOKENIZER = 100_000_000  # bytes of a tokenizer.json
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def read(path: Path, problems: list[str]) -> list[str]:
-    """The tokens of a vocab.txt in order of their ids; what would shift or hide an id goes to ``problems``.
+    """The tokens of a vocab.txt, or of a tokenizer.json's WordPiece model, in order of their ids; what would shift or
+    hide an id goes to ``problems``. Tokens that an added_tokens.json beside it puts behind them are taken along.
 
     Lines end at \\n only: Google's Chinese vocabulary holds tokens that other line splitters break.
     """
     try:
+        if path.suffix == ".json":
+            return _checked(path, _of_tokenizer_json(path), problems)
         raw = sources.read(path)
         text = raw.decode("utf-8")
     except UserError as error:
@@ -31,6 +37,41 @@ def read(path: Path, problems: list[str]) -> list[str]:
         problems.append(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
         return []
     vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    try:
+        return _checked(path, vocab + _added(path.with_name("added_tokens.json"), len(vocab)), problems)
+    except UserError as error:
+        problems += error.problems
+        return []
+
+
+def _of_tokenizer_json(path: Path) -> list[str]:
+    """The tokens of a tokenizers library's file. Raises UserError where it is no WordPiece with ids from 0."""
+    tree = sources.read_json(path, LARGEST_TOKENIZER)
+    model = tree.get("model")
+    if not isinstance(model, dict) or model.get("type") != "WordPiece" or not isinstance(model.get("vocab"), dict):
+        raise UserError(f"{path}: must hold a WordPiece model with its vocabulary, as BERT's tokenizer has")
+    added = tree.get("added_tokens") or []
+    number_of = {token.get("content"): token.get("id") for token in added if isinstance(token, dict)} | model["vocab"]
+    return _in_order(path, number_of, 0)
+
+
+def _added(path: Path, rows: int) -> list[str]:
+    """The tokens that an added_tokens.json, where it is there, puts behind a vocabulary of that many."""
+    number_of = sources.read_json(path, LARGEST_TOKENIZER) if path.is_file() else {}
+    return _in_order(path, {token: number for token, number in number_of.items()
+                            if type(number) is not int or number >= rows}, rows)
+
+
+def _in_order(path: Path, number_of: dict[Any, Any], first: int) -> list[str]:
+    """The tokens by their ids. Raises UserError where these are not one after the other."""
+    expected = range(first, first + len(number_of))
+    if (not all(type(number) is int and type(token) is str for token, number in number_of.items())
+            or sorted(number_of.values()) != list(expected)):
+        raise UserError(f"{path}: ids must be {expected.start} to {expected.stop - 1}, each once")
+    return sorted(number_of, key=number_of.__getitem__)
+
+
+def _checked(path: Path, vocab: list[str], problems: list[str]) -> list[str]:
     first_at: dict[str, int] = {}
     for number, token in enumerate(vocab, 1):
         if token == "":
@@ -40,8 +81,6 @@ def read(path: Path, problems: list[str]) -> list[str]:
         first_at.setdefault(token, number)
     problems += [f"{path}: the token {token} is missing"
                  for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if token not in first_at]
-    if vocab[0] != "[PAD]" and "[PAD]" in first_at:
-        problems.append(f"{path}, line 1: must be [PAD], because padding has token id 0; got {vocab[0]!r}")
     if len(problems) > 10:
         problems[10:] = [f"{path}: {len(problems) - 10} more problems"]
     return vocab
@@ -70,7 +109,8 @@ def of_word_pieces(texts: Iterable[str], size: int, lowercase: bool) -> list[str
     The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
     number, so every character is named to it beforehand.
     """
-    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, lowercase)
+    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)},
+                          Tokens(lowercase=lowercase))
     count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
         tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
     begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}

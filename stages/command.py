@@ -1,9 +1,11 @@
 """``python -m stages``: every stage is a command; errors meant for the user are lines without a traceback."""
 
+import ast
 import errno
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -15,17 +17,26 @@ NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO) 
 NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint",
          "convert", "predict", "evaluate", "encode", "export", "serve")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
-                  help="Staged, cross-validated BERT for text-classification competitions.")
-for _name in NAMES:
-    _module = importlib.import_module(f"stages.{_name}")
-    app.command(_name.replace("_", "-"), help=_module.__doc__)(getattr(_module, _name))
+
+def command_line(arguments: list[str]) -> typer.Typer:
+    """The command. Only the stage that the arguments name is imported; of the others --help shows their docstrings."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                      rich_markup_mode="rich")
+    app.callback(help="Staged, cross-validated BERT for text-classification competitions.")(lambda: None)
+    for name in NAMES:
+        if name.replace("_", "-") in arguments:
+            module = importlib.import_module(f"stages.{name}")
+            app.command(name.replace("_", "-"), help=module.__doc__)(getattr(module, name))
+        else:
+            source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+            app.command(name.replace("_", "-"), help=ast.get_docstring(ast.parse(source)))(lambda: None)
+    return app
 
 
 def main() -> None:
     """Runs the command and turns exceptions into exit codes; docs/formats.md lists them."""
     try:
-        app()
+        command_line(sys.argv[1:])()
     except UserError as error:
         _tell(error)
     except OSError as error:

@@ -42,7 +42,8 @@ def encode(
         column: Annotated[str, typer.Option(help="The text column of a CSV or TSV.")] = "text",
         fold: Annotated[int, typer.Option(min=0, help="Of a run: whose stage-1 encoder.")] = 0,
         tokenizer: Annotated[Tokenizer, typer.Option(help="For a checkpoint.")] = Tokenizer.characters,
-        lowercase: Annotated[bool, typer.Option(help="For a checkpoint.")] = True,
+        lowercase: Annotated[bool | None, typer.Option("--lowercase/--no-lowercase", help="For a "
+                                   "checkpoint; default: as its tokenizer_config.json says, else yes.")] = None,
         max_tokens: Annotated[int | None, typer.Option(min=3, max=512, help="For a checkpoint; default: 128.")] = None
         ) -> None:
     if target.suffix not in (".npy", ".parquet"):

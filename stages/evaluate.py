@@ -1,5 +1,6 @@
 """Score a finished run on labelled texts that it has not seen, fold by fold and their mean. Needs the columns of train.
 
+The mean is that of probabilities, and decisions are made by the threshold, as predict, submit and export have them.
 Example: python -m stages evaluate boyu data/boyu/labelled_later.csv
 """
 
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 from rich.table import Table
 
-from pipeline import competition, log, storage
+from pipeline import competition, folds, log, storage
+from pipeline.config import Folds as Grouping
 from pipeline.log import say
 from stages.predict import Folds, RunName, StageName
 
@@ -24,18 +27,27 @@ def evaluate(
     from pipeline.predictor import Predictor  # imports TensorFlow
 
     model = Predictor(run, stage and stage.value, fold)
-    task = model.task
+    task, metric = model.task, model.config.submit.metric
     rows = competition.read_labelled(labelled, model.config, task)
     one_fold = np.zeros(len(rows), np.int64)
     tables = {f"fold {number}": task.oof_table(rows, one_fold, logit)
               for number, logit in model.logits(rows).items()}
     if len(tables) > 1:
         tables["mean of folds"] = model.mean(list(tables.values()))
-    found = {name: task.evaluate(table, []) for name, table in tables.items()}
+    groups = pd.Series(folds.groups(rows, Grouping()), index=rows.id)
+    parts = {name: task.evaluate(pd.concat([table, table.id.map(groups).rename("group")], axis=1), [], metric)
+             for name, table in tables.items()}
     shown = Table("model", *task.header, title=f"{task.score} of run {run}, {model.stage}, on {len(rows):,} rows")
-    for name, part in found.items():
+    for name, part in parts.items():
         shown.add_row(name, *task.row(part))
     log.console.print(shown)
+    ensemble = list(tables.values())[-1]
+    oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
+    decided = task.decision_scores(ensemble, task.submitted(oof, ensemble, rule))
+    how = "probabilities decided at 0.5, as predict does" if oof is None else task.decided(oof, metric)
+    say(f"{list(tables)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
+    say(f"intervals are 95 %, of the rows, {len(rows):,} in {groups.nunique():,} groups by identical text")
     if output:
-        storage.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": found})
+        storage.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": parts,
+                                                    "decisions": {"how": how, **decided}})
         say(f"evaluate: {output.with_suffix('.json')}")

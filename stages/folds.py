@@ -11,6 +11,7 @@ from stages import options
 def folds(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
           run: options.RunName = None, redo: options.Redo = None) -> None:
     with options.opened(config, overrides, run, redo=redo) as work:
-        for line in (*inspection.fold_lines(work, options.chosen_folds(work, fold)), *inspection.audit_lines(work)):
+        of_folds = inspection.fold_lines(work, options.chosen_folds(work, fold))
+        for line in (*work.competition.remarks, *of_folds, *inspection.audit_lines(work)):
             say(line)
         say(f"folds: {work.paths.folds}")

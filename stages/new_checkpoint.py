@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from pipeline import bert_config, checkpoint, storage, vocabulary
+from pipeline import bert_config, checkpoint, vocabulary
 from pipeline.config import RandomBert, explain
-from pipeline.errors import UserError
+from pipeline.errors import UserError, disk
 from pipeline.log import say
 from pipeline.readers import delimited
 
@@ -46,6 +46,6 @@ def new_checkpoint(
         raise UserError(*explain(error)) from None
     config = bert_config.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                                    segments=2, activation="gelu_tanh")
-    with storage.disk(folder):
+    with disk(folder):
         checkpoint.write_google(folder, config, words, bert_config.random_tensors(config, seed))
     say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(words):,} tokens, random weights of seed {seed})")

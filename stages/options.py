@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cells, competition, config, log, predictions, run, sources, storage
+from pipeline import cells, checkpoint, competition, config, log, predictions, run, sources, storage
 from pipeline.competition import Competition
 from pipeline.config import CELLS, STAGES, Config
 from pipeline.errors import UserError
@@ -25,7 +25,7 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
-    settings = config.load(path, overrides, name)
+    settings, _ = checkpoint.settled(config.load(path, overrides, name))
     inputs = sources.Inputs.of(run.input_paths(settings))
     return run.prepare(settings, _tables(settings), inputs)
 
@@ -34,7 +34,7 @@ def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
 def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, other: str | None = None,
            redo: str | None = None) -> Iterator[Run]:
     """Locks the run, deals or reads its folds, and keeps both with its configuration."""
-    settings = config.load(path, overrides, name)
+    settings, _ = checkpoint.settled(config.load(path, overrides, name))
     paths = storage.Paths(settings.name)
     if other is not None and not config.RUN_NAME.fullmatch(other):
         raise UserError(f"--from {config.NAME_RULE}; got {other!r}")

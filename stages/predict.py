@@ -1,4 +1,4 @@
-"""Predict texts with a finished run: from a CSV, from a file with one text a line, or from standard input.
+"""Predict texts with a finished run: from a file as the run's own are, or from lines of standard input.
 
 Example: echo "味道很好，下次还来" | python -m stages predict example
 """
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import pandas as pd
 import typer
 
-from pipeline import log, sources, storage
+from pipeline import competition, log, sources, storage
 from pipeline.answers import answers
 from pipeline.errors import UserError
-from pipeline.readers import delimited
 
 if TYPE_CHECKING:
     from pipeline.predictor import Predictor  # imports TensorFlow
@@ -44,18 +43,19 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 
 def predict(
         run: RunName,
-        texts: Annotated[Path | None, typer.Argument(help="A CSV or TSV with the run's text columns, or a text a line, "
-                                                     "of a pair with a tab between. Default: standard input.")] = None,
+        texts: Annotated[Path | None, typer.Argument(
+            help="A file in the format of the run's train (labels are not read); a .txt is one text per line, a pair "
+                 "with a tab between, unless train is a .txt too. Default: lines of standard input.")] = None,
         stage: StageName = None, fold: Folds = None,
         output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
         form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, a line a text. csv: the "
                                            "columns of a test table.")] = Form.jsonl) -> None:
-    if texts:
+    if texts and not sources.is_folder(texts):
         sources.check(texts)
     from pipeline.predictor import Predictor
 
     model = Predictor(run, stage and stage.value, fold)
-    chunks = _of_table(texts, model) if texts and texts.suffix in (".csv", ".tsv") else _of_lines(texts, model)
+    chunks = _of_lines(texts, model) if texts is None or _is_lines(texts, model) else _of_file(texts, model)
     if output is None:
         _write(model, chunks, form, sys.stdout)
     else:
@@ -76,21 +76,19 @@ def _write(model: "Predictor", chunks: Iterator[pd.DataFrame], form: Form, file:
         file.flush()
 
 
-def _of_table(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
-    """The rows of a table that has the text columns of the run's."""
+def _is_lines(path: Path, model: "Predictor") -> bool:
+    """Whether a file is a text a line: a .txt is, unless the run's own training file is one."""
     data = model.config.data
     assert data is not None
-    table = delimited.read_table(path, data.separator, data.quoting)
-    if missing := [column for column in data.text_columns if column not in table]:
-        raise UserError(*(f"{path}: no column {column!r}; it has {', '.join(map(repr, table))}" for column in missing))
-    ids = table[data.id_column] if data.id_column in table else pd.Series(map(str, range(len(table))), dtype=str)
-    if ids.duplicated().any():
-        raise UserError(f"{path}, column {data.id_column}: {ids[ids.duplicated()].iloc[0]!r} stands twice; ids must be "
-                        f"unique")
+    return path.suffix == ".txt" and data.format == "auto" and Path(data.train).suffix != ".txt"
+
+
+def _of_file(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
+    """The rows of a file in the format of the run's own."""
+    table = competition.read_texts(path, model.config)
     for at in range(0, len(table), AT_ONCE):
         part = table.iloc[at:at + AT_ONCE]
-        columns = [part[column] for column in data.text_columns]
-        yield model.table(columns[0], columns[1] if model.pairs else None, ids.iloc[at:at + AT_ONCE])
+        yield model.table(part.text, part.text_pair if model.pairs else None, part.id)
 
 
 def _of_lines(path: Path | None, model: "Predictor") -> Iterator[pd.DataFrame]:

@@ -1,9 +1,8 @@
-"""Stage 0: train the encoder on the competition's texts and on files, as a masked language model. Needs [pretrain].
+"""Stage 0: train the encoder on the competition's texts and on files, as a masked language model, if configured.
 
 Looks at no label. Example: python -m stages pretrain configs/boyu_adapted.toml
 """
 
-from pipeline import pretrain_report
 from pipeline.log import say
 from pipeline.run import FitCell, Run
 from stages import options
@@ -18,6 +17,8 @@ def pretrain(config: options.ConfigPath, fold: options.Folds = None, overrides: 
             return
         wanted = work.cells_of("pretrain", options.chosen_folds(work, fold))
         work.finish("pretrain", wanted, _start, strict)
+        from pipeline import pretrain_report  # imports Matplotlib
+
         found = [str(work.paths.cell("pretrain", cell)) for cell in wanted]
         say(f"pretrain: {', '.join(found + [str(path) for path in pretrain_report.write(work, wanted)])}")
 

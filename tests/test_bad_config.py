@@ -61,7 +61,7 @@ def test_all_wrong_keys_and_values_are_told_at_once(project: Path, stages: Comma
     ("stage1.learning_rate", "0", "0"), ("stage1.warmup", "1.0", "1.0"), ("bert.dropout", "-0.1", "-0.1"),
     ("stage1.loss", "f1", "'f1'"), ("tokens.tokenizer", "Characters", "'Characters'"),
     ("data.text_columns", "text", "'text'"), ("data.text_columns", "['a', 'b', 'c']", "['a', 'b', 'c']"),
-    ("data.separator", "';'", "';'"), ("folds.n", "1", "1"), ("folds.seed", "-1", "-1"),
+    ("data.separator", "'::'", "'::'"), ("folds.n", "1", "1"), ("folds.seed", "-1", "-1"),
     ("folds.seed", "2020-01-01", "datetime.date(2020, 1, 1)"), ("data.train", "5", "5"), ("stage1", "3", "3"),
     ("stage1.epochs", "true", "True"), ("stage1.epochs", "'3'", "'3'"), ("stage1.learning_rate", "'1e-3'", "'1e-3'"),
     ("hardware.xla", "'no'", "'no'"), ("data.quoting", "0", "0"), ("seed", "07", "'07'"),

@@ -80,8 +80,16 @@ BAD_TRAIN = {
         "data/train.csv: 3 more rows like that"]),
     "a NUL": (rows("a,香,1", "b,\0,0"),
               ["data/train.csv, line 3: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
-    "semicolons": ("id;text;label\na;b;1\n", [f"data/train.csv: no column '{name}'; it has 'id;text;label'"
-                                              for name in ("id", "text", "label")]),
+    "the header in the middle": (rows("a,香,1", "id,text,label", "b,差,0"), [
+        "data/train.csv, line 3: repeats the header; are these files put together?"]),
+    "a byte order mark in the middle": (rows("a,香,1", "\ufeffb,差,0"), [
+        "data/train.csv, line 3: an id begins with a byte order mark, got '\\ufeffb'; are these files put together?"]),
+    "labels written otherwise": (rows("a,香,True", "b,差,False"), [
+        "data/train.csv, column label, line 2: label must be '0' or '1', got 'True'",
+        "data/train.csv, column label, line 3: label must be '0' or '1', got 'False'",
+        "data/train.csv, column label: if 'True' is the positive label: data.labels = [\"False\", \"True\"]"]),
+    "a zip archive": ("PK\x03\x04 and so on", [
+        "data/train.csv: is a zip archive; unpack it and name the file inside: unzip data/train.csv"]),
     "several kinds of problems": (rows("a,香,1", "a,差,3", "b,,0"), [
         "data/train.csv, line 3: id 'a' stands twice; ids must be unique",
         "data/train.csv, line 4: the text is empty (data.empty_text = 'keep' allows it)",
@@ -130,17 +138,19 @@ def test_a_path_that_no_file_can_have_is_refused(project: Path, stages: Command)
     assert problem.endswith("File name too long")
 
 
-@pytest.mark.parametrize(("content", "line", "byte"), [
-    (rows("a,香,1", "b,差,0").encode("gb18030"), 2, "0xcf"),
-    (rows("a,x,1").encode("utf-16"), 1, "0xff"),
-    (rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9"),
-    (b"\xef\xbb\xbf" + rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9"),
-], ids=["GBK", "UTF-16", "Latin-1", "Latin-1 after a BOM"])
+@pytest.mark.parametrize(("content", "line", "byte", "encoding"), [
+    (rows("a,香,1", "b,差,0").encode("gb18030"), 2, "0xcf", "GB18030"),
+    (rows("a,味道不错,1", "b,it is 差,0").encode("gb18030"), 2, "0xb5", "GB18030"),
+    (rows("a,x,1").encode("utf-16"), 1, "0xff", "UTF-16"),
+    (rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9", "WINDOWS-1252"),
+    (rows("a,it’s “fine”,1").encode("cp1252"), 2, "0x92", "WINDOWS-1252"),
+    (b"\xef\xbb\xbf" + rows("a,x,1").encode() + b"b,\xe9t\xe9,0\n", 3, "0xe9", "WINDOWS-1252"),
+], ids=["GBK", "GBK among letters", "UTF-16", "Latin-1", "Windows' quotes", "Latin-1 after a BOM"])
 def test_bytes_that_are_not_utf8_are_refused_with_the_way_to_convert_them(
-        project: Path, stages: Command, content: bytes, line: int, byte: str) -> None:
+        project: Path, stages: Command, content: bytes, line: int, byte: str, encoding: str) -> None:
     TRAIN.write_bytes(content)
-    assert refused(stages) == [f"data/train.csv, line {line}: must be UTF-8, got byte {byte}; "
-                               f"if it is GBK, convert it: iconv -f GB18030 -t UTF-8"]
+    assert refused(stages) == [f"data/train.csv, line {line}: must be UTF-8, got byte {byte}; it looks like "
+                               f"{encoding}: iconv -f {encoding} -t UTF-8 data/train.csv > NEW"]
 
 
 @pytest.mark.parametrize(("content", "line"), [
@@ -155,18 +165,61 @@ def test_quotes_that_do_not_balance_are_refused_where_they_stand(
     assert "a quote inside a quoted field is written twice (data.quoting = false reads quotes as text)" in problem
 
 
-@pytest.mark.parametrize(("path", "content", "is_not", "is_it"), [
-    ("data/train.csv", "id\ttext\tlabel\na\t香\t1\n", "a comma", "a tab"),
-    ("data/train.csv", "id\ttext\tlabel\na\t香,好\t1\n", "a comma", "a tab"),
-    ("data/train.tsv", "id,text,label\na,香,1\n", "a tab", "a comma"),
-    ("data/train.txt", "id,text,label\na,香,1\n", "a tab", "a comma"),
+@pytest.mark.parametrize(("path", "separator"), [
+    ("data/train.csv", "\t"), ("data/train.csv", ";"), ("data/train.csv", "|"), ("data/train.tsv", ","),
+    ("data/train.txt", ";"),
+])
+def test_another_separator_than_the_files_name_says_is_told_by_its_first_line(
+        project: Path, stages: Command, path: str, separator: str) -> None:
+    other = "," if separator != "," else ";"
+    pd.read_csv(TRAIN, dtype=str).assign(text=lambda table: table.text + other).to_csv(path, sep=separator, index=False)
+    result = stages("check", CONFIG, "--set", f"data.train={path}")
+    assert result.code == 0, result.err
+    assert "rows: 48" in result.out
+
+
+@pytest.mark.parametrize(("path", "given", "is_not", "is_it"), [
+    ("data/train.csv", "comma", "a comma", "a tab"), ("data/train.tsv", "tab", "a tab", "a comma"),
+    ("data/train.csv", ";", "';'", "'|'"),
 ])
 def test_the_wrong_separator_is_named_and_so_is_the_right_one(
-        project: Path, stages: Command, path: str, content: str, is_not: str, is_it: str) -> None:
-    Path(path).write_text(content)
-    header = content.partition("\n")[0]
-    assert refused(stages, f"data.train={path}") == [
+        project: Path, stages: Command, path: str, given: str, is_not: str, is_it: str) -> None:
+    right = {"a tab": "\t", "a comma": ",", "'|'": "|"}[is_it]
+    header = right.join(["id", "text", "label"])
+    Path(path).write_text(f"{header}\n{right.join('a香1')}\n")
+    assert refused(stages, f"data.train={path}", f"data.separator='{given}'")[:1] == [
         f"{path}: one column named {header!r}: the separator is not {is_not} but {is_it}; set data.separator"]
+
+
+def test_rows_that_a_quote_swallows_are_told(project: Path, stages: Command) -> None:
+    table = pd.read_csv(TRAIN, dtype=str)
+    lines = ["\t".join(row) for row in [list(table.columns), *table.to_numpy().tolist()]]
+    lines[4], lines[7] = lines[4].replace("\t", '\t"', 1), lines[7].replace("\t", '"\t', 2).replace('"\t', "\t", 1)
+    Path("data/train.tsv").write_text("\n".join(lines) + "\n")
+    told, = refused(stages, "data.train=data/train.tsv")
+    assert told == ("data/train.tsv, line 5: a quoted field spans lines and holds a tab, as rows do (1 such rows); "
+                    "data.quoting = false reads quotes as text, true takes the field as it is")
+    tabs = ("--set", "data.train=data/train.tsv", "--set")
+    assert "rows: 48" in stages("check", CONFIG, *tabs, "data.quoting=false").out
+    assert "rows: 45" in stages("check", CONFIG, *tabs, "data.quoting=true").out
+    Path("data/train.tsv").rename("data/tabs.csv")
+    commas = Path("data/tabs.csv").read_text().replace("\t", ",")
+    TRAIN.write_text(commas)
+    shown = stages("check", CONFIG)
+    assert shown.code == 0
+    assert "data/train.csv, line 5: a quoted field spans lines and holds a comma, as rows do (1 such rows)" in shown.out
+
+
+def test_a_gzipped_table_is_read(project: Path, stages: Command) -> None:
+    import gzip
+
+    plain = stages("check", CONFIG).out
+    Path("data/train.csv.gz").write_bytes(gzip.compress(TRAIN.read_bytes()))
+    packed = stages("check", CONFIG, "--set", "data.train=data/train.csv.gz")
+    assert packed.code == 0, packed.err
+    assert packed.out == plain
+    Path("data/train.csv.gz").write_bytes(gzip.compress(TRAIN.read_bytes())[:-20])
+    assert refused(stages, "data.train=data/train.csv.gz")[0].startswith("data/train.csv.gz: cannot be read: ")
 
 
 BAD_SAMPLE = {
@@ -179,7 +232,7 @@ BAD_SAMPLE = {
     "three columns": (lambda text: "ID,P,Q\nt000,0,0\n", [
         "data/sample_submission.csv: must have two columns, id and prediction; got 'ID', 'P', 'Q'"]),
     "one column": (lambda text: "ID\nt000\n", [
-        "data/sample_submission.csv: must have two columns, id and prediction; got 'ID'"]),
+        "data/sample_submission.csv: must have a column of ids and one of predictions or more; got 'ID'"]),
     "header only": (lambda text: "ID,P\n", ["data/sample_submission.csv: has a header and no rows"]),
 }
 

@@ -265,12 +265,15 @@ def test_rows_of_a_dev_file_without_ids_are_told_apart_from_those_of_train(proje
     assert pd.read_csv(KEPT).id.tolist() == [f"train-{row}" for row in range(48)] + [f"dev-{row}" for row in range(6)]
 
 
-def test_ids_that_train_and_dev_file_share_are_refused(project: Path, stages: Command) -> None:
+def test_ids_that_train_and_dev_file_share_are_told_apart(project: Path, stages: Command) -> None:
     pd.read_csv(TRAIN)[3:6].to_csv(DEV, index=False)
     result = stages("folds", CONFIG, *setting(method="given", dev=DEV))
-    assert result.code == 2
-    assert [(f"data/dev.csv, line {row - 1}" in line, f"'r00{row}'" in line)
-            for row, line in enumerate(result.lines, 3)] == [(True, True)] * 3
+    assert result.code == 0
+    assert ("data/dev.csv: 3 ids stand in data/train.csv too, so the predictions' ids begin with train- and dev-"
+            in result.out)
+    table = pd.read_csv("models/toy/folds.csv")
+    assert table.id.tolist()[-3:] == ["dev-r003", "dev-r004", "dev-r005"]
+    assert table.fold.tolist() == [-1] * 48 + [0] * 3
 
 
 def test_an_id_that_stands_twice_in_train_is_told_once_beside_a_dev_file(project: Path, stages: Command) -> None:

@@ -121,7 +121,7 @@ def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
     (["../toy"], "run must be 1-80 letters"),
     (["toy", "missing.csv"], "missing.csv: no such file"),
     (["toy", "other.csv"], "other.csv: no column 'text'; it has 'id', 'content'"),
-    (["toy", "twice.csv"], "twice.csv, column id: 'a' stands twice; ids must be unique"),
+    (["toy", "twice.csv"], "twice.csv, line 3: id 'a' stands twice; ids must be unique"),
     (["toy", "train.csv", "--fold", "7"], "models/toy/stage1/fold_7: is not finished, or damaged"),
     (["toy", "latin.txt"], "latin.txt, line 2: must be UTF-8"),
 ])

@@ -158,7 +158,7 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
 @pytest.mark.parametrize("form", ["google", "huggingface"])
 def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> None:
     weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
-    write = {"google": checkpoint.write_google, "huggingface": checkpoint.write_hugging_face}[form]
+    write = checkpoint.write_google if form == "google" else checkpoint.write_hugging_face
     write(tmp_path / form, TINY, VOCAB, weights)
     found = checkpoint.read(tmp_path / form)
     assert (found.config, found.vocab) == (TINY, VOCAB)
@@ -249,15 +249,22 @@ def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, sta
         return fit(self, data, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pretraining.Trainer, "fit", watched)
+    test = pd.read_csv("data/test.csv", dtype=str)
+    test.loc[:5, "text"] = pd.read_csv("data/train.csv", dtype=str).text[:6]  # of all folds
+    test.to_csv("data/test.csv", index=False)
     own = ("--set", "pretrain.fold_texts=training", "--set", "pretrain.epochs=1", "--set", "hardware.jobs=1")
     assert stages("pretrain", "configs/toy.toml", *own).code == 0
     assert list(seen) == ["pretrain fold 0", "pretrain fold 1", "pretrain fold 2"]
     folds = pd.read_csv("models/toy/folds.csv").fold.to_numpy()
+    train, vocab = pd.read_csv("data/train.csv", dtype=str), Path("data/bert/vocab.txt").read_text().split("\n")
+    assert len(folds) == len(train) == 48
     for fold, data in enumerate(seen.values()):
-        groups = data.corpus.group[data.rows]
-        assert fold + 1 not in groups
-        assert set(groups) == {0, 1, 2, 3} - {fold + 1}  # 0: the file's and the test texts
-    assert len(folds) == 48
+        table = data.corpus.table
+        read = {"".join(vocab[token] for token in table.ids[table.offsets[row] + 1:table.offsets[row + 1] - 1])
+                for row in data.rows}
+        validated = set(train.text[folds == fold])
+        assert not read & validated
+        assert read & set(train.text[folds != fold])
     assert stages("stage1", "configs/toy.toml", *own, "--fold", "1").code == 0
 
 
@@ -330,7 +337,14 @@ def test_a_truncated_gzip_file_is_refused(tmp_path: Path) -> None:
         list(corpus.lines(tmp_path / "t.gz"))
 
 
-def test_a_batch_of_one_row_has_a_place_to_guess(tmp_path: Path) -> None:
+def test_a_share_of_the_real_tokens_is_masked_however_empty_a_batch_is(tmp_path: Path) -> None:
     built = made(tmp_path, TEXTS)
-    masked = masking.mask(built, Batch(np.array([[0]]), 16), "tokens", 0.15, np.random.default_rng(0))
-    assert masked.weight.sum() == 2
+    for filled in (1, 2, 4):
+        rows = np.full([16, 1], -1)
+        rows[:filled, 0] = np.arange(filled)
+        batch = Batch(rows, 16)
+        masked = masking.mask(built, batch, "tokens", 0.3, np.random.default_rng(0))
+        assert masked.weight.sum() == round(0.3 * int(built.table.lengths[:filled].sum()))
+        assert len(masked.weight) == round(0.3 * 16 * 16)  # one shape to compile
+    one = masking.mask(built, Batch(np.array([[0]]), 16), "tokens", 0.01, np.random.default_rng(0))
+    assert one.weight.sum() == 1

@@ -244,7 +244,7 @@ BAD_FOLDERS = {
                               ["train, a: holds no .txt file", "train, b: holds no .txt file"]),
     "Latin-1": (lambda: (write("train/a/1.txt", "x"), write("train/a/2.txt", b"x\ny\xe9")),
                 ["train, a/2.txt, line 2: must be UTF-8, got byte 0xe9; "
-                 "if it is GBK, convert it: iconv -f GB18030 -t UTF-8"]),
+                 "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 train/a/2.txt > NEW"]),
     "a NUL": (lambda: write("train/a/1.txt", "\n\0"),
               ["train, a/1.txt, line 2: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
     "a pipe": (a_pipe, ["train, a/1.txt: must be a file, got a pipe"]),
@@ -311,7 +311,7 @@ BAD_CONLL = {
     "another number of columns": ("a X O\nb O\n\nc X Y O\n", [", line 2: must have 3 columns as line 1 has, got 2",
                                                              ", line 4: must have 3 columns as line 1 has, got 4"]),
     "Latin-1": (b"a O\n\xe9 O\n", [", line 2: must be UTF-8, got byte 0xe9; "
-                                   "if it is GBK, convert it: iconv -f GB18030 -t UTF-8"]),
+                                   "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 a.conll > NEW"]),
     "a NUL": ("a O\n\0 O\n", [", line 2: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
     "a word too long": ("a O\n" + "x" * 1_001 + " O\n", [
         ", line 2: a word must have at most 1,000 characters, got 1,001; is it one word a line?"]),
@@ -448,8 +448,9 @@ def test_all_problems_of_a_file_of_spans_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(("content", "problem"), [
-    ("\n \n", ": holds no text"), (b'{"text": "\xe9"}', ", line 1: must be UTF-8, got byte 0xe9; if it is GBK, "
-                                                        "convert it: iconv -f GB18030 -t UTF-8")])
+    ("\n \n", ": holds no text"),
+    (b'{"text": "\xe9"}', ", line 1: must be UTF-8, got byte 0xe9; it looks like WINDOWS-1252: iconv -f WINDOWS-1252 "
+                          "-t UTF-8 a.jsonl > NEW")])
 def test_a_file_without_spans_or_in_another_encoding_is_refused(content: str | bytes, problem: str) -> None:
     path = write("a.jsonl", content)
     assert told(lambda: spans.read(path, Tokens(), labelled=True)) == [f"a.jsonl{problem}"]

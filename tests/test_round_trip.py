@@ -59,7 +59,7 @@ def test_what_a_csv_writer_wrote_is_read_back(folder: Path, rows: list[list[str]
         else:
             csv.writer(file, delimiter=delimiter, quoting=quoting, lineterminator=line_end).writerows(
                 [["id", "text"], *rows])
-    table = delimited.read_table(path, separator)
+    table = delimited.read_table(path, separator, quoting=True)
     assert table.columns.tolist() == ["id", "text"]
     assert table.to_numpy().tolist() == rows
 

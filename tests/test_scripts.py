@@ -15,7 +15,7 @@ def checkout(tmp_path: Path) -> Path:
     copy.mkdir()
     for name in ("pipeline", "stages", "configs", "data/example", "data/bert/small_chinese"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("run_all.sh", "install.sh", "requirements.lock"):
+    for name in ("run_all.sh", "install.sh", "requirements.lock", "requirements-build.lock"):
         shutil.copy(ROOT / name, copy / name)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     return copy

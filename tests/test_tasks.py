@@ -9,7 +9,7 @@ import pytest
 from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
-from pipeline import checkpoint, storage
+from pipeline import checkpoint, storage, tag_schemes
 from pipeline.backend import tf
 from pipeline.config import Stage1
 from pipeline.losses import LOSSES
@@ -101,9 +101,18 @@ def test_a_sample_submission_of_classes_orders_them(stages: Command) -> None:
     assert pd.read_csv("submissions/toy.csv").columns.tolist() == ["row", *CLASSES]
     refused = stages("submit", CONFIG, *sample, "--set", "submit.metric=f1")
     assert refused.code == 2
-    assert "--set submit.metric=auc" in refused.lines[0]
+    assert "submit.metric = 'f1' gives one; probabilities of each: submit.metric = 'auc'" in refused.lines[0]
     pd.DataFrame({"row": test.id, "x": 0, "y": 0}).to_csv("data/sample.csv", index=False)
-    assert "must have two columns, id and prediction, or id and a column for each of" in stages(
+    unknown = stages("check", CONFIG, *sample)
+    assert unknown.code == 2
+    assert "data/sample.csv: there is no label for column 'x'; the labels are" in unknown.lines[0]
+    pd.DataFrame({"row": test.id} | dict.fromkeys([f"class_{name}" for name in CLASSES], 0)).to_csv(
+        "data/sample.csv", index=False)
+    advice = stages("check", CONFIG, *sample).lines[0].partition("submit.columns = ")[2]
+    assert stages("submit", CONFIG, *sample, "--set", f"submit.columns={advice}").code == 0
+    assert pd.read_csv("submissions/toy.csv").columns.tolist() == ["row", *(f"class_{name}" for name in CLASSES)]
+    pd.DataFrame({"row": test.id, "label": 0}).to_csv("data/sample.csv", index=False)
+    assert "submit.metric = 'auc' gives a probability for each of 3; labels: submit.metric = 'accuracy'" in stages(
         "check", CONFIG, *sample).lines[0]
 
 
@@ -125,9 +134,9 @@ def test_many_labels_at_once_go_through_the_whole_run(stages: Command) -> None:
         assert part["mean_auc"] == pytest.approx(sk.roc_auc_score(there, logit, average="macro"))
         assert part["hamming_loss"] == pytest.approx(sk.hamming_loss(there, probability >= 0.5))
         for number, one in enumerate(part["classes"]):
-            assert one["f1_at_threshold"] == pytest.approx(sk.f1_score(
+            assert one["f1_in_sample"] == pytest.approx(sk.f1_score(
                 there[:, number], probability[:, number] >= np.float32(one["threshold"])))
-            assert one["f1_at_threshold"] >= one["f1"]
+            assert one["f1_in_sample"] >= one["f1"]
     for change in report["comparisons"]:
         old, new = (report["stages"][change[name]] for name in ("old", "new"))
         assert change["delta_macro_f1"] == pytest.approx(new["pooled"] - old["pooled"])
@@ -219,6 +228,13 @@ def words(project: Path) -> None:
         'sample_submission = "data/sample_submission.csv"\nid_column = "id"\n', "").replace(".csv", ".conll"))
 
 
+def legal_tags(table: pd.DataFrame, tags: list[str]) -> np.ndarray:
+    """What a table of predictions is decided to be."""
+    probability = table[[f"prediction:{tag}" for tag in tags]].to_numpy(np.float64)
+    first = (table.word == 0).to_numpy()
+    return np.array(tags)[tag_schemes.decode(np.log(probability), first, tag_schemes.legal(tags))]
+
+
 @pytest.mark.usefixtures("words")
 @pytest.mark.parametrize("options", [[], ["head.layers=2", "stage1.frozen=true", "tokens.max_tokens=8"]])
 def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> None:
@@ -231,7 +247,7 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
         assert [(row.id, row.word, row.text, row.label) for row in oof.itertuples()] == [
             (str(row), place, word, tag) for row, text in enumerate(train)
             for place, (word, tag) in enumerate(zip(text, true[row], strict=True))]
-        decided = np.array(tags)[oof[[f"prediction:{tag}" for tag in tags]].to_numpy().argmax(axis=1)]
+        decided = legal_tags(oof, tags)
         predicted = [decided[(oof.id == str(row)).to_numpy()].tolist() for row in range(len(train))]
         assert part["pooled"] == pytest.approx(seqeval.f1_score(true, predicted, zero_division=0))
         assert part["precision"] == pytest.approx(seqeval.precision_score(true, predicted, zero_division=0))
@@ -248,13 +264,12 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
     for stage in ("stage1", "stage2"):  # an epoch's score is that of the report, cut off words included
         history = pd.read_csv(f"models/toy/{stage}/fold_0/history.csv")
         assert history.valid_entity_f1.iloc[-1] == pytest.approx(report["stages"][stage]["folds"][0]["entity_f1"])
-        assert history.valid_accuracy.iloc[-1] == pytest.approx(
-            np.mean([row.label == tags[np.argmax([row[f"prediction:{tag}"] for tag in tags])] for _, row in
-                     storage.read_csv(Path(f"models/toy/{stage}/fold_0/oof.csv"), "str").iterrows()]))
+        cell = storage.read_csv(Path(f"models/toy/{stage}/fold_0/oof.csv"), "str")
+        assert history.valid_accuracy.iloc[-1] == pytest.approx(np.mean(cell.label == legal_tags(cell, tags)))
     submission = pd.read_csv("submissions/toy.csv", dtype=str)
     assert submission.ID.tolist() == [str(row) for row in range(len(test))]
     table = storage.read_csv(Path("oof/toy/stage2_test.csv"))
-    decided = np.array(tags)[table[[f"prediction:{tag}" for tag in tags]].to_numpy().argmax(axis=1)]
+    decided = legal_tags(table, tags)
     assert submission.Prediction.tolist() == [" ".join(decided[table.id == row]) for row in submission.ID]
     assert [len(row.split(" ")) for row in submission.Prediction] == [len(text) for text in test]
     # a SavedModel takes words with a space between them, and gives each word's probabilities
@@ -402,8 +417,7 @@ def test_an_output_of_one_label_is_refused(stages: Command) -> None:
 
 @pytest.mark.usefixtures("words")
 @pytest.mark.parametrize(("tag", "message"), [
-    ("X-taste", "label must be tags that train has, such as O, B-LOC, I-LOC (BIO, BIOES, BMES or BILOU), got "
-                "'X-taste'"),
+    ("X-taste", "label must be O, B-LOC, I-LOC or the like (BIO, BIOES, BMES or BILOU), got 'X-taste'"),
     (None, "no row has an entity, every tag is O"),
 ])
 def test_a_tag_that_is_none_is_refused(stages: Command, tag: str | None, message: str) -> None:

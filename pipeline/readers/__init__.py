@@ -15,10 +15,11 @@ BY_ENDING: dict[str, Format] = {".csv": "table", ".tsv": "table", ".txt": "table
                                 ".bio": "conll", ".bmes": "conll", ".jsonl": "spans"}
 
 
-def read(path: Path, config: Config, labelled: bool) -> pd.DataFrame:
+def read(path: Path, config: Config, labelled: bool, remarks: list[str] | None = None) -> pd.DataFrame:
     """A file, or a folder of files, in its format: a table's own columns, else id, text and, where labelled, label.
 
-    Raises UserError with the problems of the whole, also where such a file cannot hold labels of the task.
+    remarks: what may be wrong without being refused is added to it. Raises UserError with the problems of the whole,
+    also where such a file cannot hold labels of the task.
     """
     data = config.data
     assert data is not None
@@ -28,16 +29,23 @@ def read(path: Path, config: Config, labelled: bool) -> pd.DataFrame:
             raise UserError(f"{path}: must be a file, got a folder; a folder of texts has no tags of words")
         return folders.read(path, labelled)
     if kind == "table":
-        return delimited.read_table(path, data.separator, data.quoting, data.header)
+        return delimited.read_table(path, data.separator, data.quoting, data.header, remarks)
     if config.task != "tokens":
         raise UserError(f"{path}: is read as {kind}, which is for task = 'tokens', got {config.task!r}; "
                         f"set data.format = 'table' if it is a table")
     return conll.read(path, labelled) if kind == "conll" else spans.read(path, config.tokens, labelled)
 
 
+def columns(path: Path, config: Config) -> list[str]:
+    """The names of a table's columns. Raises UserError where its first line cannot be read as a header."""
+    data = config.data
+    assert data is not None
+    return data.header or delimited.read_header(path, data.separator, data.quoting)
+
+
 def format_of(path: Path, data: Data) -> Format:
     """The format of one file: the configured one, or what the file's kind and ending say."""
     if data.format != "auto":
         return data.format
-    ending = BY_ENDING.get(path.suffix)
+    ending = BY_ENDING.get(Path(path.stem).suffix if path.suffix == ".gz" else path.suffix)
     return ending or ("folders" if sources.is_folder(path) else "table")

@@ -1,12 +1,14 @@
 """One word a line with its tag, and an empty line behind each text, as CoNLL's shared tasks have them."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline import sources
 from pipeline.errors import UserError
+from pipeline.tag_schemes import TAG
 
 BETWEEN = re.compile("[ \t]+")  # and no other white space: U+3000 may be a word
 DOCUMENT = "-DOCSTART-"
@@ -17,13 +19,18 @@ LONGEST_TEXT = 1_000_000
 def read(path: Path, labelled: bool) -> pd.DataFrame:
     """id (the text's number from 0), text (its words joined by spaces) and, where labelled, label (its tags likewise).
 
+    Lines of comments before a text, "# id ..." or "# key = value", are passed over.
     The first column of a line is the word and the last its tag; the index is the line on which each text begins.
     Raises UserError with the problems of all lines.
     """
     texts: list[list[list[str]]] = [[]]
     places, problems = [], []
     rule: tuple[int, int] | None = None  # the number of columns, and the line that says so
-    for number, line in enumerate(sources.read_text(path).split("\n"), 1):
+    lines = sources.read_text(path).split("\n")
+    is_comment = _comments(lines, labelled)
+    for number, line in enumerate(lines, 1):
+        if line.startswith("# ") and not texts[-1] and is_comment(line):
+            continue
         fields = [field for field in BETWEEN.split(line.removesuffix("\r")) if field]
         if not fields or line.startswith(DOCUMENT):
             if texts[-1]:
@@ -49,3 +56,23 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
         raise UserError(*sources.shortened(path, problems, "lines"))
     table = pd.DataFrame({"id": [str(row) for row in range(len(texts))], "text": joined}, index=places, dtype=str)
     return table.assign(label=[" ".join(tag for _, tag in words) for words in texts]) if labelled else table
+
+
+def _comments(lines: list[str], labelled: bool) -> Callable[[str], bool]:
+    """Which lines that begin with "# " before a text are comments, and not the word # with its columns: in a file of
+    tags those that have no tag at their end and read "# id ..." or hold "="; without tags all, where every text has
+    one."""
+    fields = [BETWEEN.split(line.strip(" \t\r")) for line in lines]
+    if labelled:
+        last = [row[-1] for row in fields if row[0] and not row[0].startswith(("#", DOCUMENT))]
+        tagged = 2 * sum(TAG.fullmatch(tag) is not None for tag in last) > len(last)
+
+        def is_comment(line: str) -> bool:
+            _, *rest = BETWEEN.split(line.strip(" \t\r"))
+            return tagged and bool(rest) and not TAG.fullmatch(rest[-1]) and (rest[0] == "id" or "=" in "".join(rest))
+
+        return is_comment
+    firsts = [row for before, row in zip([[""], *fields], fields, strict=False)
+              if row[0] and not before[0] and not row[0].startswith(DOCUMENT)]
+    everywhere = all(row[0] == "#" and len(row) > 1 for row in firsts)
+    return lambda line: everywhere

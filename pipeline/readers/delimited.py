@@ -4,6 +4,7 @@ import csv
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,22 +15,37 @@ from pipeline.errors import UserError
 LONGEST_FIELD = 1_000_000  # characters: a longer one is rows that a quote has swallowed
 MOST_COLUMNS = 10_000
 AT_ONCE = 10_000  # rows that are Python objects at a time
+OTHERS = (",", "\t", ";", "|")  # separators that are looked for
 
 
-def read_table(path: Path, separator: str = "auto", quoting: bool = True, header: list[str] | None = None
-               ) -> pd.DataFrame:
-    """A CSV or TSV as a table of str, its index the line of the file on which each row begins, as "line 5".
+@dataclass
+class _Layout:
+    """How a file's fields are told apart, and what is noticed while its rows are read."""
 
-    header: the columns of a file that does not begin with their names; there, every line is a row.
-    Nothing is guessed: "NA", "007" and "" stay what they are. Raises UserError with every malformed row. Read as a
-    stream: few rows at a time are Python objects.
+    path: Path
+    delimiter: str
+    quoting: bool
+    spanning: list[int] = field(default_factory=list)
+    """The lines on which rows begin that have a quoted field with line ends and separators in it."""
+
+
+def read_table(path: Path, separator: str = "auto", quoting: bool | None = None, header: list[str] | None = None,
+               remarks: list[str] | None = None) -> pd.DataFrame:
+    """A CSV or TSV, which may be gzipped, as a table of str, its index the line of the file on which each row begins,
+    as "line 5".
+
+    separator: "comma", "tab", any one character, or "auto": by the file's name, or what its first line holds. quoting:
+    whether " encloses a field; None: yes, but rows of a tab-separated file that a quote may have swallowed are refused.
+    header: the columns of a file that does not begin with their names; there, every line is a row. remarks: what may be
+    wrong without being refused is added to it. Nothing is guessed: "NA", "007" and "" stay what they are. Raises
+    UserError with every malformed row. Read as a stream: few rows at a time are Python objects.
     """
-    delimiter = "\t" if separator == "tab" or (separator == "auto" and path.suffix in (".tsv", ".txt")) else ","
-    rows = _without_end(_rows(path, delimiter, quoting))
+    layout = _Layout(path, _delimiter(path, separator, header), quoting is not False)
+    rows = _without_end(_rows(layout))
     columns, ruled_by = header or next((row for _, row in rows), None), "data.header" if header else "the header"
     if columns is None:
         raise UserError(f"{path}: is empty; it must have a header line")
-    problems = [] if header else _header_problems(path, columns, delimiter)
+    problems = [] if header else _header_problems(path, columns, layout.delimiter)
     parts, ragged = [], []
     while part := list(itertools.islice(rows, AT_ONCE)):
         lines, fields = [line for line, _ in part], [row for _, row in part]
@@ -38,14 +54,43 @@ def read_table(path: Path, separator: str = "auto", quoting: bool = True, header
         wrong = [(line, len(row)) for line, row in zip(lines, fields, strict=True) if len(row) != len(columns)]
         ragged += [f", line {line}: must have {len(columns)} fields as {ruled_by} has, got {count}"
                    for line, count in wrong]
+        if len(columns) > 1:
+            ragged += [f", line {line}: repeats the header; are these files put together?"
+                       for line, row in zip(lines, fields, strict=True) if row == columns]
         if not wrong:
             parts.append(pd.DataFrame(fields, columns=columns, index=[f"line {line}" for line in lines], dtype=str))
     problems += sources.shortened(path, ragged)
     if not parts and not ragged:
         problems.append(f"{path}: " + ("is empty; it must have a row" if header else "has a header and no rows"))
+    if layout.spanning:
+        noticed = (f"{path}, line {layout.spanning[0]}: a quoted field spans lines and holds "
+                   f"{_named(layout.delimiter)}, as rows do ({len(layout.spanning):,} such rows)")
+        if quoting is None and layout.delimiter == "\t":
+            problems.append(f"{noticed}; data.quoting = false reads quotes as text, true takes the field as it is")
+        elif remarks is not None and quoting is None:
+            remarks.append(f"{noticed}; if quotes are text in this file: data.quoting = false")
     if problems:
         raise UserError(*problems)
     return pd.concat(parts)
+
+
+def read_header(path: Path, separator: str = "auto", quoting: bool | None = None) -> list[str]:
+    """The names of a file's columns; none of an empty file. Raises UserError."""
+    return next((row for _, row in _rows(_Layout(path, _delimiter(path, separator), quoting is not False))), [])
+
+
+def _delimiter(path: Path, separator: str, header: list[str] | None = None) -> str:
+    """What stands between fields: as configured, or as the file's name says, or, where the first line does not hold
+    that, the one of the others that it holds most often."""
+    if separator != "auto":
+        return {"comma": ",", "tab": "\t"}.get(separator, separator)
+    name = Path(path.stem) if path.suffix == ".gz" else path
+    usual = "\t" if name.suffix in (".tsv", ".txt") else ","
+    with sources.lines(path) as lines:
+        first = next(lines, "")
+    other = max(OTHERS, key=first.count)
+    several = header is None or len(header) > 1
+    return usual if usual in first or not several or not first.count(other) else other
 
 
 def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]:
@@ -53,27 +98,30 @@ def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]
     if len(header) > MOST_COLUMNS:
         raise UserError(f"{path}: must have at most {MOST_COLUMNS:,} columns, got {len(header):,}; is it the right "
                         f"file, and data.separator what stands between its fields?")
-    if len(header) == 1 and (other := "\t" if delimiter == "," else ",") in header[0]:
+    other = max(OTHERS, key="".join(header).count)
+    if len(header) == 1 and other in header[0]:
         raise UserError(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
                         f"but {_named(other)}; set data.separator")
     return sources.shortened(path, [f": column {name!r} stands twice in the header"
                                     for name, count in Counter(header).items() if count > 1], "columns")
 
 
-def _rows(path: Path, delimiter: str, quoting: bool) -> Iterator[tuple[int, list[str]]]:
+def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     """The line on which every row begins, and its fields."""
     csv.field_size_limit(LONGEST_FIELD)
     begins = 1
-    with sources.lines(path) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True,
-                            quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    with sources.lines(layout.path) as lines:
+        reader = csv.reader(lines, delimiter=layout.delimiter, strict=True,
+                            quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE)
         try:
             for row in reader:
+                if reader.line_num > begins and any(layout.delimiter in text and "\n" in text for text in row):
+                    layout.spanning.append(begins)
                 yield begins, row
                 begins = reader.line_num + 1
         except csv.Error as error:
-            raise UserError(f"{path}, line {begins}: not valid CSV: {error}; a quote inside a quoted field is written "
-                            f"twice (data.quoting = false reads quotes as text)") from None
+            raise UserError(f"{layout.path}, line {begins}: not valid CSV: {error}; a quote inside a quoted field is "
+                            f"written twice (data.quoting = false reads quotes as text)") from None
 
 
 def _without_end(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
@@ -89,4 +137,4 @@ def _without_end(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, l
 
 
 def _named(delimiter: str) -> str:
-    return "a tab" if delimiter == "\t" else "a comma"
+    return {"\t": "a tab", ",": "a comma"}.get(delimiter, repr(delimiter))

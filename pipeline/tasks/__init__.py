@@ -4,15 +4,22 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.config import BINARY, Config
+from pipeline.lazy import lazily
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.task import Report, Task, probability_columns, shown
+from pipeline.tasks.task import Report, Task, logit_columns, probability_columns, shown
 from pipeline.tasks.tokens import Tokens
 
-__all__ = ["Report", "Task", "of", "probability_columns", "restored", "saved", "shown"]
+__all__ = ["Report", "Task", "logit_columns", "mean_logit", "of", "probability_columns", "restored", "saved",
+           "shown"]
+
+special = lazily("scipy.special")
 
 KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tokens)}
 
@@ -50,3 +57,22 @@ def restored(value: dict[str, Any]) -> Task:
               tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "task"}
     task: Task = KINDS[value["task"]](**fields)
     return task
+
+
+def mean_logit(task: Task, logits: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:
+    """The logits of the mean of several models' probabilities, float32 [rows, outputs]: those that a score which is
+    taken from logits must see, to be the score of that mean. logits: [rows, outputs] of each model.
+
+    Worked out from logits all through: a probability that float32 rounds to 1 has no logit any more.
+    """
+    models = np.stack([np.asarray(logit, np.float64) for logit in logits])
+    parts, at = [], 0
+    for outputs, exclusive in zip(task.outputs, task.exclusive, strict=True):
+        own = models[:, :, at:at + outputs]
+        if exclusive:
+            parts.append(special.logsumexp(special.log_softmax(own, axis=2), axis=0) - np.log(len(models)))
+        else:
+            parts.append(special.logsumexp(special.log_expit(own), axis=0)
+                         - special.logsumexp(special.log_expit(-own), axis=0))
+        at += outputs
+    return np.concatenate(parts, axis=1).astype(np.float32)

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
-from pipeline.metrics import Interval
+from pipeline.lazy import lazily
 from pipeline.tasks.rows import RowTask
-from pipeline.tasks.task import Report, shown, spread, wrong_labels
+from pipeline.tasks.task import OF_ROWS, ONE_FOLD, Report, between, bounds, not_finished, shown, spread, wrong_labels
+
+linear_model = lazily("sklearn.linear_model")
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,7 +104,7 @@ class Binary(RowTask):
 
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression."""
-        model = LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+        model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
         return lambda rows: model.decision_function(rows).astype(np.float32)
 
     def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
@@ -123,6 +124,10 @@ class Binary(RowTask):
         threshold = self._threshold(oof, metric)
         return probability.map(lambda p: self.positive if p >= threshold else self.negative)
 
+    def submitted_columns(self, metric: str) -> list[str]:
+        """One."""
+        return [""]
+
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """At the threshold that is best out of fold."""
         return f"labels at threshold {self._threshold(oof, metric):.4f}, the best for {metric} out of fold"
@@ -130,8 +135,14 @@ class Binary(RowTask):
     def _threshold(self, oof: pd.DataFrame | None, metric: str) -> float:
         return 0.5 if oof is None else metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
-        """A stage's part of the report. missing: the folds that are not in the OOF table."""
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """f1 of the positive label, and accuracy."""
+        positive = decided.prediction.loc[table.id].to_numpy() == self.positive
+        label = table.label.to_numpy()
+        return {"f1": metrics.f1(label, positive), "accuracy": metrics.accuracy(label, positive)}
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+        """AUC by fold, pooled, and by ranks within folds; F1 and accuracy at thresholds chosen on the other folds."""
         label, logit, fold = oof.label.to_numpy(), oof.logit.to_numpy(), oof.fold.to_numpy()
         rows = [_fold(int(one), oof[fold == one]) for one in np.unique(fold)]
         areas = [row["auc"] for row in rows if row["auc"] is not None]
@@ -142,38 +153,46 @@ class Binary(RowTask):
             part["mean_reason"] = "no fold has both classes"
         if len(areas) < 2:
             part["sd_reason"] = "needs two folds with both classes"
-        whole = not missing
-        part["pooled"] = metrics.auc(label, logit) if whole else None
-        part["rank_pooled"] = metrics.auc(label, metrics.rank_within_folds(logit, fold)) if whole else None
-        part["pooled_interval"] = _interval(metrics.auc_interval(label, logit)) if whole else None
-        if part["pooled"] is None:
-            part["pooled_reason"] = ("one class only" if whole else
-                                     f"folds {', '.join(map(str, missing))} are not finished")
-        probability = oof.prediction.to_numpy()
         part["rows"], part["positives"] = len(oof), int(label.sum())
+        if missing:
+            names = ("pooled", "rank_pooled", "pooled_interval", "average_precision", "log_loss", "f1", "accuracy")
+            return part | dict.fromkeys(names) | {"pooled_reason": not_finished(missing)}
+        part["pooled"] = metrics.auc(label, logit)
+        part["rank_pooled"] = metrics.auc(label, metrics.rank_within_folds(logit, fold))
+        part["pooled_interval"] = bounds(metrics.auc_interval(label, logit, oof.group.to_numpy()))
+        if part["pooled"] is None:
+            part["pooled_reason"] = "one class only"
+        probability = oof.prediction.to_numpy()
         part["average_precision"] = metrics.average_precision(label, logit)
         part["log_loss"] = metrics.log_loss(label, logit)
         for name, score in (("f1", metrics.f1), ("accuracy", metrics.accuracy)):
             threshold = metrics.best_threshold(label, probability, name)
             part[name] = {"at_half": score(label, probability), "threshold": threshold,
-                          "at_threshold": score(label, probability, threshold),
+                          "in_sample": score(label, probability, threshold),
                           "cross_fitted": metrics.cross_fitted(label, probability, fold, name)}
+            if part[name]["cross_fitted"] is None:
+                part[name]["cross_fitted_reason"] = ONE_FOLD
         return part
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """What the newer predictions changed on the rows that both have."""
         both = old_oof.merge(new_oof, on="id", suffixes=("_old", "_new"), validate="one_to_one")
         label = both.label_new.to_numpy()
         p_old, p_new = both.prediction_old.to_numpy(), both.prediction_new.to_numpy()
         part: Report = {"old": old, "new": new, "rows": len(both)}
-        by_fold = [area for _, rows in both.groupby("fold_new") if (area := metrics.auc_difference(
-            rows.label_new.to_numpy(), rows.logit_new.to_numpy(), rows.logit_old.to_numpy())) is not None]
-        part["delta_mean_auc"] = float(np.mean([area for area, _ in by_fold])) if by_fold else None
-        difference = metrics.auc_difference(label, both.logit_new.to_numpy(), both.logit_old.to_numpy())
+        by_fold = []
+        for _, rows in both.groupby("fold_new"):
+            areas = [metrics.auc(rows.label_new.to_numpy(), rows[f"logit_{which}"].to_numpy())
+                     for which in ("old", "new")]
+            if areas[0] is not None and areas[1] is not None:
+                by_fold.append(areas[1] - areas[0])
+        part["delta_mean_auc"] = float(np.mean(by_fold)) if by_fold else None
+        difference = metrics.auc_difference(label, both.logit_new.to_numpy(), both.logit_old.to_numpy(),
+                                            both.group_new.to_numpy())
         part["delta_pooled_auc"] = difference[0] if difference else None
-        part["delta_pooled_auc_interval"] = _interval(difference[1]) if difference else None
+        part["delta_pooled_auc_interval"] = bounds(difference[1]) if difference else None
         if difference is None:
-            part["delta_reason"] = "too few rows of one class on the rows that both predict"
+            part["delta_reason"] = "too few rows, or groups of rows, of one class on the rows that both predict"
         part["delta_f1"] = metrics.f1(label, p_new) - metrics.f1(label, p_old)
         part["decisions_flipped"] = int(((p_old >= 0.5) != (p_new >= 0.5)).sum())
         part["largest_change"] = float(np.abs(p_new - p_old).max())
@@ -184,26 +203,20 @@ class Binary(RowTask):
         if comparison["delta_pooled_auc"] is None:
             return None
         interval = comparison["delta_pooled_auc_interval"]
-        return (f"AUC {comparison['delta_pooled_auc']:+.5f} ({interval[0]:+.5f} to {interval[1]:+.5f}), F1 at 0.5 "
-                f"{comparison['delta_f1']:+.4f}, {comparison['decisions_flipped']:,} decisions flipped, largest change "
-                f"of a probability {comparison['largest_change']:.2g}")
+        return (f"AUC {comparison['delta_pooled_auc']:+.5f} ({interval[0]:+.5f} to {interval[1]:+.5f} {OF_ROWS}), "
+                f"F1 at 0.5 {comparison['delta_f1']:+.4f}, {comparison['decisions_flipped']:,} decisions flipped, "
+                f"largest change of a probability {comparison['largest_change']:.2g}")
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        interval = part["pooled_interval"]
-        return [spread(part), shown(part["pooled"]),
-                f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["rank_pooled"]),
-                shown(part["f1"]["cross_fitted"])]
+        return [spread(part), shown(part["pooled"]), between(part["pooled_interval"]), shown(part["rank_pooled"]),
+                shown(part["f1"] and part["f1"]["cross_fitted"])]
 
 
 def _fold(fold: int, part: pd.DataFrame) -> Report:
     label, logit = part.label.to_numpy(), part.logit.to_numpy()
     row: Report = {"fold": fold, "rows": len(part), "positives": int(label.sum()), "auc": metrics.auc(label, logit)}
-    row["interval"] = _interval(metrics.auc_interval(label, logit))
+    row["interval"] = bounds(metrics.auc_interval(label, logit, part.group.to_numpy()))
     if row["auc"] is None:
         row["auc_reason"] = f"all {len(part)} rows have label {label[0]}"
     return row
-
-
-def _interval(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]

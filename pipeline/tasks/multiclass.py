@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
-from sklearn import metrics as sk
-from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
+from pipeline.lazy import lazily
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.task import OF_ROWS, Report, alike_names, between, bounds, over_folds, shown, spread, wrong_labels
+
+linear_model, sk, special = lazily("sklearn.linear_model"), lazily("sklearn.metrics"), lazily("scipy.special")
 
 Ints = npt.NDArray[np.int32]
 
@@ -47,6 +47,8 @@ class Multiclass(NamedOutputs):
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each label that is no class, or for a class that is missing where the rows are trained on."""
         found = wrong_labels(rows.label, rows.place, where, self.classes, f"one of {len(self.classes)} classes")
+        if trained_on:
+            found += alike_names(self.classes, where, "write them alike, or name the classes: data.labels")
         if trained_on and not found:
             known = set(rows.label)
             found += [f"{where}: no row has label {name!r}; training needs every class"
@@ -87,7 +89,7 @@ class Multiclass(NamedOutputs):
 
     def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
         """Multinomial logistic regression; the logit of a class that the rows lack is that of a probability of 1e-9."""
-        model = LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+        model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
 
         def logit(rows: Any) -> Floats:
             found = np.full((rows.shape[0], len(self.classes)), np.log(1e-9), np.float32)
@@ -108,11 +110,20 @@ class Multiclass(NamedOutputs):
         return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]},
                             index=probability.index)
 
+    def submitted_columns(self, metric: str) -> list[str]:
+        """The classes, or one where decisions are scored."""
+        return list(self.classes) if metric == "auc" else [""]
+
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """By the largest probability."""
         return "labels: the likeliest class of each row"
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """accuracy and macro_f1."""
+        target, guess = self.target(table.label), self.target(decided.prediction.loc[table.id])
+        return {"accuracy": float(np.mean(guess == target)), "macro_f1": _macro_f1(target, guess)}
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
         target, logit = self.target(oof.label), self.numbers(oof, "logit")
         fold = oof.fold.to_numpy()
@@ -121,15 +132,16 @@ class Multiclass(NamedOutputs):
         whole = self.reported(target, logit)
         part = over_folds(rows, self.key, whole[self.key], missing)
         decided = logit.argmax(axis=1)
-        right = decided == target
-        part["accuracy_interval"] = None if missing else metrics.share_interval(int(right.sum()), len(right))
+        part |= {"rows": len(oof), "classes": self._by_class(target, logit, decided),
+                 "confusion": sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()}
+        if missing:
+            return part | dict.fromkeys(["accuracy_interval", *whole, "micro_f1", "macro_auc"])
         area = _macro_auc(target, logit)
-        part |= {"rows": len(oof), **whole, "micro_f1": whole["accuracy"],
+        interval = metrics.share_interval(decided == target, oof.group.to_numpy())
+        part |= {"accuracy_interval": bounds(interval), **whole, "micro_f1": whole["accuracy"],
                  "macro_auc": None if np.isnan(area) else area}
         if part["macro_auc"] is None:
             part["macro_auc_reason"] = "no class has rows inside and outside of it"
-        part["classes"] = self._by_class(target, logit, decided)
-        part["confusion"] = sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()
         return part
 
     def reported(self, target: Ints, logit: Floats) -> dict[str, float]:
@@ -138,7 +150,7 @@ class Multiclass(NamedOutputs):
         return {"accuracy": float(np.mean(decided == target)), "macro_f1": _macro_f1(target, decided),
                 "log_loss": _log_loss(target, logit)}
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """The change of accuracy with its paired interval, of macro F1 and log loss, and the decisions that flipped."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
@@ -146,10 +158,8 @@ class Multiclass(NamedOutputs):
         logit_before, logit_after = self.numbers(before, "logit"), self.numbers(after, "logit")
         decided_before, decided_after = logit_before.argmax(axis=1), logit_after.argmax(axis=1)
         gain = (decided_after == target).astype(float) - (decided_before == target)
-        half = 1.959964 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
         return {"old": old, "new": new, "rows": len(both), "delta_accuracy": float(gain.mean()),
-                "delta_accuracy_interval": None if np.isnan(half) else [float(gain.mean() - half),
-                                                                        float(gain.mean() + half)],
+                "delta_accuracy_interval": bounds(metrics.mean_interval(gain, after.group.to_numpy())),
                 "delta_macro_f1": _macro_f1(target, decided_after) - _macro_f1(target, decided_before),
                 "delta_log_loss": _log_loss(target, logit_after) - _log_loss(target, logit_before),
                 "decisions_flipped": int((decided_before != decided_after).sum())}
@@ -159,15 +169,13 @@ class Multiclass(NamedOutputs):
         interval = comparison["delta_accuracy_interval"]
         if interval is None:
             return None
-        return (f"accuracy {comparison['delta_accuracy']:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f}), macro F1 "
-                f"{comparison['delta_macro_f1']:+.4f}, log loss {comparison['delta_log_loss']:+.4f}, "
+        return (f"accuracy {comparison['delta_accuracy']:+.4f} ({interval[0]:+.4f} to {interval[1]:+.4f} {OF_ROWS}), "
+                f"macro F1 {comparison['delta_macro_f1']:+.4f}, log loss {comparison['delta_log_loss']:+.4f}, "
                 f"{comparison['decisions_flipped']:,} decisions flipped")
 
     def row(self, part: Report) -> list[str]:
         """A stage's numbers under ``header``."""
-        interval = part["accuracy_interval"]
-        return [spread(part), shown(part["pooled"]),
-                f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None), shown(part["macro_f1"]),
+        return [spread(part), shown(part["pooled"]), between(part["accuracy_interval"]), shown(part["macro_f1"]),
                 shown(part["macro_auc"]), shown(part["log_loss"])]
 
     def _by_class(self, target: Ints, logit: Floats, decided: npt.NDArray[np.int64]) -> list[Report]:

@@ -1,5 +1,7 @@
 """Any number of named labels at once: each has a probability of its own, and a threshold chosen out of fold."""
 
+import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -7,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn import metrics as sk
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline import metrics
+from pipeline.lazy import lazily
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.task import ONE_FOLD, Report, alike_names, over_folds, shown, spread, wrong_labels
+
+linear_model, sk = lazily("sklearn.linear_model"), lazily("sklearn.metrics")
 
 Labels = npt.NDArray[np.int8]
 Decided = npt.NDArray[np.bool_]
@@ -31,8 +33,9 @@ class Multilabel(NamedOutputs):
     score: ClassVar[str] = "macro F1"
     contradiction: ClassVar[str] = "texts with several sets of labels"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC", "exact"]
-    footnote: ClassVar[str] = ("*F1 with each label's threshold chosen on the other folds; the others at 0.5. Exact: "
-                               "the share of rows whose labels are all right, with thresholds from the other folds.")
+    footnote: ClassVar[str] = (
+        "*With each label's threshold chosen on the other folds, as the submission chooses it on all of them; the "
+        "others at 0.5. Exact: the share of rows whose labels are all right, with thresholds from the other folds.")
     exclusive: ClassVar[tuple[bool, ...]] = (False,)
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
 
@@ -52,6 +55,9 @@ class Multilabel(NamedOutputs):
                  for name in self._split(label)]
         found = wrong_labels([name for name, _ in parts], [place for _, place in parts], where, set(self.labels),
                              f"some of {len(self.labels)} names joined by {self.separator!r}")
+        if trained_on:
+            found += alike_names(self.labels, where, f"if there is white space behind each separator: "
+                                                     f"data.label_separator = {json.dumps(f'{self.separator} ')}")
         if trained_on and not found:
             known = {name for name, _ in parts}
             found += [f"{where}: no row has label {name!r}; training needs every label"
@@ -73,7 +79,7 @@ class Multilabel(NamedOutputs):
         counts = self.target(label).sum(axis=0)
         rarest = int(counts.argmin())
         return (f"{counts.sum() / len(label):.2f} labels a row, {int((counts > 0).sum())} of {len(self.labels)} occur, "
-                f"fewest {self.labels[rarest]} ({int(counts[rarest])})")
+                f"fewest {self.labels[rarest]} ({int(counts[rarest])}), {int((label == '').sum()):,} rows have none")
 
     def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
         """The rarest of a row's labels: folds then hold like shares of every label, the rare ones first of all."""
@@ -104,9 +110,10 @@ class Multilabel(NamedOutputs):
         return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
 
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
-        """Logistic regression of each label."""
-        model = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=2000)).fit(vectors, target)
-        return lambda rows: model.decision_function(rows).astype(np.float32)
+        """Logistic regression of each label; one that no row has, or every row, has the logit of a probability of 1e-9,
+        or of 1 - 1e-9."""
+        fitted = [_fit_label(vectors, column, strength) for column in target.T]
+        return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
 
     def probability(self, logit: Floats) -> Floats:
         """Each label's own."""
@@ -123,11 +130,19 @@ class Multilabel(NamedOutputs):
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
                             index=probability.index)
 
+    def submitted_columns(self, metric: str) -> list[str]:
+        """The labels, or one where decisions are scored."""
+        return list(self.labels) if metric == "auc" else [""]
+
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """Each label at a threshold of its own."""
         return f"labels over their own thresholds, each the best for its {metric} out of fold"
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """macro_f1, micro_f1, exact_match (the share of rows whose labels are all right) and hamming_loss."""
+        return _decision_scores(self.target(table.label), self.target(decided.prediction.loc[table.id]))
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """F1 by fold and pooled, macro and micro, at 0.5 and cross-fitted; AUC, Hamming loss; and each label."""
         there, logit = self.target(oof.label).astype(np.int8), self.numbers(oof, "logit")
         probability, fold = self.numbers(oof, "prediction"), oof.fold.to_numpy()
@@ -140,24 +155,28 @@ class Multilabel(NamedOutputs):
                          "macro_f1": _f1(there[inside], decided[inside], "macro"),
                          "micro_f1": _f1(there[inside], decided[inside], "micro"), "labels_without_rows": absent})
         part = over_folds(rows, self.key, _f1(there, decided, "macro"), missing)
+        part |= {"rows": len(oof), "thresholds_for": _rule(metric),
+                 "classes": self._by_label(there, logit, probability, metric)}
+        if missing:
+            return part | dict.fromkeys(["micro_f1", "mean_auc", "log_loss", "hamming_loss", "cross_fitted"])
         areas = _areas(there, logit)
-        part |= {"rows": len(oof), "micro_f1": _f1(there, decided, "micro"),
-                 "mean_auc": float(np.mean(areas)) if areas else None,
+        part |= {"micro_f1": _f1(there, decided, "micro"), "mean_auc": float(np.mean(areas)) if areas else None,
                  "log_loss": _log_loss(there, logit), "hamming_loss": float(np.mean(there != decided))}
         if not areas:
             part["mean_auc_reason"] = "no label has rows with and without it"
-        part["cross_fitted"] = self._cross_fitted(there, probability, fold)
-        part["classes"] = self._by_label(there, logit, probability)
+        part["cross_fitted"] = self._cross_fitted(there, probability, fold, metric)
+        if part["cross_fitted"] is None:
+            part["cross_fitted_reason"] = ONE_FOLD
         return part
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """The change of macro and micro F1 at 0.5 and cross-fitted, of the mean AUC, and the decisions that flipped."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         there = self.target(after.label)
         scores = [self.scores(there, self.numbers(table, "logit")) for table in (before, after)]
-        fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy())
-                  for table in (before, after)]
+        fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy(),
+                                     metric) for table in (before, after)]
         flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
         deltas = {f"delta_{name}": scores[1][name] - scores[0][name]
                   for name in ("macro_f1", "micro_f1", "auc", "loss")}
@@ -183,30 +202,49 @@ class Multilabel(NamedOutputs):
     def _split(self, label: str) -> list[str]:
         return label.split(self.separator) if label else []
 
-    def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64]) -> Report | None:
-        """Scores where each fold is decided at the thresholds that are best on the others; None with one fold."""
+    def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64], metric: str
+                      ) -> Report | None:
+        """Scores where each fold is decided at the thresholds that the submission would take from the others; None with
+        one fold."""
         folds = np.unique(fold)
         if len(folds) < 2:
             return None
         decided = np.zeros(there.shape, bool)
         for one in folds:
             inside = fold == one
-            decided[inside] = probability[inside] >= _thresholds(there[~inside], probability[~inside], "f1")
-        return {"macro_f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
-                "exact_match": float((there == decided).all(axis=1).mean()),
-                "hamming_loss": float(np.mean(there != decided))}
+            decided[inside] = probability[inside] >= _thresholds(there[~inside], probability[~inside], metric)
+        return _decision_scores(there, decided)
 
-    def _by_label(self, there: Labels, logit: Floats, probability: Floats) -> list[Report]:
-        best = _thresholds(there, probability, "f1")
+    def _by_label(self, there: Labels, logit: Floats, probability: Floats, metric: str) -> list[Report]:
+        best = _thresholds(there, probability, metric)
         return [{"class": name, "rows": int(there[:, number].sum()),
                  "f1": metrics.f1(there[:, number], probability[:, number]),
                  "auc": metrics.auc(there[:, number], logit[:, number]),
                  "threshold": float(best[number]),
-                 "f1_at_threshold": metrics.f1(there[:, number], probability[:, number], float(best[number]))}
+                 "f1_in_sample": metrics.f1(there[:, number], probability[:, number], float(best[number]))}
                 for number, name in enumerate(self.labels)]
 
 
-def _f1(there: Labels, decided: Decided, average: str) -> float:
+def _rule(metric: str) -> str:
+    """What thresholds are the best for: F1 too where the competition scores no decisions."""
+    return "accuracy" if metric == "accuracy" else "f1"
+
+
+def _decision_scores(there: npt.NDArray[Any], decided: npt.NDArray[Any]) -> dict[str, float]:
+    there, decided = there > 0, decided > 0
+    return {"macro_f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
+            "exact_match": float((there == decided).all(axis=1).mean()),
+            "hamming_loss": float(np.mean(there != decided))}
+
+
+def _fit_label(vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    if target.min() == target.max():
+        return lambda rows: np.full(rows.shape[0], math.log(1e-9) * (-1 if target[0] else 1), np.float32)
+    model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+    return lambda rows: model.decision_function(rows).astype(np.float32)
+
+
+def _f1(there: npt.NDArray[Any], decided: npt.NDArray[Any], average: str) -> float:
     """macro: the mean over the labels that are there in some row, or decided to be."""
     if average == "macro":
         used = ((there > 0) | decided).any(axis=0)
@@ -221,9 +259,11 @@ def _areas(there: Labels, logit: Floats) -> list[float]:
 
 
 def _thresholds(there: Labels, probability: Floats, metric: str) -> Floats:
-    """Each label's best threshold; 0.5 for one that no row has."""
-    return np.array([metrics.best_threshold(there[:, number], probability[:, number], metric)
-                     if there[:, number].any() else 0.5 for number in range(there.shape[1])], np.float32)
+    """Each label's best threshold; for F1, 0.5 for a label that no row has."""
+    rule = _rule(metric)
+    return np.array([metrics.best_threshold(there[:, number], probability[:, number], rule)
+                     if rule == "accuracy" or there[:, number].any() else 0.5
+                     for number in range(there.shape[1])], np.float32)
 
 
 def _log_loss(target: npt.NDArray[Any], logit: Floats) -> float:

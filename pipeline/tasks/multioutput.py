@@ -149,8 +149,15 @@ class Multioutput(RowTask):
         return pd.concat([rows[["id"]].reset_index(drop=True), *tables], axis=1)
 
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """Each output's own, as a run of that output alone has it."""
-        return {re.sub(r"[^\w.-]+", "_", name): self._part(oof, name) for name in self.parts}
+        """Each output's own, as a run of that output alone has it, by a name that no other file has."""
+        named, taken = {}, {"test"}  # <stage>_test.csv is the table of test predictions
+        for name in self.parts:
+            short = plain = re.sub(r"[^\w.-]+", "_", name)
+            while short.casefold() in taken:
+                short = f"{plain}_{len(taken)}"
+            taken.add(short.casefold())
+            named[short] = self._part(oof, name)
+        return named
 
     def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probabilities, or a label an output where decisions are scored."""
@@ -158,13 +165,23 @@ class Multioutput(RowTask):
             None if oof is None else self._part(oof, name), self._part(test, name), metric), name)
             for name, part in self.parts.items()], axis=1)
 
+    def submitted_columns(self, metric: str) -> list[str]:
+        """Outputs, and where several probabilities are submitted of one, output:class."""
+        return [name + (f":{inner}" if inner else "") for name, part in self.parts.items()
+                for inner in part.submitted_columns(metric)]
+
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """How each output comes to its labels."""
         return "; ".join(f"{name}: {part.decided(self._part(oof, name), metric)}" for name, part in self.parts.items())
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """Those of each output, as "<output>: <score>"."""
+        return {f"{name}: {score}": value for name, part in self.parts.items() for score, value in part.decision_scores(
+            self._part(table, name), decided.rename(columns={f"prediction:{name}": "prediction"})).items()}
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """Each output's report, and the means of their scores."""
-        outputs = {name: part.evaluate(self._part(oof, name), missing) for name, part in self.parts.items()}
+        outputs = {name: part.evaluate(self._part(oof, name), missing, metric) for name, part in self.parts.items()}
         folds = []
         for number, first in enumerate(next(iter(outputs.values()))["folds"]):
             own = [report["folds"][number][self.parts[name].key] for name, report in outputs.items()]
@@ -179,9 +196,9 @@ class Multioutput(RowTask):
             part["pooled_reason"] = "an output has none"
         return part | {"rows": len(oof), "outputs": outputs}
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """Each output's comparison."""
-        outputs = {name: part.compare(old, self._part(old_oof, name), new, self._part(new_oof, name))
+        outputs = {name: part.compare(old, self._part(old_oof, name), new, self._part(new_oof, name), metric)
                    for name, part in self.parts.items()}
         return {"old": old, "new": new, "rows": next(iter(outputs.values()))["rows"], "outputs": outputs}
 
@@ -211,7 +228,8 @@ class Multioutput(RowTask):
         """An output's own table of predictions."""
         part = self.parts[name]
         wanted = {_named(column, name): column for column in ("label", *part.test_columns[1:])}
-        own = table[[column for column in table if column in ("id", "fold") or column in wanted]].rename(columns=wanted)
+        columns = [column for column in table if column in ("id", "fold", "group") or column in wanted]
+        own = table[columns].rename(columns=wanted)
         return own.assign(label=part.encode(own.label.tolist())) if "label" in own else own
 
 

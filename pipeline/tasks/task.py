@@ -1,5 +1,6 @@
 """What the pipeline asks of a kind of label."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -7,8 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.metrics import Interval
+
 Array = npt.NDArray[Any]
 Report = dict[str, Any]
+WRITTEN_OTHERWISE = (("0.0", "1.0"), ("False", "True"), ("false", "true"), ("FALSE", "TRUE"), ("no", "yes"),
+                     ("No", "Yes"), ("n", "y"), ("N", "Y"), ("-1", "1"), ("neg", "pos"), ("negative", "positive"))
+ONE_FOLD = "there are no other folds to choose a threshold on"
+OF_ROWS = "of the rows, both models as they are"  # what a paired interval is of
 
 
 class Task(Protocol):
@@ -110,17 +117,26 @@ class Task(Protocol):
         oof: what thresholds are chosen on; without it they are 0.5.
         """
 
+    def submitted_columns(self, metric: str) -> list[str]:
+        """What the columns behind id of such a submission are about: names of outputs, or one empty name."""
+
     def decided(self, oof: pd.DataFrame, metric: str) -> str:
         """How a submission of decisions comes to them, in words."""
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """The scores of decisions, as ``submitted`` gives them, of the rows of an OOF table."""
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """A stage's part of the report: folds, missing_folds, mean, sd, pooled, and whatever else the task scores.
 
-        missing: the folds that are not in the OOF table. An undefined number is None, with its reason beside it.
+        oof: an OOF table with a further column group, int64, the same for rows that are copies of one case; missing:
+        the folds that are not in it; metric: submit.metric, by which decisions are made. An undefined number is None,
+        with its reason beside it. remarks, where there are any: lines to read beside the numbers.
         """
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
-        """What the newer predictions changed on the rows that both have: old, new, rows, and the changes."""
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+        """What the newer predictions changed on the rows that both have: old, new, rows, and the changes. Tables and
+        metric as for ``evaluate``."""
 
     def changed(self, comparison: Report) -> str | None:
         """A comparison on one line; None where it is undefined."""
@@ -138,9 +154,22 @@ def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allow
             wrong.setdefault(label, []).append(place)
     found = [f"{where}, {at[0]}: label must be {rule}, got {label!r}"
              + (f" (and on {len(at) - 1} more rows)" if len(at) > 1 else "") for label, at in wrong.items()]
+    ways = {frozenset(way) for way in WRITTEN_OTHERWISE}
+    if set(allowed) == {"0", "1"} and frozenset(wrong) in ways:
+        way = next(way for way in WRITTEN_OTHERWISE if set(way) == set(wrong))
+        found.append(f"{where}: if {way[1]!r} is the positive label: data.labels = {json.dumps(list(way))}")
     if len(found) > 10:
         found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is this where the labels are?"]
     return found
+
+
+def alike_names(names: Collection[str], where: str, advice: str) -> list[str]:
+    """A line for names that differ in nothing but the white space around them."""
+    by_name: dict[str, list[str]] = {}
+    for name in sorted(names):
+        by_name.setdefault(name.strip(), []).append(name)
+    return [f"{where}: {' and '.join(map(repr, same))} differ in white space alone; {advice}"
+            for same in by_name.values() if len(same) > 1][:10]
 
 
 def over_folds(rows: list[Report], key: str, pooled: float, missing: list[int]) -> Report:
@@ -153,13 +182,33 @@ def over_folds(rows: list[Report], key: str, pooled: float, missing: list[int]) 
         part["sd_reason"] = "needs two folds"
     part["pooled"] = None if missing else pooled
     if missing:
-        part["pooled_reason"] = f"folds {', '.join(map(str, missing))} are not finished"
+        part["pooled_reason"] = not_finished(missing)
     return part
+
+
+def not_finished(missing: list[int]) -> str:
+    """Why a score over all rows is undefined."""
+    return f"folds {', '.join(map(str, missing))} are not finished"
+
+
+def bounds(interval: Interval | None) -> list[float] | None:
+    """An interval as the report has it, [low, high]."""
+    return None if interval is None else [interval.low, interval.high]
+
+
+def between(interval: list[float] | None) -> str:
+    """An interval in a table."""
+    return f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else shown(None)
 
 
 def probability_columns(task: Task) -> list[str]:
     """Of the task's tables of predictions, in the order of its outputs."""
     return [column for column in task.test_columns if column.startswith("prediction")]
+
+
+def logit_columns(task: Task) -> list[str]:
+    """Of the task's tables of predictions, in the order of its outputs; none where words are labelled."""
+    return [column for column in task.test_columns if column.startswith("logit")]
 
 
 def spread(part: Report) -> str:

@@ -1,6 +1,6 @@
 """A tag for each word: entities, scored as wholes (seqeval, after the CoNLL shared tasks' conlleval)."""
 
-import re
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,16 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
-from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
-from sklearn.linear_model import LogisticRegression
 
+from pipeline import tag_schemes
+from pipeline.lazy import lazily
+from pipeline.tag_schemes import OUTSIDE
 from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
 
-OUTSIDE = "O"
-TAG = re.compile(r"O|[BIMELSU](-\S+)?")  # BIO, BIOES, BMES and BILOU, with or without a type
+linear_model, seqeval, special = (lazily(name) for name in (
+    "sklearn.linear_model", "seqeval.metrics.sequence_labeling", "scipy.special"))
+
 SURE = 20.0  # logit of O for a word that was cut off
-ALIKE = {"M": "I", "L": "E", "U": "S"}  # what seqeval calls the prefixes of BMES and BILOU
+SMALLEST = -200.0  # log-probability of one that float32 has rounded to 0
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
@@ -27,16 +28,21 @@ Ints = npt.NDArray[np.int32]
 @dataclass(frozen=True)
 class Tokens:
     """A row's text is words with a space between them, its label as many tags; tags[0] is O, which none of an entity's
-    words has."""
+    words has. Tags are decided together: the likeliest series of a text that the scheme of the tags allows.
+
+    iob1: whether an entity begins with I, and with B only right behind one of its type.
+    """
 
     tags: tuple[str, ...]
+    iob1: bool = False
 
     key: ClassVar[str] = "entity_f1"
     score: ClassVar[str] = "entity F1"
     contradiction: ClassVar[str] = "texts with several series of tags"
     header: ClassVar[list[str]] = ["mean ± sd", "pooled", "precision", "recall", "right tags"]
-    footnote: ClassVar[str] = ("An entity is right where its first and last word and its type are. A word that "
-                               "tokens.max_tokens cuts off is O.")
+    footnote: ClassVar[str] = (
+        "An entity is right where its first and last word and its type are, as in conlleval and in seqeval's strict "
+        "mode, since only legal series of tags are decided. A word that tokens.max_tokens cuts off is O.")
     label_dtype: ClassVar[str] = "str"
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
     by_word: ClassVar[bool] = True
@@ -47,8 +53,9 @@ class Tokens:
     @classmethod
     def of(cls, labels: Iterable[str]) -> "Tokens":
         """The tags of the training rows, O first."""
-        found = {tag for label in labels for tag in label.split(" ")} - {OUTSIDE}
-        return cls((OUTSIDE, *sorted(found)))
+        rows = [label.split(" ") for label in labels]
+        found = {tag for row in rows for tag in row} - {OUTSIDE}
+        return cls((OUTSIDE, *sorted(found)), tag_schemes.begins_inside(rows))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +69,8 @@ class Tokens:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The tags and their order."""
-        return {"task": "tokens", "tags": list(self.tags)}
+        """The tags and their order, and their scheme where the tags alone do not show it."""
+        return {"task": "tokens", "tags": list(self.tags)} | ({"scheme": "IOB1"} if self.iob1 else {})
 
     @property
     def oof_columns(self) -> list[str]:
@@ -87,11 +94,16 @@ class Tokens:
                 found.append(f"{where}, {place}: must have a tag for each of its {len(words)} words, got {len(tags)}")
         if len(found) > 5:
             found[5:] = [f"{where}: {len(found) - 5} more rows like that"]
+        known = [tag for tag in self.tags if tag_schemes.TAG.fullmatch(tag)]
         each = [(tag, place) for label, place in zip(rows.label, rows.place, strict=True)
                 for tag in dict.fromkeys(label.split(" "))]
         found += wrong_labels([tag for tag, _ in each], [place for _, place in each], where,
-                              {tag for tag in self.tags if TAG.fullmatch(tag)},
-                              "tags that train has, such as O, B-LOC, I-LOC (BIO, BIOES, BMES or BILOU)")
+                              set(known),
+                              f"one of those that train has, {', '.join(known[:20])}{' ...' * (len(known) > 20)}"
+                              if not trained_on else "O, B-LOC, I-LOC or the like (BIO, BIOES, BMES or BILOU)")
+        if not trained_on and found and self.iob1:
+            found.append(f"{where}: train's tags are IOB1, where an entity begins with I; if these are IOB2 (BIO), "
+                         f"where each begins with B, write both files in one scheme")
         if trained_on and not found and len(self.tags) == 1:
             found.append(f"{where}: no row has an entity, every tag is O")
         return found
@@ -130,8 +142,10 @@ class Tokens:
         """entity_f1 and f1, which is the same, accuracy of tags, loss."""
         row, place = np.nonzero(target >= 0)
         right, wide = target[row, place], self._of_words(logit, row, place).astype(np.float64)
-        decided, begins = wide.argmax(axis=1), np.flatnonzero(np.diff(row)) + 1
-        true, predicted = ([self._tags(text) for text in np.split(tags, begins)] for tags in (right, decided))
+        first = np.diff(row, prepend=-1) != 0
+        decided = tag_schemes.decode(special.log_softmax(wide, axis=1), first, self._rules)
+        true, predicted = ([self._tags(text.astype(np.int64)) for text in np.split(tags, np.flatnonzero(first)[1:])]
+                           for tags in (right, decided))
         f1 = _entity_scores(true, predicted)["f1"]
         return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided == right)),
                 "loss": float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(right)), right]))}
@@ -142,7 +156,7 @@ class Tokens:
 
     def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
         """Multinomial logistic regression of words."""
-        model = LogisticRegression(C=strength, max_iter=500).fit(vectors, target)
+        model = linear_model.LogisticRegression(C=strength, max_iter=500).fit(vectors, target)
 
         def logit(words: Any) -> Floats:
             found = np.full((words.shape[0], len(self.tags)), -SURE, np.float32)
@@ -183,11 +197,22 @@ class Tokens:
         tags = test[["id"]].assign(prediction=self._decided(test))
         return tags.groupby("id", sort=False).agg(" ".join)
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
-        """By the largest probability."""
-        return "tags: the likeliest of each word"
+    def submitted_columns(self, metric: str) -> list[str]:
+        """One."""
+        return [""]
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int]) -> Report:
+    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+        """As a series."""
+        return "tags: the likeliest legal series of each text"
+
+    def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
+        """Entities' precision, recall and f1, and the share of right tags."""
+        ids = table.id[table.word == 0]
+        true, guess = _texts(table, "label"), [tags.split(" ") for tags in decided.prediction.loc[ids]]
+        right = [one == other for a, b in zip(true, guess, strict=True) for one, other in zip(a, b, strict=True)]
+        return {**_entity_scores(true, guess), "accuracy": float(np.mean(right))}
+
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """Precision, recall and F1 of entities by fold, pooled and by type, and the share of right tags."""
         oof = oof.assign(decided=self._decided(oof))
         rows = []
@@ -197,12 +222,29 @@ class Tokens:
                          "entity_f1": _entity_scores(_texts(inside, "label"), _texts(inside, "decided"))["f1"]})
         true, predicted = _texts(oof, "label"), _texts(oof, "decided")
         scores = _entity_scores(true, predicted)
-        return over_folds(rows, self.key, scores["f1"], missing) | {
-            "rows": int(oof.id.nunique()), "words": len(oof), "precision": scores["precision"],
-            "recall": scores["recall"], "accuracy": float((oof.label == oof.decided).mean()),
-            "classes": _by_type(true, predicted)}
+        part = over_folds(rows, self.key, scores["f1"], missing) | {
+            "rows": int(oof.id.nunique()), "words": len(oof), "classes": _by_type(true, predicted)}
+        if missing:
+            return part | dict.fromkeys(["precision", "recall", "accuracy"])
+        return part | {"precision": scores["precision"], "recall": scores["recall"],
+                       "accuracy": float((oof.label == oof.decided).mean())} | self._legality(oof, scores["f1"])
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame) -> Report:
+    def _legality(self, oof: pd.DataFrame, f1: float) -> Report:
+        """What deciding tags together changed, and how far the labels themselves keep to the scheme."""
+        first, single = (oof.word == 0).to_numpy(), oof[self._columns()].to_numpy().argmax(axis=1)
+        number = {tag: place for place, tag in enumerate(self.tags)}
+        broken, in_labels = (tag_schemes.illegal_transitions(tags, first, self._rules)
+                             for tags in (single, oof.label.map(number).to_numpy()))
+        before = _entity_scores(_texts(oof, "label"), _texts(oof.assign(single=self._tags(single)), "single"))["f1"]
+        remarks = [f"{broken:,} transitions between the likeliest tags of single words would be illegal; decided word "
+                   f"by word, conlleval's entity F1 would be {before:.4f} instead of {f1:.4f}"]
+        if in_labels:
+            remarks.append(f"{in_labels:,} transitions of the labels themselves are illegal in their scheme: conlleval "
+                           f"counts what entities they make, seqeval's strict mode would not")
+        return {"illegal_word_by_word": broken, "illegal_in_labels": in_labels, "f1_word_by_word": before,
+                "remarks": remarks}
+
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """The change of the entities' scores and of the share of right tags, and how many tags changed."""
         both = new_oof.assign(new=self._decided(new_oof))[[*self.keys, "label", "new"]].merge(
             old_oof.assign(old=self._decided(old_oof))[[*self.keys, "old"]], on=self.keys, validate="one_to_one")
@@ -236,18 +278,26 @@ class Tokens:
         return [self.tags[number] for number in numbers]
 
     def _decided(self, table: pd.DataFrame) -> list[str]:
-        return self._tags(table[self._columns()].to_numpy().argmax(axis=1))
+        """The tags of a table of predictions, a text's rows one after the other."""
+        with np.errstate(divide="ignore"):
+            log_probability = np.maximum(np.log(table[self._columns()].to_numpy(np.float64)), SMALLEST)
+        return self._tags(tag_schemes.decode(log_probability, (table.word == 0).to_numpy(), self._rules))
+
+    @functools.cached_property
+    def _rules(self) -> Any:
+        return tag_schemes.legal(self.tags, self.iob1)
 
 
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """Type, first and last word of each entity."""
-    return get_entities([_alike(tag) for tag in tags])
+    found: list[tuple[str, int, int]] = seqeval.get_entities([_alike(tag) for tag in tags])
+    return found
 
 
 def _alike(tag: str) -> str:
     """A tag as seqeval knows it, with a type."""
-    prefix, _, kind = tag.partition("-")
-    return tag if tag == OUTSIDE else f"{ALIKE.get(prefix, prefix)}-{kind or 'entity'}"
+    prefix, kind = tag_schemes.split(tag)
+    return tag if tag == OUTSIDE else f"{prefix}-{kind or 'entity'}"
 
 
 def _texts(table: pd.DataFrame, column: str) -> list[list[str]]:
@@ -273,6 +323,6 @@ def _by_type(true: list[list[str]], predicted: list[list[str]]) -> list[Report]:
 def _support(true: list[list[str]], predicted: list[list[str]], average: str | None) -> tuple[Any, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return precision_recall_fscore_support(
+        return seqeval.precision_recall_fscore_support(
             *([[_alike(tag) for tag in row] for row in rows] for rows in (true, predicted)), average=average,
             zero_division=0)
