@@ -1,7 +1,7 @@
 # Sourced by run_all.sh and run_tests.sh, from the project's root: makes .venv from the two lock files, once.
 #
-# Every file that is fetched has its hash in a lock. Packages that come only as source are built with the tools of
-# requirements-build.lock, in .venv itself and without an index, so that no build can fetch anything else.
+# Every file that is fetched has its hash in a lock. Packages that come only as source are built in .venv itself, with the
+# tools of requirements-build.lock and nothing else: no build environment is fetched for them, however much they ask for it.
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
@@ -42,7 +42,6 @@ requirements-build.lock: $retry; see $(pwd)/.venv/install.log"
 
 install_packages() (
     pass_on_pip_settings .venv/bin/python
-    export PIP_NO_INDEX=1  # a build that asks pip for what it did not declare gets nothing
     uv=(.venv/bin/uv pip install --python .venv/bin/python --require-hashes --no-build-isolation
         --index-strategy unsafe-best-match -r requirements.lock)
     if [[ -t 2 ]]; then  # uv draws its bars

@@ -160,7 +160,7 @@ def settled(config: Config) -> tuple[Config, list[str]]:
         chosen[name] = value if given is None else given
         if value is None or (config.tokens.tokenizer == "characters" and name == "strip_accents"):
             chosen[name] = given
-        elif given is None and value != (name == "lowercase"):
+        elif given is None and value != (True if name == "lowercase" else chosen["lowercase"] is not False):
             lines.append(f"tokens.{name} = {json.dumps(value)}, as {folder} says of its tokenizer")
         elif given not in (None, value):
             lines.append(f"warning: {folder} says {name} = {json.dumps(value)} of its tokenizer, this run has "

@@ -1,5 +1,6 @@
 """Checkpoints of every supported format give the same encoder, and one that is not in order is refused in words."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -551,3 +552,19 @@ def test_new_checkpoint_refuses_what_it_cannot_make(
     assert result.code == 2
     assert result.lines == [line]
     assert not Path("data/new").exists()
+
+
+def test_pairs_need_a_second_segment_and_random_batches_a_first_pad(project: Path, stages: Command) -> None:
+    one = dataclasses.replace(TINY, segments=1)
+    vocab = Path("data/bert/vocab.txt").read_text().split("\n")[:-1]
+    shutil.rmtree("data/bert")
+    checkpoint.write_google(BERT, one, [vocab[1], vocab[0], *vocab[2:]], bert_config.random_tensors(one, 1))
+    setting = ["--set", "bert.checkpoint=bert"]
+    assert stages("check", "configs/toy.toml", *setting).code == 0
+    pairs = stages("check", "configs/toy.toml", *setting, "--set", "data.text_columns=['text', 'id']")
+    assert pairs.code == 2
+    assert "pairs of texts need a type_vocab_size of 2 at least, the checkpoint has 1" in pairs.lines[0]
+    random = stages("check", "configs/toy.toml", *setting, "--set", "tokens.batches=random")
+    assert random.code == 2
+    assert "needs [PAD] first in the vocabulary" in random.lines[0]
+    assert stages("stage1", "configs/toy.toml", *setting, "--fold", "0").code == 0

@@ -1,13 +1,19 @@
 """A checkpoint comes out of a conversion with the same tensors and outputs, or not at all."""
 
+import dataclasses
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from pipeline import bert_config, checkpoint
 from pipeline.bert_config import MASKED_LM, POOLER, BertConfig
+from pipeline.config import Config, Tokens
+from pipeline.errors import UserError
 from pipeline.vocabulary import SPECIAL
 from tests.conftest import Command
 
@@ -123,3 +129,131 @@ def test_transformers_reads_what_was_converted(stages: Command) -> None:
     found = ours(tf.constant(ids, tf.int32), tf.zeros((3, 7), tf.int32), tf.constant(position),
                  tf.ones((3, 1, 7), tf.bool)).numpy()
     np.testing.assert_allclose(found, theirs, atol=1e-5)
+
+
+def a_folder(name: str, config: dict[str, object] | None = None, tensors: dict[str, np.ndarray] | None = None,
+             settings: dict[str, object] | None = None) -> Path:
+    """An encoder in Hugging Face's format with other words in config.json, more tensors, and a tokenizer's settings."""
+    folder = Path(name)
+    weights = {key: values * (20 if key.endswith("kernel") else 1)
+               for key, values in bert_config.random_tensors(EXACT, 1).items()}
+    checkpoint.write_hugging_face(folder, EXACT, VOCAB, weights)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | (config or {})))
+    save_file(load_file(folder / "model.safetensors") | (tensors or {}), folder / "model.safetensors", {"format": "pt"})
+    if settings:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-3])
+def test_another_epsilon_of_layer_norm_is_read_written_and_proved(stages: Command, epsilon: float) -> None:
+    a_folder("theirs", {"layer_norm_eps": epsilon})
+    assert checkpoint.read(Path("theirs")).config.epsilon == epsilon
+    result = stages("convert", "theirs", "copy", "--to", "huggingface")
+    assert result.code == 0, result.err
+    assert json.loads(Path("copy/config.json").read_text())["layer_norm_eps"] == epsilon
+    refused = stages("convert", "theirs", "google", "--tanh-gelu")
+    assert refused.code == 2
+    assert f"Google's format means a layer_norm_eps of 1e-12, this encoder has {epsilon:g}" in refused.lines[0]
+
+
+@pytest.mark.parametrize("mistake", [{"epsilon": 1e-2}, {"heads": 4}, {"activation": "relu"}])
+def test_a_reading_of_our_own_that_is_wrong_does_not_prove_itself(stages: Command, monkeypatch: pytest.MonkeyPatch,
+                                                                  mistake: dict[str, object]) -> None:
+    a_folder("theirs")
+    read = bert_config.read
+
+    def wrong(*arguments: Any) -> Any:
+        return dataclasses.replace(read(*arguments), **mistake)  # type: ignore[type-var]
+
+    monkeypatch.setattr(bert_config, "read", wrong)
+    refused = stages("convert", "theirs", "copy", "--to", "huggingface")
+    assert refused.code == 2
+    assert "its outputs are read as others than it says" in refused.lines[0]
+    assert not Path("copy").exists()
+
+
+def test_an_output_product_of_its_own_is_left_out_aloud_and_a_bias_by_another_name_is_found(stages: Command) -> None:
+    rng = np.random.default_rng(0)
+    head = {"transform.dense.weight": rng.normal(size=(8, 8)), "transform.dense.bias": np.zeros(8),
+            "transform.LayerNorm.weight": np.ones(8), "transform.LayerNorm.bias": np.zeros(8),
+            "decoder.bias": rng.normal(size=14)}
+    tensors = {f"cls.predictions.{name}": values.astype(np.float32) for name, values in head.items()}
+    a_folder("tied", tensors=tensors)
+    assert "26 tensors" not in stages("convert", "tied", "a", "--to", "huggingface").out
+    assert len(checkpoint.read(Path("a")).masked_lm()) == 5
+    own = {"cls.predictions.decoder.weight": rng.normal(size=(14, 8)).astype(np.float32)}
+    a_folder("untied", {"tie_word_embeddings": False}, tensors | own)
+    told = stages("convert", "untied", "b", "--to", "huggingface")
+    assert told.code == 0
+    assert "has an output product of its own, which neither format holds here, and is left out" in told.out
+    assert checkpoint.read(Path("b")).masked_lm() == {}
+
+
+@pytest.mark.parametrize(("settings", "lowercase", "strip_accents"), [
+    ({}, None, None), ({"do_lower_case": False}, False, None),
+    ({"do_lower_case": True, "strip_accents": False}, True, False)])
+def test_what_a_folder_says_of_its_tokenizer_is_followed_and_handed_on(
+        stages: Command, settings: dict[str, object], lowercase: bool | None, strip_accents: bool | None) -> None:
+    folder = a_folder("theirs", settings=settings)
+    if not settings:
+        (folder / "tokenizer_config.json").unlink()
+    found = checkpoint.read(folder)
+    assert (found.lowercase, found.strip_accents) == (lowercase, strip_accents)
+    for target, to in (("copy", "huggingface"), ("google", "google")):
+        assert stages("convert", "theirs", target, "--to", to, "--tanh-gelu").code == 0
+        written = json.loads(Path(target, "tokenizer_config.json").read_text())
+        assert written["do_lower_case"] is (lowercase is not False)
+        assert written["strip_accents"] is strip_accents
+    config = Config.model_validate({"name": "x", "bert": {"checkpoint": "theirs"}, "data": {"train": "x"},
+                                    "tokens": {"tokenizer": "wordpiece"}})
+    settled, lines = checkpoint.settled(config)
+    assert settled.tokens.lowercase is (lowercase is not False)
+    assert settled.tokens.strip_accents is strip_accents
+    assert len(lines) == (lowercase is False) + (strip_accents is False)
+    against = config.model_copy(update={"tokens": Tokens(tokenizer="wordpiece", lowercase=True)})
+    told = checkpoint.settled(against)[1]
+    assert any("warning: theirs says lowercase = false" in line for line in told) == (lowercase is False)
+
+
+def test_a_vocabulary_may_be_in_tokenizer_json_shorter_than_the_table_or_go_on_in_added_tokens() -> None:
+    folder = a_folder("theirs")
+    plain = checkpoint.read(folder).vocab
+    (folder / "vocab.txt").write_bytes("".join(f"{token}\n" for token in VOCAB[:-2]).encode())
+    assert checkpoint.read(folder).vocab == plain[:-2]
+    (folder / "added_tokens.json").write_text(json.dumps({"新": 13, "旧": 12}))
+    assert checkpoint.read(folder).vocab == [*plain[:-2], "旧", "新"]
+    (folder / "added_tokens.json").write_text(json.dumps({"新": 14}))
+    with pytest.raises(UserError, match=r"added_tokens\.json: ids must be 12 to 12, each once"):
+        checkpoint.read(folder)
+    (folder / "added_tokens.json").unlink()
+    (folder / "vocab.txt").unlink()
+    tokenizer = {"normalizer": {"type": "BertNormalizer", "lowercase": False, "strip_accents": None},
+                 "added_tokens": [{"id": 0, "content": "[PAD]"}],
+                 "model": {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(VOCAB)}}}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").unlink()
+    found = checkpoint.read(folder)
+    assert (found.vocab, found.lowercase) == (plain, False)
+    tokenizer["model"] = {"type": "Unigram", "vocab": []}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(UserError, match="must hold a WordPiece model"):
+        checkpoint.read(folder)
+
+
+def test_checkpoints_are_found_under_other_usual_names() -> None:
+    folder = a_folder("theirs")
+    (folder / "config.json").rename(folder / "bert_config.json")
+    assert checkpoint.read(folder).kind == "hugging face"
+    checkpoint.write_google(Path("bio"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    for path in Path("bio").glob("bert_model.ckpt*"):
+        path.rename(path.with_name(path.name.replace("bert_model.ckpt", "model.ckpt-1000000")))
+    assert checkpoint.read(Path("bio")).tensors().keys() == bert_config.random_tensors(TANH, 1).keys()
+    (Path("zip") / "inside").mkdir(parents=True)
+    (folder / "bert_config.json").rename(Path("zip/inside/config.json"))
+    with pytest.raises(UserError, match="the folder zip/inside looks like one"):
+        checkpoint.read(Path("zip"))
+    Path("zip/pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(UserError, match=r"has pytorch_model\.bin and no config\.json beside it"):
+        checkpoint.read(Path("zip"), pickled=True)

@@ -368,3 +368,11 @@ def test_a_record_that_lost_an_unset_key_is_mended(project: Path, stages: Comman
     assert record.read_text() != good
     assert stages("folds", CONFIG).code == 0
     assert record.read_text() == good
+
+
+def test_texts_that_look_alike_to_a_reader_are_one_group() -> None:
+    same = ["caf\u00e9 au lait", "cafe\u0301 au lait", "Cafe\u200b au\u00a0 lait", "ＣＡＦＥ au\u2060 l\u00adait",
+            "\ufeffcafe au lait "]
+    groups = folds.groups(pd.DataFrame({"text": [*same, "cafe au lai"]}), Folds())
+    assert len(set(groups[:5].tolist())) == 1
+    assert groups[5] != groups[0]

@@ -131,3 +131,46 @@ def test_a_batch_of_words_is_padded_with_targets_of_no_weight() -> None:
     batch = Batch(np.array([[1, -1]]), 4)
     weight = class_weights.of_targets(target, np.arange(2), False, True)
     assert pad(weight, batch).tolist() == [[1, 0], [0, 0]]
+
+
+def test_balanced_classes_share_the_weight_whatever_the_batches_hold() -> None:
+    rng = np.random.default_rng(7)
+    target = (rng.random(20_000) < 0.01).astype(np.float32)
+    weight = class_weights.of_targets(target, np.arange(len(target)), True, False)
+    logit = np.zeros(len(target), np.float32)
+    slopes = []
+    for rows in np.split(rng.permutation(len(target)), len(target) // 20):
+        part = tf.constant(logit[rows])
+        with tf.GradientTape() as tape:
+            tape.watch(part)
+            loss = losses.bce(tf.constant(target[rows]), part, tf.constant(weight[rows]))
+        slope = tape.gradient(loss, part).numpy()
+        slopes.append((slope[target[rows] > 0].sum(), slope[target[rows] == 0].sum()))
+    positive, negative = np.sum(slopes, axis=0)
+    assert -positive / (negative - positive) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_parts_of_a_balanced_step_of_several_outputs_make_the_whole() -> None:
+    rng = np.random.default_rng(8)
+    target = np.stack([rng.random(32) < 0.1, rng.choice(3, 32, p=[0.8, 0.15, 0.05])], axis=1).astype(np.float32)
+    weight = class_weights.of_targets(target, np.arange(32), True, False)
+    logit, loss = rng.normal(size=(32, 4)).astype(np.float32), losses.of("cross_entropy", TWO)
+
+    def slope(rows: np.ndarray) -> np.ndarray:
+        part = tf.constant(logit[rows])
+        with tf.GradientTape() as tape:
+            tape.watch(part)
+            value = loss(tf.constant(target[rows]), part, tf.constant(weight[rows]))
+        return np.asarray(tape.gradient(value, part))
+
+    parts = np.concatenate([slope(rows) / 4 for rows in np.split(np.arange(32), 4)])
+    np.testing.assert_allclose(parts, slope(np.arange(32)), atol=1e-7)
+
+
+@pytest.mark.parametrize("recurrent", ["lstm", "gru"])
+def test_weight_decay_leaves_every_bias_alone(recurrent: str) -> None:
+    built = network(task=TAGS, recurrent=recurrent)
+    decayed = {id(variable) for variable in built.decayed()}
+    names = {variable.name: id(variable) in decayed for variable in built.head.trainable_variables}
+    assert any("bias" in name for name in names)
+    assert all(moved == ("bias" not in name) for name, moved in names.items()), names

@@ -13,7 +13,7 @@ from pipeline.backend import SeqSelfAttention, tf
 from pipeline.batches import Batch, Plan
 from pipeline.bert_config import Tensors
 from pipeline.bert_stages import _none_moved
-from pipeline.config import Bert, Config, Data, Hardware, Head, Stage1, Stage2, Tokens
+from pipeline.config import Bert, Config, Data, Head, Stage1, Stage2, Tokens
 from pipeline.features import FeatureTable, compute
 from pipeline.heads import ClsAttention, RowHead
 from pipeline.network import Network
@@ -33,9 +33,9 @@ NO_WORDS = np.zeros([2, 2, 0], np.int32)
 def network(batches: str = "packed", dropout: float = 0.1, used: np.ndarray = USED, seed: int = 5, xla: bool = True,
             task: Task = BINARY, **head: Any) -> Network:
     config = Config(name="t", data=Data(train="a", test="b"), bert=Bert(checkpoint="c", dropout=dropout),
-                    tokens=Tokens.model_validate({"batches": batches}), stage2=Stage2(batch_size=8),
-                    hardware=Hardware(xla=xla)).model_copy(update={"head": Head(**head)})
-    built = Network(TINY, config, used, task)
+                    tokens=Tokens.model_validate({"batches": batches}), stage2=Stage2(batch_size=8)
+                    ).model_copy(update={"head": Head(**head)})
+    built = Network(TINY, config, used, task, xla)
     weights = bert_config.random_tensors(TINY, 3)
     built.start({name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}, seed)
     return built

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
-from pipeline import storage
+from pipeline import storage, tasks
+from pipeline.config import Config
 from pipeline.predictor import Predictor
+from pipeline.tasks.multiclass import Multiclass
 from tests.conftest import ROOT, Command
 
 CLOSE = 1e-5
@@ -104,11 +107,15 @@ def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
     assert result.code == 0, result.err
     found = storage.read_json(Path("scores.json"))["models"]
     assert list(found) == ["fold 0", "fold 1", "fold 2", "mean of folds"]
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import log_loss, roc_auc_score
 
     train, model = pd.read_csv("train.csv", dtype=str), Predictor("toy")
     together = model.predict(model.table(train.text))
-    assert found["mean of folds"]["pooled"] == pytest.approx(roc_auc_score(train.label.astype(int), together.logit))
+    mean, label = found["mean of folds"], train.label.astype(int)
+    assert mean["pooled"] == pytest.approx(roc_auc_score(label, together.prediction))
+    assert mean["log_loss"] == pytest.approx(log_loss(label, together.prediction))
+    decided = storage.read_json(Path("scores.json"))["decisions"]
+    assert decided["accuracy"] == np.mean((together.prediction >= 0.5) == (train.label == "1"))
     pd.read_csv("train.csv", dtype=str).assign(label="2").to_csv("wrong.csv", index=False)
     refused = stages("evaluate", "toy", "wrong.csv")
     assert refused.code == 2
@@ -144,3 +151,67 @@ def test_a_damaged_cell_is_never_used(stages: Command) -> None:
     refused = stages("predict", "toy", "test.csv")
     assert refused.code == 2
     assert "models/toy/stage2/fold_1: is not finished, or damaged" in refused.lines[0]
+
+
+def test_the_logit_of_a_mean_is_that_of_the_mean_probability() -> None:
+    tasks_ = tasks.of(Config.model_validate({"name": "x", "bert": {"random": {}}, "data": {"train": "x"}}), [])
+    logits = [np.array([[40.0], [-3.0], [0.5]]), np.array([[60.0], [1.0], [-90.0]])]
+    mean = tasks.mean_logit(tasks_, logits)
+    assert np.isfinite(mean).all()  # where the mean of float32 probabilities is 1, its logit would be infinite
+    np.testing.assert_allclose(special.expit(mean[1:]), np.mean([special.expit(one[1:]) for one in logits], axis=0),
+                               rtol=1e-6)
+    classes = Multiclass(("a", "b", "c"))
+    three = [np.array([[4.0, 0, -9]]), np.array([[-1, 0.5, -9]]), np.array([[-1, 0.5, -9]])]
+    mean = tasks.mean_logit(classes, three)
+    np.testing.assert_allclose(special.softmax(mean, axis=1), np.mean([special.softmax(one, axis=1) for one in three],
+                                                                      axis=0), rtol=1e-6)
+    assert mean.argmax() != np.mean(three, axis=0).argmax()
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("folds", [(), ("--fold", "0"), ("--fold", "0", "--fold", "2")])
+def test_predict_evaluate_and_submit_decide_alike_while_folds_are_missing(stages: Command, folds: tuple[str, ...]
+                                                                          ) -> None:
+    f1 = ("--set", "submit.metric=f1")
+    if folds:
+        storage.remove(Path("models/toy/stage2/fold_1"))
+    submitted = stages("submit", "configs/toy.toml", *folds, *f1)
+    assert submitted.code == 0, submitted.err
+    name = "toy.csv" if not folds else f"toy_stage2_folds_{'-'.join(folds[1::2])}.csv"
+    table = pd.read_csv(f"submissions/{name}", dtype=str).set_index("ID").Prediction
+    config = Path("models/toy/config.toml")
+    config.write_text(config.read_text().replace('metric = "auc"', 'metric = "f1"'))
+    answered = stages("predict", "toy", "data/test.csv", *folds)
+    answers = list(map(json.loads, answered.out.splitlines()))
+    assert {answer["id"]: answer["label"] for answer in answers} == table.to_dict()
+    if folds != ("--fold", "0"):  # the others' threshold is not 0.5
+        assert any((answer["probability"] >= 0.5) != (answer["label"] == "1") for answer in answers)
+    test = pd.read_csv("data/test.csv", dtype=str)
+    test.assign(label=test.id.map(table)).to_csv("labelled.csv", index=False)
+    assert stages("evaluate", "toy", "labelled.csv", *folds, "--output", "scores.json").code == 0
+    assert storage.read_json(Path("scores.json"))["decisions"]["f1"] == 1
+
+
+@pytest.mark.usefixtures("finished")
+def test_predict_reads_a_file_as_the_run_does(stages: Command) -> None:
+    test = pd.read_csv("data/test.csv", dtype=str)
+    plain = [json.loads(line) for line in stages("predict", "toy", "data/test.csv").out.splitlines()]
+    config = Path("models/toy/config.toml")
+    settings = config.read_text()
+    config.write_text(settings.replace('separator = "auto"', 'separator = ";"'))
+    test.to_csv("other.csv", sep=";", index=False)
+    assert [json.loads(line) for line in stages("predict", "toy", "other.csv").out.splitlines()] == plain
+    config.write_text(settings.replace('separator = "auto"', 'separator = "tab"\nheader = ["id", "text"]'))
+    test.to_csv("headless.csv", sep="\t", index=False, header=False)
+    assert [json.loads(line) for line in stages("predict", "toy", "headless.csv").out.splitlines()] == plain
+    config.write_text(settings)
+    Path("lines.jsonl").write_text('{"text": "香"}\n')
+    refused = stages("predict", "toy", "lines.jsonl")
+    assert refused.code == 2
+    assert "is read as spans, which is for task = 'tokens'" in refused.lines[0]
+    Path("lines.txt").write_text("\n".join(test.text) + "\n")
+    lines = [json.loads(line) for line in stages("predict", "toy", "lines.txt").out.splitlines()]
+    assert [line["probability"] for line in lines] == [line["probability"] for line in plain]
+    test.drop(columns="id").to_csv("no_ids.csv", index=False)
+    numbered = [json.loads(line) for line in stages("predict", "toy", "no_ids.csv").out.splitlines()]
+    assert [line["id"] for line in numbered] == [str(row) for row in range(len(test))]

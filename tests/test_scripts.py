@@ -1,6 +1,12 @@
-"""run_all.sh as a user types it: from another folder, in a path that a shell would take apart, with wrong words."""
+"""run_all.sh as a user types it, from another folder, in a path that a shell would take apart, with wrong words; and
+what it installs: nothing but what the locks name by hash."""
 
+import hashlib
+import re
 import shutil
+import sys
+import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -76,3 +82,96 @@ def test_an_interpreter_in_a_path_with_spaces_is_used(checkout: Path) -> None:
     assert result.code == 2
     assert "needs Python 3.11" in result.err
     assert (checkout.parent / "called").read_text().startswith("mine -c")
+
+
+MADE_BY_INSTALL = pytest.mark.skipif(not (ROOT / ".venv/bin/uv").exists(), reason="install.sh did not make .venv")
+
+
+def test_every_locked_file_has_a_version_and_a_hash() -> None:
+    for name in ("requirements.lock", "requirements-build.lock"):
+        entries = re.split(r"\n(?=\S)", (ROOT / name).read_text().strip())
+        assert len(entries) > 5
+        for entry in entries:
+            assert re.match(r"[a-z0-9._-]+==\S+( ; .+?)? \\\n    --hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+def a_package(folder: Path, name: str, setup: str) -> str:
+    """A source package in the folder; returns its line of a lock."""
+    (folder / "setup.py").write_text(f"from setuptools import setup\nsetup(name={name!r}, version='1.0', {setup})\n")
+    (folder / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    path = folder / f"{name}-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file in ("setup.py", "PKG-INFO"):
+            archive.add(folder / file, f"{name}-1.0/{file}")
+    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@pytest.fixture
+def half_installed(tmp_path: Path) -> Path:
+    """A project in which uv and the tools to build with are there, and requirements.lock is still to be installed."""
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    for name in ("install.sh", "requirements-build.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    assert shell(sys.executable, "-m", "venv", "--without-pip", ".venv", cwd=folder).code == 0
+    [site] = (folder / ".venv/lib").glob("python*/site-packages")
+    (site / "tools.pth").write_text(sysconfig.get_path("purelib"))
+    (folder / ".venv/bin/uv").symlink_to(ROOT / ".venv/bin/uv")
+    return folder
+
+
+def install(folder: Path, lock: str, index: Path) -> Result:
+    """What install.sh does after uv is there, with a pip that is told of one folder of packages and of no index."""
+    (folder / "requirements.lock").write_text(lock)
+    locks = (folder / "requirements-build.lock").read_bytes() + lock.encode()
+    (folder / ".venv/.installed").write_text(hashlib.sha256(locks).hexdigest())
+    return shell("bash", "-c", "set -euo pipefail; source ./install.sh; install_packages", cwd=folder,
+                 PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index), PIP_CONFIG_FILE="/dev/null",
+                 UV_CACHE_DIR=str(folder / "cache"))
+
+
+@MADE_BY_INSTALL
+@pytest.mark.parametrize(("setup", "cut", "installed"), [
+    ("py_modules=[]", "", True),
+    ("py_modules=[], setup_requires=['not-in-any-lock']", "", True),  # asked for, and not fetched
+    ("py_modules=[], install_requires=['not-in-any-lock']", "", False),
+    ("py_modules=[]", r" --hash=\S+", False),
+    ("py_modules=[]", r"(?<=sha256:).{4}", False),
+], ids=["all is locked", "a build asks for more", "it needs what no lock has", "no hash", "another hash"])
+def test_what_no_lock_names_is_not_installed(half_installed: Path, tmp_path: Path, setup: str, cut: str, installed: bool
+                                             ) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    lock = re.sub(cut, "" if "hash=" in cut else "0000", a_package(packages, "mine", setup)) if cut else a_package(
+        packages, "mine", setup)
+    result = install(half_installed, lock, packages)
+    assert (result.code == 0) == installed, result.out + result.err
+    if not installed:
+        assert result.code == 2
+        assert result.err.startswith("install: uv cannot install requirements.lock: look at the network")
+        assert result.err.count("\n") == 1
+
+
+def test_uv_is_told_what_pip_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://mirror/simple\ntimeout = 60\ncert = /ca.pem\n"
+        "[install]\nextra-index-url =\n    https://one/simple\n    https://two/simple\ntrusted-host = one\n")
+    shown = shell("bash", "-c", f"set -euo pipefail; cd '{ROOT}'; source <(sed '/^locks=/,$d' install.sh); "
+                  f"pass_on_pip_settings '{sys.executable}'; env", cwd=tmp_path, PIP_CONFIG_FILE="",
+                  XDG_CONFIG_DIRS=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path), HOME=str(tmp_path),
+                  PIP_INDEX_URL="https://nearer/simple", PIP_PROXY="http://proxy:3128", PIP_CERT="", PIP_FIND_LINKS="")
+    settings = dict(line.partition("=")[::2] for line in shown.out.splitlines())
+    assert settings["UV_DEFAULT_INDEX"] == "https://nearer/simple"  # the environment's is the last word
+    assert settings["HTTPS_PROXY"] == "http://proxy:3128"
+
+
+def test_a_failed_installation_ends_with_one_line(checkout: Path) -> None:
+    (checkout / ".venv").unlink()
+    result = shell(str(checkout / "run_all.sh"), cwd=checkout.parent, PYTHON=sys.executable, PIP_RETRIES="0",
+                   PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_FIND_LINKS="", PIP_EXTRA_INDEX_URL="",
+                   PIP_CONFIG_FILE="/dev/null")
+    assert result.code == 2
+    assert result.err.splitlines() == [
+        "install: pip cannot fetch requirements-build.lock: look at the network, or at the proxy and index that pip is "
+        f"told of, and run this again; what has come is kept; see {checkout.resolve()}/.venv/install.log"]
+    assert not (checkout / ".venv/.installed").exists()

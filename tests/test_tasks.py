@@ -511,3 +511,187 @@ def test_macro_scores_leave_out_what_is_nowhere() -> None:
 
 def test_the_default_loss_is_that_of_two_labels() -> None:
     assert Stage1().loss == "bce"
+
+
+def test_a_label_that_no_training_row_has_or_every_one_is_told_so_by_the_baseline() -> None:
+    vectors, target = np.eye(6), np.zeros((6, 3), np.float32)
+    target[:, 1], target[::2, 2] = 1, 1
+    task = Multilabel(("never", "always", "some"), "|")
+    probability = task.probability(task.linear(vectors, target, 1.0)(vectors))
+    assert (probability[:, 0] < 1e-8).all()
+    assert (probability[:, 1] > 1 - 1e-6).all()
+    assert np.ptp(probability[:, 2]) > 0.1
+
+
+@pytest.mark.parametrize("metric", ["auc", "f1", "accuracy"])
+def test_the_report_of_many_labels_cross_fits_the_rule_that_is_submitted(metric: str) -> None:
+    rng = np.random.default_rng(4)
+    task = Multilabel(("a", "b", "c"), "|")
+    there = rng.random((600, 3)) < [0.05, 0.2, 0.4]
+    logit = (rng.normal(size=(600, 3)) + 1.2 * there - [2, 1, 0]).astype(np.float32)
+    rows = pd.DataFrame({"id": np.arange(600).astype(str), "label": [
+        "|".join(np.array(task.labels)[row]) for row in there]})
+    fold = np.arange(600) % 4
+    oof = task.oof_table(rows, fold, logit).assign(group=np.arange(600))
+    submitted = pd.concat([task.submitted(oof[fold != one], oof[fold == one], "f1" if metric == "auc" else metric)
+                           for one in range(4)])
+    part = task.evaluate(oof, [], metric)
+    assert part["cross_fitted"] == pytest.approx(task.decision_scores(oof, submitted))
+    assert part["thresholds_for"] == ("accuracy" if metric == "accuracy" else "f1")
+    one = task.evaluate(oof.assign(fold=0), [], metric)
+    assert one["cross_fitted"] is None
+    assert one["cross_fitted_reason"] == "there are no other folds to choose a threshold on"
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_numbers_over_all_rows_wait_for_the_folds_that_are_missing(
+        request: pytest.FixtureRequest, stages: Command, kind: str) -> None:
+    request.getfixturevalue("project" if kind == "binary" else kind)
+    assert stages("baseline", CONFIG, "--fold", "0", "--fold", "1").code == 0
+    assert stages("report", CONFIG).code == 0
+    [path] = Path("oof/toy").glob("*.md")
+    [row] = [line for line in path.read_text().splitlines() if line.startswith("| baseline |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[3] == "–"  # the fold that is missing
+    assert "±" in cells[4]
+    assert set(cells[5:]) == {"–"}, cells
+
+
+@pytest.mark.parametrize(("settings", "notes"), [
+    ([], []),
+    (["stage1.predict_with=best"], ["stage1 chooses its epoch by the fold"]),
+    (["stage1.hand_on=best"], ["stage2 starts from a stage 1 that chose its epoch by the fold"]),
+    (["stage1.plateau=1", "stage1.warmup=0", "stage1.decay=none"], [
+        "stage1 chooses its rate by the fold", "stage2 starts from a stage 1 that chose its rate by the fold"]),
+    (["stage2.early_stopping=2"], ["stage2 chooses when to stop by the fold"]),
+    (["stage1.hand_on=best", "stage1.monitor_on=inner"], []),
+])
+def test_what_the_reported_fold_chose_is_noted_beside_the_score_that_it_flatters(
+        project: Path, stages: Command, settings: list[str], notes: list[str]) -> None:
+    sets = [part for setting in settings for part in ("--set", setting)]
+    assert stages("baseline", CONFIG, *sets).code == 0
+    assert stages("report", CONFIG, *sets).code == 0
+    told = storage.read_json(Path("oof/toy/auc.json"))["notes"]
+    assert [note[:len(start)] for note, start in zip(told, notes, strict=True)] == notes
+
+
+def test_intervals_say_what_they_are_of(project: Path, stages: Command) -> None:
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.loc[:9, "text"] = train.text[9]
+    train.assign(label=["1" if row < 10 or row % 4 == 0 else "0" for row in range(48)]).to_csv(TRAIN, index=False)
+    assert stages("baseline", CONFIG).code == 0
+    result = stages("report", CONFIG)
+    assert "intervals are 95 %, of the rows, 48 in 39 groups by identical text" in result.out.replace("\n", " ")
+    report = storage.read_json(Path("oof/toy/auc.json"))
+    assert report["intervals"]["groups"] == 39
+    low, high = report["stages"]["baseline"]["pooled_interval"]
+    assert stages("report", CONFIG, "--run", "toy").code == 0
+    oof = storage.read_csv(Path("oof/toy/baseline.csv"))
+    from pipeline import metrics
+
+    by_rows = metrics.auc_interval(oof.label.to_numpy(), oof.logit.to_numpy(), np.arange(48))
+    assert by_rows is not None
+    assert (low, high) != (by_rows.low, by_rows.high)
+
+
+@pytest.mark.usefixtures("project")
+def test_outputs_whose_names_make_one_file_name_have_files_of_their_own(stages: Command) -> None:
+    names = ["test", "side effect", "side-effect", "Side_effect", "side/effect"]
+    train = pd.read_csv(TRAIN, dtype=str).drop(columns="label")
+    for number, name in enumerate(names):
+        train[name] = [str(row // (number + 1) % 2) for row in range(len(train))]
+    train.to_csv(TRAIN, index=False)
+    config = Path(CONFIG)
+    columns = f"label_columns = {names}\n[folds]"
+    config.write_text('task = "multioutput"\n' + config.read_text().replace("[folds]", columns).replace(
+        'sample_submission = "data/sample_submission.csv"\n', ""))
+    assert stages("baseline", CONFIG).code == 0
+    written = {path.name for path in Path("oof/toy").glob("*.csv")}
+    assert len({name.casefold() for name in written}) == len(names) + 2
+    assert "fold" not in storage.read_csv(Path("oof/toy/baseline_test.csv"))
+
+
+@pytest.mark.usefixtures("project")
+def test_labels_that_differ_in_white_space_alone_are_told(stages: Command) -> None:
+    make("multilabel", ["a, b" if row % 2 else "b" for row in range(48)])
+    refused = stages("check", CONFIG, "--set", "data.label_separator=,")
+    assert refused.code == 2
+    assert refused.lines == ["data/train.csv, column label: ' b' and 'b' differ in white space alone; if there is "
+                             'white space behind each separator: data.label_separator = ", "']
+    assert stages("check", CONFIG, "--set", "data.label_separator=', '").code == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_rare_classes_are_dealt_as_well_as_can_be_and_told(stages: Command) -> None:
+    make("multiclass", ["other"] * 40 + ["x", "x", "y", "y", "z", "z", "w", "w"])
+    result = stages("check", CONFIG)
+    assert result.code == 0, result.err
+    assert "4 labels, of 5 that folds balance, have fewer rows than folds.n = 3, for example" in result.out
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(label=[str(row // 2) for row in range(48)]).to_csv(TRAIN, index=False)
+    assert "the rows of the most frequent class: 2" in stages(
+        "check", CONFIG, "--run", "other").lines[0]
+
+
+@pytest.mark.usefixtures("multilabel")
+def test_rows_without_a_label_are_counted_and_can_be_named(stages: Command) -> None:
+    assert "rows have none" in stages("check", CONFIG).out
+    sure = ["--set", "submit.stage=baseline", "--set", "submit.metric=accuracy"]
+    assert stages("baseline", CONFIG).code == 0
+    told = stages("submit", CONFIG, *sure).out
+    count = int(pd.read_csv("submissions/toy.csv", keep_default_na=False).Prediction.eq("").sum())
+    assert count
+    assert f"{count} rows have no label; submit.no_label says what stands there for none" in told
+    assert "rows have no label" not in stages("submit", CONFIG, *sure, "--set", "submit.no_label=nothing").out
+    assert pd.read_csv("submissions/toy.csv", keep_default_na=False).Prediction.eq("nothing").sum() == count
+
+
+@pytest.mark.usefixtures("project")
+def test_columns_of_0_0_and_1_0_are_columns_of_0_and_1(stages: Command) -> None:
+    train = pd.read_csv(TRAIN, dtype=str).drop(columns="label")
+    whole = train.assign(a=[str(row % 2) for row in range(48)], b=[str(row % 3 // 2) for row in range(48)])
+    config = Path(CONFIG)
+    columns = 'label_columns = ["a", "b"]\n[folds]'
+    config.write_text('task = "multilabel"\n' + config.read_text().replace("[folds]", columns).replace(
+        'sample_submission = "data/sample_submission.csv"\n', ""))
+    whole.to_csv(TRAIN, index=False)
+    plain = stages("check", CONFIG).out
+    whole.assign(a=whole.a + ".0").to_csv(TRAIN, index=False)
+    assert stages("check", CONFIG).out == plain
+
+
+def test_a_dev_file_in_another_scheme_of_tags_is_told(project: Path, stages: Command) -> None:
+    lines = ["香\tI-x", "菜\tO", "", "鱼\tI-x", "肉\tB-x", "汤\tO", ""] * 6
+    Path("data/train.conll").write_text("\n".join(lines))
+    Path("data/dev.conll").write_text("\n".join(["香\tB-y", "菜\tO", ""] * 3))
+    config = Path(CONFIG)
+    config.write_text('task = "tokens"\n' + config.read_text().replace("train.csv", "train.conll").replace(
+        'id_column = "id"\n', "").replace('sample_submission = "data/sample_submission.csv"\n', "").replace(
+        'test = "data/test.csv"\n', ""))
+    refused = stages("check", CONFIG, "--set", "folds.method=given", "--set", "folds.dev=data/dev.conll")
+    assert refused.code == 2
+    assert refused.lines == [
+        "data/dev.conll, line 1: label must be one of those that train has, O, B-x, I-x, got 'B-y' "
+        "(and on 2 more rows)",
+        "data/dev.conll: train's tags are IOB1, where an entity begins with I; if these are IOB2 (BIO), where each "
+        "begins with B, write both files in one scheme"]
+
+
+def test_comments_of_conll_files_are_passed_over(project: Path, stages: Command) -> None:
+    text = ["# id 1 domain=en", "香 _ _ B-x", "# _ _ O", "", "# id 2 domain=en", "# _ _ O", "菜 _ _ O", ""]
+    Path("data/train.conll").write_text("\n".join(text * 8))
+    Path("data/test.conll").write_text("\n".join(line.rsplit(" ", 1)[0] for line in text))
+    from pipeline.readers import conll
+
+    for labelled, name in ((True, "train"), (False, "test")):
+        table = conll.read(Path(f"data/{name}.conll"), labelled)
+        assert table.text.tolist()[:2] == ["香 #", "# 菜"]
+
+
+def test_letters_taken_one_by_one_are_told(project: Path, stages: Command) -> None:
+    assert "warning: most characters are Latin" not in stages("check", CONFIG).out
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(text="an English text " + train.text).to_csv(TRAIN, index=False)
+    assert "warning: most characters are Latin letters, and tokens.tokenizer = 'characters'" in stages(
+        "check", CONFIG).out

@@ -59,20 +59,22 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
 
 
 def _comments(lines: list[str], labelled: bool) -> Callable[[str], bool]:
-    """Which lines that begin with "# " before a text are comments, and not the word # with its columns: in a file of
-    tags those that have no tag at their end and read "# id ..." or hold "="; without tags all, where every text has
-    one."""
+    """Which lines that begin with "# " before a text are comments, and not the word # with its columns: those that read
+    "# id ..." or hold "=", in a file of tags if they have none at their end, else if every text begins with one."""
     fields = [BETWEEN.split(line.strip(" \t\r")) for line in lines]
+
+    def reads_so(row: list[str]) -> bool:
+        return row[0] == "#" and len(row) > 1 and (row[1] == "id" or "=" in "".join(row))
+
     if labelled:
         last = [row[-1] for row in fields if row[0] and not row[0].startswith(("#", DOCUMENT))]
-        tagged = 2 * sum(TAG.fullmatch(tag) is not None for tag in last) > len(last)
+        there = 2 * sum(TAG.fullmatch(tag) is not None for tag in last) > len(last)
+    else:
+        there = all(reads_so(row) for before, row in zip([[""], *fields], fields, strict=False)
+                    if row[0] and not before[0] and not row[0].startswith(DOCUMENT))
 
-        def is_comment(line: str) -> bool:
-            _, *rest = BETWEEN.split(line.strip(" \t\r"))
-            return tagged and bool(rest) and not TAG.fullmatch(rest[-1]) and (rest[0] == "id" or "=" in "".join(rest))
+    def is_comment(line: str) -> bool:
+        row = BETWEEN.split(line.strip(" \t\r"))
+        return there and reads_so(row) and not (labelled and TAG.fullmatch(row[-1]))
 
-        return is_comment
-    firsts = [row for before, row in zip([[""], *fields], fields, strict=False)
-              if row[0] and not before[0] and not row[0].startswith(DOCUMENT)]
-    everywhere = all(row[0] == "#" and len(row) > 1 for row in firsts)
-    return lambda line: everywhere
+    return is_comment
