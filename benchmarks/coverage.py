@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.coverage data/boyu/train.csv --column content
 
-Keeps the table's group sizes; label and score are drawn once for each distinct text (normal, 1 apart for the classes, so
-that the true AUC is Phi(1 / sqrt 2) = 0.76025, and that of the second model, noisier, Phi(1 / 2) = 0.69146). Prints a
+Keeps the table's group sizes; label and score are drawn once for each distinct text (normal, 1 apart by class, so that
+the true AUC is Phi(1 / sqrt 2) = 0.76025, and that of the second model, noisier, Phi(1 / 2) = 0.69146). Prints a
 Markdown table: intervals that take rows for independent, and intervals by group.
 """
 

@@ -20,6 +20,10 @@ from pipeline.predictions import StagePredictions
 from pipeline.readers import delimited
 from pipeline.run import Run
 from pipeline.tasks.binary import Binary
+from pipeline.tasks.multiclass import Multiclass
+from pipeline.tasks.multilabel import Multilabel
+from pipeline.tasks.multioutput import JOINT, Multioutput
+from pipeline.tasks.tokens import Tokens
 
 LineEnd = Literal["\n", "\r\n", "\r"]
 TASK = Binary("0", "1")
@@ -131,6 +135,51 @@ def test_kept_folds_are_read_back_by_the_ids_they_were_dealt_to(folder: Path, id
     table = delimited.read_table(path)
     assert table.id.tolist() == ids
     assert folds._numbers(table["fold"], "folds").tolist() == fold
+
+
+NAMES = st.lists(FIELDS.filter(bool), min_size=2, max_size=4, unique=True)
+
+
+def read_back(path: Path, table: pd.DataFrame, kind: str = "str") -> None:
+    """Writes a table of predictions and expects the same, by our reader and by the strict one for a user's files."""
+    storage.write(path, table)
+    again = storage.read_csv(path, kind)
+    assert storage.read_header(path) == list(table)
+    assert again.columns.tolist() == table.columns.tolist()
+    for name in table:
+        assert again[name].tolist() == table[name].tolist()
+    assert delimited.read_table(path, "comma", quoting=True).shape == table.shape
+
+
+@given(names=NAMES, seed=st.integers(0, 99))
+@FEW
+def test_classes_labels_and_outputs_with_names_of_any_kind_read_back(folder: Path, names: list[str], seed: int) -> None:
+    rng, rows = np.random.default_rng(seed), 5
+    ids = pd.DataFrame({"id": [str(row) for row in range(rows)]})
+    picked = [names[number] for number in rng.integers(len(names), size=rows)]
+    logit = rng.normal(size=(rows, len(names))).astype(np.float32)
+    classes, fold = Multiclass(tuple(names)), np.zeros(rows, np.int64)
+    read_back(folder / "oof.csv", classes.oof_table(ids.assign(label=picked), fold, logit))
+    read_back(folder / "test.csv", classes.test_table(ids, logit))
+    labels = Multilabel(tuple(names), "\x00")
+    read_back(folder / "oof.csv", labels.oof_table(ids.assign(label=picked), fold, logit))
+    plain = [name.replace(JOINT, "") or "x" for name in names]
+    if len(set(plain)) == len(plain):
+        outputs = Multioutput({name: Binary("0", "1") for name in plain}, (1.0,) * len(plain))
+        joined = JOINT.join(["1"] * len(plain))
+        table = outputs.oof_table(ids.assign(label=[joined] * rows), fold, logit)
+        storage.write(folder / "oof.csv", table)
+        assert storage.read_csv(folder / "oof.csv").columns.tolist() == table.columns.tolist()
+
+
+@given(words=st.lists(FIELDS.map(lambda text: text.replace(" ", "_") or "_"), min_size=1, max_size=6))
+@FEW
+def test_words_and_tags_with_names_of_any_kind_read_back(folder: Path, words: list[str]) -> None:
+    kinds = ["x", "y\rz", "a,b"]
+    tags = Tokens(("O", *(f"B-{kind}" for kind in kinds)))
+    rows = pd.DataFrame({"id": ["0"], "text": [" ".join(words)], "label": [" ".join(["B-y\rz"] * len(words))]})
+    logit = np.zeros((1, len(words), 4), np.float32)
+    read_back(folder / "oof.csv", tags.oof_table(rows, np.zeros(1, np.int64), logit))
 
 
 @given(text=FIELDS)
