@@ -22,7 +22,7 @@ pass_on_pip_settings() {
             trusted-host) name=UV_INSECURE_HOST ;;
             cert) name=SSL_CERT_FILE ;;
             client-cert) name=SSL_CLIENT_CERT ;;
-            timeout) name=UV_HTTP_TIMEOUT value=${value%%.*} ;;
+            timeout | default-timeout) name=UV_HTTP_TIMEOUT value=${value%%.*} ;;
             no-index) if [[ ${value,,} =~ ^(1|true|yes|on)$ ]]; then name=UV_NO_INDEX value=1; fi ;;
             proxy) export HTTP_PROXY=$value HTTPS_PROXY=$value ALL_PROXY=$value ;;
         esac

@@ -119,7 +119,8 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
         return whole({f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)})
 
     digest = hashlib.sha256()
-    for path in [config_path, vocab_path, *(name for name in names if not name.name.endswith(".meta"))]:
+    added = [path for path in (folder / "added_tokens.json",) if path.is_file()]
+    for path in [config_path, vocab_path, *added, *(name for name in names if not name.name.endswith(".meta"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
@@ -140,6 +141,8 @@ def has_own_output(folder: Path) -> bool:
 
 def tokenizer_settings(folder: Path) -> dict[str, bool | None]:
     """lowercase and strip_accents, as tokenizer_config.json says, or tokenizer.json's normalizer; None: nothing."""
+    if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
+        return {"lowercase": None, "strip_accents": None}
     settings, tokenizer = (sources.read_json(path, vocabulary.LARGEST_TOKENIZER) if path.is_file() else {}
                            for path in (folder / "tokenizer_config.json", folder / TOKENIZER_JSON))
     normalizer = tokenizer.get("normalizer")
@@ -349,7 +352,7 @@ def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: 
     elif token_config.tokenizer == "characters":
         vocab = vocabulary.of_characters(texts, token_config.lowers, spec.min_count)
     else:
-        vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config.lowers)
+        vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config)
     if problems:
         raise UserError(*problems)
     config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,

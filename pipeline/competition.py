@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,27 +64,29 @@ def read(config: Config) -> Competition:
     return Competition(train, test, sample, task, tuple(remarks))
 
 
-def read_labelled(path: Path, config: Config, task: Task) -> pd.DataFrame:
-    """A table like train of rows that a finished run is tried on: id, text (, text_pair), label. Raises UserError."""
-    plain, problems = config.model_copy(update={"folds": Folds()}), list[str]()
-    rows = _labelled(_standard(str(path), plain, True, problems), str(path), _data(config), task, False, problems)
+def read_labelled(path: Path, config: Config, task: Task) -> tuple[pd.DataFrame, list[str]]:
+    """A table like train of rows that a finished run is tried on: id, text (, text_pair), label; and what a person
+    should look at, a line each. Raises UserError."""
+    plain, problems, remarks = config.model_copy(update={"folds": Folds()}), list[str](), list[str]()
+    rows = _standard(str(path), plain, True, problems, remarks)
+    rows = _labelled(rows, str(path), _data(config), task, False, problems)
     if problems:
         raise UserError(*problems)
-    return rows
+    return rows, remarks
 
 
-def read_texts(path: Path, config: Config) -> pd.DataFrame:
-    """A file of texts to predict, read as the run's own files are: id, text (, text_pair). A table without the run's id
-    column has row numbers from 0 for ids. Raises UserError."""
-    data, problems = _data(config), list[str]()
+def read_texts(path: Path, config: Config) -> tuple[pd.DataFrame, list[str]]:
+    """A file of texts to predict, read as the run's own files are: id, text (, text_pair); and what a person should
+    look at, a line each. A table without the run's id column has row numbers from 0 for ids. Raises UserError."""
+    data, problems, remarks = _data(config), list[str](), list[str]()
     if data.id_column and _is_table(str(path), data):
         sources.check(path)
         if data.id_column not in readers.columns(path, config):
             config = config.model_copy(update={"data": data.model_copy(update={"id_column": None})})
-    table = _standard(str(path), config.model_copy(update={"folds": Folds()}), False, problems)
+    table = _standard(str(path), config.model_copy(update={"folds": Folds()}), False, problems, remarks)
     if problems:
         raise UserError(*problems)
-    return table.drop(columns="place")
+    return table.drop(columns="place"), remarks
 
 
 def row_hash(table: pd.DataFrame, columns: Iterable[str]) -> str:
@@ -259,6 +262,13 @@ def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -
         return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives a "
                 f"probability for each of {len(given)}; labels: submit.metric = 'accuracy'"]
     known = submit.columns or {}
+    wrong = [f"submit.columns: {path} has no column {column!r}" for column in known if column not in wanted]
+    wrong += [f"submit.columns: there is no label {name!r}, which {column!r} is said to be of; the labels are "
+              f"{', '.join(map(repr, given[:20]))}" for column, name in known.items() if name not in given]
+    wrong += [f"submit.columns: label {name!r} stands under {count} columns of {path}" for name, count in
+              Counter(known.get(column, column) for column in wanted).items() if count > 1]
+    if wrong:
+        return wrong
     unknown = [column for column in wanted if known.get(column, column) not in given]
     if not unknown:
         return []

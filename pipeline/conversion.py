@@ -11,7 +11,7 @@ from pipeline.bert_config import BertConfig, Tensors
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import UserError
 
-CLOSE = 1e-5  # how far outputs of the same weights may be apart
+CLOSE = 1e-4  # how far outputs of the same weights may be apart, in shares of the largest: float32 against float64
 ROWS = 8  # that go through both
 
 
@@ -56,15 +56,17 @@ def write(found: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, sou
             raise UserError(f"{target}: what was written is not what was read: {', '.join(apart[:3]) or 'vocab.txt'}")
         ids, segments = _rows(found.config)
         ours, theirs = _outputs(found, weights, ids, segments), independent_reading.outputs(building, ids, segments)
-        assert theirs is not None
         before = independent_reading.outputs(source, ids, segments) if source else None
-        if before is not None and not np.abs(before - ours).max() <= CLOSE:
+        most = CLOSE * float(np.abs(ours).max())
+        if before is not None and not np.abs(before - ours).max() <= most:
             raise UserError(f"{found.source}: its outputs are read as others than it says, by "
                             f"{np.abs(before - ours).max():.2g}; nothing was written")
+        reader = "keras-bert" if to == "google" else "NumPy, from the file's own names"
+        if theirs is None:  # no other code than ours reads it
+            theirs, reader = _outputs(again, written, ids, segments), "this project alone"
         difference = float(np.abs((ours if before is None else before) - theirs).max())
-        if not difference <= CLOSE and config == found.config:
+        if not difference <= most and config == found.config:
             raise UserError(f"{target}: its outputs differ from those of {found.source} by {difference:.2g}")
-    reader = "keras-bert" if to == "google" else "NumPy, from the file's own names"
     return (f"{len(weights)} tensors are equal, and outputs of {ROWS} rows of {ids.shape[1]} tokens, read by {reader}, "
             f"differ by {difference:.2g} at most")
 

@@ -22,13 +22,24 @@ Ints = npt.NDArray[np.int32]
 
 def outputs(folder: Path, ids: Ints, segments: Ints) -> Floats | None:
     """float32 [rows, tokens, hidden]: the last layer's outputs for int32 [rows, tokens] ids and segments, no padding;
-    None for a format that neither reading knows (Google's TF2 files, a pickle)."""
+    None for what neither reading knows (Google's TF2 files, a pickle, a Google checkpoint without two segments)."""
     if (folder / "model.safetensors").exists():
         config = folder / "config.json"
         return of_hugging_face(folder / "model.safetensors", config if config.exists() else folder / "bert_config.json",
                                ids, segments)
-    prefix = folder / "bert_model.ckpt"
-    return of_google(prefix, ids, segments) if prefix.with_name("bert_model.ckpt.index").exists() else None
+    indices = sorted(folder.glob("*.index"))
+    if len(indices) != 1:
+        return None
+    prefix = indices[0].with_suffix("")
+    shape = tf_checkpoint_shapes(prefix).get("bert/embeddings/token_type_embeddings")
+    return of_google(prefix, ids, segments) if shape and shape[0] == 2 else None
+
+
+def tf_checkpoint_shapes(prefix: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the variables in TensorFlow's files."""
+    from pipeline.backend import tf
+
+    return {name: tuple(shape) for name, shape in tf.train.list_variables(str(prefix))}
 
 
 def of_hugging_face(weights: Path, config: Path, ids: Ints, segments: Ints) -> Floats:

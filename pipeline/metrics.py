@@ -64,16 +64,21 @@ def auc_difference(label: Labels, score: Scores, other: Scores, group: Groups) -
     return difference, Interval(difference - half, difference + half)
 
 
-def share_interval(hit: npt.NDArray[np.bool_], group: Groups) -> Interval:
+def share_interval(hit: npt.NDArray[np.bool_], group: Groups) -> Interval | None:
     """Wilson's interval of the share of rows that are hits, with as many rows as the groups are worth: rows divided by
-    the design effect (Korn and Graubard 1998). With each row a group of its own it is Wilson's as published."""
-    share, rows = float(np.mean(hit)), float(len(hit))
+    the design effect (Korn and Graubard 1998). With each row a group of its own it is Wilson's as published; None
+    with a single group of several rows."""
+    share, rows, groups = float(np.mean(hit)), float(len(hit)), len(np.unique(group))
+    if groups == 1 < rows:
+        return None
     of_rows = share * (1 - share) / rows
     of_groups = float(np.square(np.bincount(group, hit - share)).sum()) / rows**2
+    if groups < rows:  # copies there are: few groups vary less around their own mean than around the true one
+        of_groups *= groups / (groups - 1)
     if of_groups > of_rows:
         rows *= of_rows / of_groups
     elif of_rows == 0:
-        rows = float(len(np.unique(group)))
+        rows = float(groups)
     z = NORMAL**2 / rows
     half = NORMAL * math.sqrt(share * (1 - share) / rows + z / (4 * rows))
     return Interval((share + z / 2 - half) / (1 + z), (share + z / 2 + half) / (1 + z))

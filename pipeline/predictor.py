@@ -141,10 +141,12 @@ class Predictor:
             if name and Path(name).exists():
                 table = readers.read(Path(name), self.config, False)[:TRIED]
                 in_table = readers.format_of(Path(name), data) == "table"
-                return self.table(*(table[column] for column in (data.text_columns if in_table else ["text"])))
+                names = data.text_columns if in_table else ["text"]
+                texts = {key: table[name].tolist() for key, name in zip(("text", "text_pair"), names, strict=False)}
+                return pd.DataFrame({"id": list(map(str, range(len(table)))), **texts}, dtype=str)
         rng = np.random.default_rng(0)
-        texts = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
-        return self.table(*texts)
+        made = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
+        return self.table(*made)
 
     def encoder(self) -> Checkpoint:
         """The fine-tuned encoder of the first fold, as a checkpoint."""

@@ -114,7 +114,7 @@ class Run:
         of_files = itertools.chain.from_iterable(corpus.lines(Path(name)) for name in pretrain.files)
         texts = itertools.chain(self._texts(pretrain.texts), ((line, self._withheld_from(line)) for line in of_files))
         meaning = [self._corpus_identity, self.checkpoint.vocab, flatten(self.config.tokens, "tokens"),
-                   pretrain.max_tokens, pretrain.held_out]
+                   pretrain.max_tokens, pretrain.held_out, *map(sorted, self._withheld[0])]
         made_of = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
         return corpus.build(self.paths.corpus, made_of, texts, self.checkpoint.vocab, self.config,
                             tuple(self._withheld[0]))
@@ -299,13 +299,14 @@ class Run:
         assert pretrain is not None
         corpus.check_files(pretrain.files)
         digest = hashlib.sha256("".join(storage.sha256(Path(name)) for name in pretrain.files).encode())
+        sets = [sorted(folds) for folds in self._withheld[0]]
         for text, group in self._texts(pretrain.texts):
-            digest.update(json.dumps([text, group]).encode())
+            digest.update(json.dumps([text, sets[group] or 0]).encode())
         return digest.hexdigest()
 
     def _predicting(self) -> Identity:
         """The batch size of prediction changes a result only where a score depends on its batch."""
-        return {} if self.config.head.masked else {"hardware.predict_batch": self.config.hardware.predict_batch}
+        return {} if self.config.head.masked else {"hardware.predict_batch": self.predict_batch}
 
     def done(self, stage: str) -> list[int]:
         """The folds of a stage that are finished and fit this run."""

@@ -26,6 +26,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF_8_CHARACTER = rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 SAMPLE = 1_000_000  # bytes that an encoding is told from
 
 
@@ -46,7 +47,7 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         return [f"{path}: is a Git LFS pointer, not the file that it stands for; fetch that: git lfs pull"]
     if begin.startswith(WEB_PAGE):
         return [f"{path}: looks like a web page (HTML), not the file itself; download that again"]
-    if first.startswith(ZIP) and path.suffix != ".npz":
+    if first.startswith(ZIP) and path.suffix != ".bin":  # torch writes its weights as zip archives
         return [f"{path}: is a zip archive; unpack it and name the file inside: unzip {path}"]
     return []
 
@@ -93,9 +94,10 @@ def read_text(path: Path, most: int | None = None) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        name = encoding(raw)
-        raise UserError(f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}; it looks like {name}: "
-                        f"iconv -f {name} -t UTF-8 {path} > NEW") from None
+        where = f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}"
+        if (name := encoding(raw)) == "UTF-8":
+            raise UserError(f"{where}; the rest is UTF-8, so the file is damaged there: mend that line") from None
+        raise UserError(f"{where}; it looks like {name}: iconv -f {name} -t UTF-8 {path} > NEW") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
@@ -103,11 +105,15 @@ def read_text(path: Path, most: int | None = None) -> str:
 
 
 def encoding(raw: bytes) -> str:
-    """What text that is not UTF-8 is written in, as far as its bytes tell, by iconv's name: UTF-16 by its mark; in
-    GB18030 a Chinese character is two bytes or four, so bytes above 127 that stand alone speak for Windows-1252."""
+    """What text that is not valid UTF-8 is written in, as far as its bytes tell, by iconv's name: UTF-16 by its mark;
+    UTF-8 where few bytes are none of it; in GB18030 a Chinese character is two bytes or four, so bytes above 127 that
+    stand alone speak for Windows-1252."""
     if raw.startswith(UTF_16):
         return "UTF-16"
-    runs = re.findall(rb"[\x80-\xff]+", raw[:SAMPLE])
+    sample = raw[:SAMPLE]
+    if len(re.findall(UTF_8_CHARACTER, sample)) > 2 * sample.decode("utf-8", "replace").count("\ufffd"):
+        return "UTF-8"
+    runs = re.findall(rb"[\x80-\xff]+", sample)
     alone = sum(len(run) == 1 for run in runs)
     return "WINDOWS-1252" if 2 * alone > len(runs) else "GB18030"
 

@@ -45,9 +45,9 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
     return submission
 
 
-def without_label(path: str) -> int:
+def without_label(path: Path) -> int:
     """How many rows of a written submission hold nothing."""
-    table = delimited.read_table(Path(path), "comma", True)
+    table = delimited.read_table(path, "comma", True)
     return int((table.iloc[:, 1:] == "").all(axis=1).sum())
 
 

@@ -46,8 +46,9 @@ def legal(tags: Sequence[str], iob1: bool = False) -> tuple[Allowed, Allowed, Al
     alone = "S" in prefixes
 
     def opens(number: int) -> bool:
-        prefix, _ = parts[number]
-        return prefix in (OUTSIDE, "S", "I" if iob1 else "B")
+        prefix, kind = parts[number]
+        # a type that is never begun in the labels, by a slip of theirs, may begin with I all the same
+        return prefix in (OUTSIDE, "S", "I" if iob1 else "B") or (prefix == "I" and ("B", kind) not in parts)
 
     def may_end(number: int) -> bool:
         prefix, kind = parts[number]
@@ -109,7 +110,7 @@ def _decode(log_probability: npt.NDArray[np.floating], begins: npt.NDArray[np.in
         running = int((lengths > place).sum())
         reached = best[:running, :, None] + follows
         came_from = reached.argmax(axis=1)
-        back.append(came_from)
+        back.append(came_from.astype(np.int16))
         best[:running] = np.take_along_axis(reached, came_from[:, None], axis=1)[:, 0] + log_probability[
             begins[:running] + place]
     tag = (best + ends).argmax(axis=1)

@@ -103,14 +103,13 @@ def of_characters(texts: Iterable[str], lowercase: bool, least: int = 1) -> list
     return [*SPECIAL, *sorted(character for character, count in seen.items() if count >= least)]
 
 
-def of_word_pieces(texts: Iterable[str], size: int, lowercase: bool) -> list[str]:
+def of_word_pieces(texts: Iterable[str], size: int, config: Tokens) -> list[str]:
     """The special tokens, every character that occurs, then word pieces learnt from the texts up to ``size`` in all.
 
     The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
     number, so every character is named to it beforehand.
     """
-    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)},
-                          Tokens(lowercase=lowercase))
+    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, config)
     count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
         tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
     begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}

@@ -28,7 +28,9 @@ def evaluate(
 
     model = Predictor(run, stage and stage.value, fold)
     task, metric = model.task, model.config.submit.metric
-    rows = competition.read_labelled(labelled, model.config, task)
+    rows, remarks = competition.read_labelled(labelled, model.config, task)
+    for remark in remarks:
+        say(remark)
     one_fold = np.zeros(len(rows), np.int64)
     tables = {f"fold {number}": task.oof_table(rows, one_fold, logit)
               for number, logit in model.logits(rows).items()}

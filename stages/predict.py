@@ -17,7 +17,7 @@ import typer
 
 from pipeline import competition, log, sources, storage
 from pipeline.answers import answers
-from pipeline.errors import UserError
+from pipeline.errors import UserError, visible
 
 if TYPE_CHECKING:
     from pipeline.predictor import Predictor  # imports TensorFlow
@@ -85,10 +85,12 @@ def _is_lines(path: Path, model: "Predictor") -> bool:
 
 def _of_file(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
     """The rows of a file in the format of the run's own."""
-    table = competition.read_texts(path, model.config)
+    table, remarks = competition.read_texts(path, model.config)
+    for remark in remarks:
+        print(visible(remark), file=sys.stderr)
     for at in range(0, len(table), AT_ONCE):
         part = table.iloc[at:at + AT_ONCE]
-        yield model.table(part.text, part.text_pair if model.pairs else None, part.id)
+        yield part.reset_index(drop=True)
 
 
 def _of_lines(path: Path | None, model: "Predictor") -> Iterator[pd.DataFrame]:

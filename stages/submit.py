@@ -21,6 +21,6 @@ def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         metric = work.config.submit.metric
         if metric != "auc":
             say(work.competition.task.decided(found[work.config.submit.stage].oof, metric))
-            if none := submission.without_label(paths[-1]):
+            if none := submission.without_label(work.paths.submission()) if not fold else 0:
                 say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
         say(f"submission: {', '.join(paths)}")

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import competition, config
 from pipeline.competition import Competition
+from pipeline.errors import UserError
 from pipeline.readers import delimited
 from tests.conftest import Command
 
@@ -379,3 +380,33 @@ def test_a_text_of_a_million_characters_does_not_hang(
     train.to_csv(TRAIN, index=False)
     result = stages("check", CONFIG, "--set", f"tokens.tokenizer={tokenizer}")
     assert result.code == 0, result.err
+
+
+def test_a_damaged_character_in_utf8_is_told_as_one(project: Path, stages: Command) -> None:
+    TRAIN.write_bytes(rows("a,味道很好,1", "b,差,0").encode().replace("差".encode(), "差".encode()[:2]))
+    assert refused(stages) == ["data/train.csv, line 3: must be UTF-8, got byte 0xe5; the rest is UTF-8, so the file "
+                               "is damaged there: mend that line"]
+
+
+@pytest.mark.parametrize("header", ["id;text;label", 'id;"text, cleaned";label'])
+def test_a_separator_is_told_by_what_all_lines_hold(project: Path, stages: Command, header: str) -> None:
+    lines = [header, *(f"{row.id};{row.text}, so{', so' * (number % 2)};{row.label}"
+                       for number, row in enumerate(pd.read_csv(TRAIN, dtype=str).itertuples()))]
+    TRAIN.write_text("\n".join(lines) + "\n")
+    name = "text, cleaned" if "," in header else "text"
+    Path("data/test.csv").write_text(Path("data/test.csv").read_text().replace("text", f'"{name}"'))
+    result = stages("check", CONFIG, "--set", f'data.text_columns=["{name}"]')
+    assert result.code == 0, result.err
+
+
+def test_a_column_whose_name_holds_a_comma_is_read(project: Path) -> None:
+    path = Path("data/one.csv")
+    pd.DataFrame({"text, cleaned": ["香", "菜, 鱼"]}).to_csv(path, index=False)
+    assert delimited.read_table(path)["text, cleaned"].tolist() == ["香", "菜, 鱼"]
+
+
+def test_rows_with_carriage_returns_for_ends_are_not_swallowed_either(project: Path) -> None:
+    path = Path("data/train.tsv")
+    path.write_bytes(b'id\ttext\r1\t"abc\r2\tdef\r3\tghi"\r')
+    with pytest.raises(UserError, match="line 2: a quoted field spans lines and holds a tab"):
+        delimited.read_table(path)

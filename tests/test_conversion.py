@@ -257,3 +257,41 @@ def test_checkpoints_are_found_under_other_usual_names() -> None:
     Path("zip/pytorch_model.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"has pytorch_model\.bin and no config\.json beside it"):
         checkpoint.read(Path("zip"), pickled=True)
+
+
+def test_a_pytorch_model_bin_of_today_which_is_a_zip_archive_is_no_archive_to_unpack() -> None:
+    folder = a_folder("theirs")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04 and so on")
+    assert checkpoint.read(folder, pickled=True).kind == "hugging face"
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_a_checkpoint_that_keras_bert_cannot_read_is_converted_and_that_is_said(stages: Command, segments: int) -> None:
+    config = dataclasses.replace(TANH, segments=segments)
+    checkpoint.write_google(Path("google"), config, VOCAB, bert_config.random_tensors(config, 1))
+    assert stages("convert", "google", "there").code == 0
+    back = stages("convert", "there", "back")
+    assert back.code == 0, back.err
+    assert "read by this project alone" in back.out
+
+
+def test_large_outputs_may_differ_by_as_much_more(stages: Command) -> None:
+    wide = dataclasses.replace(EXACT, hidden=64, intermediate=256, layers=6)
+    weights = bert_config.random_tensors(wide, 1)
+    for name in weights:
+        if name.endswith("gamma"):
+            weights[name][:2] = 30
+    checkpoint.write_hugging_face(Path("theirs"), wide, VOCAB, weights)
+    result = stages("convert", "theirs", "copy", "--to", "huggingface")
+    assert result.code == 0, result.err
+
+
+def test_added_tokens_are_part_of_what_names_a_checkpoint() -> None:
+    folder = a_folder("theirs")
+    (folder / "vocab.txt").write_bytes("".join(f"{token}\n" for token in VOCAB[:-2]).encode())
+    names = [checkpoint.read(folder).identity]
+    for tokens in ({"新": 13, "旧": 12}, {"新": 12, "旧": 13}):
+        (folder / "added_tokens.json").write_text(json.dumps(tokens))
+        names.append(checkpoint.read(folder).identity)
+    assert len(set(names)) == 3

@@ -156,6 +156,15 @@ def test_a_cell_whose_inner_rows_are_dealt_otherwise_is_not_taken(project: Path,
     assert "taken from" not in other_seed.out
 
 
+def test_stage_0_knows_which_fold_a_text_is_withheld_from(opened: Run) -> None:
+    pretrain = opened.config.pretrain
+    assert pretrain is not None
+    settings = opened.config.model_copy(update={"pretrain": pretrain.model_copy(update={"fold_texts": "training"})})
+    dealt = opened.fold_of_row
+    one, other_way = (dataclasses.replace(opened, config=settings, dealt=folds) for folds in (dealt, (dealt + 1) % 3))
+    assert one.identity("pretrain", 0) != other_way.identity("pretrain", 0)
+
+
 def test_batch_size_of_prediction_and_xla_stay_with_the_run(project: Path, stages: Command) -> None:
     assert stages("stage1", CONFIG, "--fold", "0", "--set", "hardware.predict_batch=16").code == 0
     done = storage.read_json(Path("models/toy/stage1/fold_0/DONE.json"))["provenance"]

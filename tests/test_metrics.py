@@ -67,6 +67,7 @@ def test_copies_of_a_text_are_one_case_to_every_interval() -> None:
         mean = metrics.mean_interval(hit.astype(float), group)
         assert area is not None
         assert paired is not None
+        assert share is not None
         assert mean is not None
         inside["auc"] += area.low <= 0.76025 <= area.high
         # sd 1 of its own and 1 of noise: Phi(1 / 2)  -> 0.69146 for two classes of variance 2
@@ -78,9 +79,12 @@ def test_copies_of_a_text_are_one_case_to_every_interval() -> None:
 
 def test_intervals_without_copies_are_as_published() -> None:
     hit = np.arange(50) < 37
-    assert metrics.share_interval(hit, alone(50)).low == pytest.approx(
-        stats.binomtest(37, 50).proportion_ci(method="wilson").low, abs=1e-7)
+    share = metrics.share_interval(hit, alone(50))
     sure = metrics.share_interval(np.ones(40, bool), np.repeat(np.arange(10), 4))
+    assert share is not None
+    assert sure is not None
+    assert share.low == pytest.approx(stats.binomtest(37, 50).proportion_ci(method="wilson").low, abs=1e-7)
+    assert metrics.share_interval(hit, np.zeros(50, np.int64)) is None
     assert sure.low == pytest.approx(stats.binomtest(10, 10).proportion_ci(method="wilson").low, abs=1e-7)
     mean = metrics.mean_interval(hit.astype(float), alone(50))
     assert mean is not None

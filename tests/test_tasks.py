@@ -695,3 +695,37 @@ def test_letters_taken_one_by_one_are_told(project: Path, stages: Command) -> No
     train.assign(text="an English text " + train.text).to_csv(TRAIN, index=False)
     assert "warning: most characters are Latin letters, and tokens.tokenizer = 'characters'" in stages(
         "check", CONFIG).out
+
+
+@pytest.mark.usefixtures("multioutput")
+def test_a_fold_that_trains_on_one_class_of_an_output_has_a_baseline_all_the_same(stages: Command) -> None:
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(hot=["yes"] + ["no"] * 47).to_csv(TRAIN, index=False)
+    result = stages("baseline", CONFIG)
+    assert result.code == 0, result.err
+    assert stages("report", CONFIG).code == 0
+
+
+@pytest.mark.parametrize(("columns", "problem"), [
+    ("{ c1 = 'a', c2 = 'a', c3 = 'c' }", "label 'a' stands under 2 columns"),
+    ("{ c1 = 'a', c2 = 'b', c3 = 'd' }", "there is no label 'd', which 'c3' is said to be of"),
+    ("{ c1 = 'a', c2 = 'b', c3 = 'c', c4 = 'c' }", "has no column 'c4'"),
+])
+def test_which_column_is_whose_is_checked(project: Path, stages: Command, columns: str, problem: str) -> None:
+    make("multiclass", ["abc"[row % 3] for row in range(48)])
+    test = pd.read_csv("data/test.csv", dtype=str)
+    pd.DataFrame({"id": test.id, "c1": 0, "c2": 0, "c3": 0}).to_csv("data/sample.csv", index=False)
+    refused = stages("check", CONFIG, "--set", "data.sample_submission=data/sample.csv", "--set",
+                     f"submit.columns={columns}".replace("'", '"'))
+    assert refused.code == 2
+    assert problem in refused.lines[0]
+
+
+@pytest.mark.usefixtures("words")
+def test_words_of_a_file_are_predicted_as_they_stand(stages: Command) -> None:
+    assert stages("stage1", CONFIG, "--fold", "0").code == 0
+    Path("new.conll").write_text("北京大学\n\n我\n\u3000\n好\n\nNew\u00a0York\n好\n")
+    table = stages("predict", "toy", "new.conll", "--format", "csv", "--output", "answers.csv")
+    assert table.code == 0, table.err
+    assert storage.read_csv(Path("answers.csv")).text.tolist() == [
+        "北京大学", "我", "\u3000", "好", "New\u00a0York", "好"]

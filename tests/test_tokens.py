@@ -168,7 +168,7 @@ def test_a_character_vocabulary_knows_every_character_of_its_texts_and_no_space(
 
 
 def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_than_asked_for() -> None:
-    vocab = vocabulary.of_word_pieces(["Running runner runs 香辣", "ran running"] * 5, 40, lowercase=True)
+    vocab = vocabulary.of_word_pieces(["Running runner runs 香辣", "ran running"] * 5, 40, Tokens())
     assert tuple(vocab[:len(SPECIAL)]) == SPECIAL
     assert len(vocab) == len(set(vocab)) <= 40
     assert all(token == token.lower() for token in vocab[len(SPECIAL):])
@@ -177,13 +177,13 @@ def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_t
 
 def test_the_same_texts_give_the_same_word_piece_vocabulary() -> None:
     texts = [f"the quick brown fox jumps {number * number}" for number in range(99)]
-    vocab = vocabulary.of_word_pieces(texts, 90, lowercase=True)
+    vocab = vocabulary.of_word_pieces(texts, 90, Tokens())
     for _ in range(5):
-        assert vocabulary.of_word_pieces(texts, 90, lowercase=True) == vocab
+        assert vocabulary.of_word_pieces(texts, 90, Tokens()) == vocab
 
 
 def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
-    vocab = vocabulary.of_word_pieces(["a" * 100_000, "the cafe"] * 2, 90, lowercase=True)
+    vocab = vocabulary.of_word_pieces(["a" * 100_000, "the cafe"] * 2, 90, Tokens())
     assert "the" in vocab
 
 

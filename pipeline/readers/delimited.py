@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pipeline.errors import UserError
 LONGEST_FIELD = 1_000_000  # characters: a longer one is rows that a quote has swallowed
 MOST_COLUMNS = 10_000
 AT_ONCE = 10_000  # rows that are Python objects at a time
+LOOKED_AT = 20  # lines that a separator is told from
+LINE_END = re.compile(r"[\r\n]")
 OTHERS = (",", "\t", ";", "|")  # separators that are looked for
 
 
@@ -80,17 +83,22 @@ def read_header(path: Path, separator: str = "auto", quoting: bool | None = None
 
 
 def _delimiter(path: Path, separator: str, header: list[str] | None = None) -> str:
-    """What stands between fields: as configured, or as the file's name says, or, where the first line does not hold
-    that, the one of the others that it holds most often."""
+    """What stands between fields: as configured, or as the file's name says, unless the first line does not hold that,
+    or the first lines do not hold it equally often and another separator they do."""
     if separator != "auto":
         return {"comma": ",", "tab": "\t"}.get(separator, separator)
     name = Path(path.stem) if path.suffix == ".gz" else path
     usual = "\t" if name.suffix in (".tsv", ".txt") else ","
+    if header and len(header) == 1:
+        return usual
     with sources.lines(path) as lines:
-        first = next(lines, "")
-    other = max(OTHERS, key=first.count)
-    several = header is None or len(header) > 1
-    return usual if usual in first or not several or not first.count(other) else other
+        counts = {one: [line.count(one) for line in first] for first in [list(itertools.islice(lines, LOOKED_AT))]
+                  for one in OTHERS}
+    even = [one for one in OTHERS if min(counts[one], default=0) > 0 and len(set(counts[one])) == 1]
+    if not any(counts[usual][:1]):
+        other = max(OTHERS, key=lambda one: counts[one][:1])
+        return other if any(counts[other][:1]) else usual
+    return usual if not even or usual in even else even[0]
 
 
 def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]:
@@ -99,7 +107,7 @@ def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]
         raise UserError(f"{path}: must have at most {MOST_COLUMNS:,} columns, got {len(header):,}; is it the right "
                         f"file, and data.separator what stands between its fields?")
     other = max(OTHERS, key="".join(header).count)
-    if len(header) == 1 and other in header[0]:
+    if len(header) == 1 and other in header[0] and other != delimiter:
         raise UserError(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
                         f"but {_named(other)}; set data.separator")
     return sources.shortened(path, [f": column {name!r} stands twice in the header"
@@ -115,7 +123,7 @@ def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
                             quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE)
         try:
             for row in reader:
-                if reader.line_num > begins and any(layout.delimiter in text and "\n" in text for text in row):
+                if reader.line_num > begins and any(layout.delimiter in text and LINE_END.search(text) for text in row):
                     layout.spanning.append(begins)
                 yield begins, row
                 begins = reader.line_num + 1

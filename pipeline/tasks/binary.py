@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import metrics
-from pipeline.lazy import lazily
+from pipeline import linear, metrics
 from pipeline.tasks.rows import RowTask
 from pipeline.tasks.task import OF_ROWS, ONE_FOLD, Report, between, bounds, not_finished, shown, spread, wrong_labels
-
-linear_model = lazily("sklearn.linear_model")
 
 Floats = npt.NDArray[np.float32]
 
@@ -104,8 +101,7 @@ class Binary(RowTask):
 
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression."""
-        model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
-        return lambda rows: model.decision_function(rows).astype(np.float32)
+        return linear.one_label(vectors, target, strength)
 
     def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
         """id, fold, label, logit, prediction."""

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import metrics
+from pipeline import linear, metrics
 from pipeline.lazy import lazily
 from pipeline.tasks.named import Floats, NamedOutputs
 from pipeline.tasks.task import OF_ROWS, Report, alike_names, between, bounds, over_folds, shown, spread, wrong_labels
 
-linear_model, sk, special = lazily("sklearn.linear_model"), lazily("sklearn.metrics"), lazily("scipy.special")
+sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
 
 Ints = npt.NDArray[np.int32]
 
@@ -88,15 +88,8 @@ class Multiclass(NamedOutputs):
         return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
 
     def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
-        """Multinomial logistic regression; the logit of a class that the rows lack is that of a probability of 1e-9."""
-        model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
-
-        def logit(rows: Any) -> Floats:
-            found = np.full((rows.shape[0], len(self.classes)), np.log(1e-9), np.float32)
-            found[:, model.classes_] = np.maximum(model.predict_log_proba(rows), np.log(1e-9))
-            return found
-
-        return logit
+        """Multinomial logistic regression; a class that the rows lack gets a probability of 1e-9."""
+        return linear.classes(vectors, target, len(self.classes), strength)
 
     def probability(self, logit: Floats) -> Floats:
         """The softmax."""

@@ -1,7 +1,6 @@
 """Any number of named labels at once: each has a probability of its own, and a threshold chosen out of fold."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import metrics
+from pipeline import linear, metrics
 from pipeline.lazy import lazily
 from pipeline.tasks.named import Floats, NamedOutputs
 from pipeline.tasks.task import ONE_FOLD, Report, alike_names, over_folds, shown, spread, wrong_labels
 
-linear_model, sk = lazily("sklearn.linear_model"), lazily("sklearn.metrics")
+sk = lazily("sklearn.metrics")
 
 Labels = npt.NDArray[np.int8]
 Decided = npt.NDArray[np.bool_]
@@ -112,7 +111,7 @@ class Multilabel(NamedOutputs):
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression of each label; one that no row has, or every row, has the logit of a probability of 1e-9,
         or of 1 - 1e-9."""
-        fitted = [_fit_label(vectors, column, strength) for column in target.T]
+        fitted = [linear.one_label(vectors, column, strength) for column in target.T]
         return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
 
     def probability(self, logit: Floats) -> Floats:
@@ -235,13 +234,6 @@ def _decision_scores(there: npt.NDArray[Any], decided: npt.NDArray[Any]) -> dict
     return {"macro_f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
             "exact_match": float((there == decided).all(axis=1).mean()),
             "hamming_loss": float(np.mean(there != decided))}
-
-
-def _fit_label(vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
-    if target.min() == target.max():
-        return lambda rows: np.full(rows.shape[0], math.log(1e-9) * (-1 if target[0] else 1), np.float32)
-    model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
-    return lambda rows: model.decision_function(rows).astype(np.float32)
 
 
 def _f1(there: npt.NDArray[Any], decided: npt.NDArray[Any], average: str) -> float:

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import tag_schemes
+from pipeline import linear, tag_schemes
 from pipeline.lazy import lazily
 from pipeline.tag_schemes import OUTSIDE
 from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
 
-linear_model, seqeval, special = (lazily(name) for name in (
-    "sklearn.linear_model", "seqeval.metrics.sequence_labeling", "scipy.special"))
+seqeval, special = lazily("seqeval.metrics.sequence_labeling"), lazily("scipy.special")
 
 SURE = 20.0  # logit of O for a word that was cut off
 SMALLEST = -200.0  # log-probability of one that float32 has rounded to 0
@@ -156,14 +155,7 @@ class Tokens:
 
     def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
         """Multinomial logistic regression of words."""
-        model = linear_model.LogisticRegression(C=strength, max_iter=500).fit(vectors, target)
-
-        def logit(words: Any) -> Floats:
-            found = np.full((words.shape[0], len(self.tags)), -SURE, np.float32)
-            found[:, model.classes_] = np.maximum(model.predict_log_proba(words), -SURE)
-            return found
-
-        return logit
+        return linear.classes(vectors, target, len(self.tags), strength, rounds=500)
 
     def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
         """id, word (its number in the text, from 0), text (the word): a row for each word."""
