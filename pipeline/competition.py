@@ -18,6 +18,8 @@ from pipeline.sources import shortened
 from pipeline.tasks import Task
 from pipeline.tasks.multioutput import JOINT
 
+ZERO_OR_ONE = {"0.0": "0", "1.0": "1", "False": "0", "True": "1", "false": "0", "true": "1"}
+
 
 @dataclass(frozen=True)
 class Competition:
@@ -131,7 +133,9 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     present = list(raw.columns)
     missing = [column for column in [*names.values(), *several] if column not in present]
     if missing:
-        problems += [f"{path}: no column {column!r}; it has {', '.join(map(repr, present))}" for column in missing]
+        doubt = "; is data.separator what stands between its fields?" if len(present) == 1 else ""
+        there = ", ".join(map(repr, present))
+        problems += [f"{path}: no column {column!r}; it has {there}{doubt}" for column in missing]
         return empty
     table = pd.DataFrame({name: raw[column] for name, column in names.items()})
     if several:
@@ -171,7 +175,7 @@ def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str
     data, wrong, taken = _data(config), list[str](), columns.copy()
     for name, column in columns.items():
         if config.task == "multilabel":
-            column = column.replace({"0.0": "0", "1.0": "1"})  # as pandas writes a column that once had a gap
+            column = column.replace(ZERO_OR_ONE)
             taken[name], bad, rule = column, ~column.isin(["0", "1"]), "must be 0 or 1"
         else:
             bad, rule = column.str.contains(JOINT, regex=False), r"cannot hold the character \x1f"
@@ -215,8 +219,8 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
     problems += shortened(where, [f", {place}: the id is empty" for place in table.place[table.id == ""]])
     problems += shortened(where, [f", {row.place}: an id cannot hold a carriage return, got {row.id!r}"
                                   for row in table[table.id.str.contains("\r", regex=False)].itertuples()])
-    marked = table[table.id.str.startswith("\ufeff")]
-    problems += shortened(where, [f", {row.place}: an id begins with a byte order mark, got {row.id!r}; are these "
+    marked = table[table.id.str.contains("\ufeff", regex=False)]
+    problems += shortened(where, [f", {row.place}: an id holds a byte order mark, got {row.id!r}; are these "
                                   f"files put together?" for row in marked.itertuples()])
 
 
@@ -259,8 +263,9 @@ def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -
                 f"probabilities of each: submit.metric = 'auc'"] if task.names else [
                 f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, columns))}"]
     if len(wanted) == 1:
-        return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives a "
-                f"probability for each of {len(given)}; labels: submit.metric = 'accuracy'"]
+        return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives "
+                f"{len(given)}" + ("; labels: submit.metric = 'accuracy'" if submit.metric == "auc" else
+                                   f", one for each of {', '.join(map(repr, given[:20]))}")]
     known = submit.columns or {}
     wrong = [f"submit.columns: {path} has no column {column!r}" for column in known if column not in wanted]
     wrong += [f"submit.columns: there is no label {name!r}, which {column!r} is said to be of; the labels are "
@@ -272,8 +277,12 @@ def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -
     unknown = [column for column in wanted if known.get(column, column) not in given]
     if not unknown:
         return []
-    likely = {column: next((name for name in sorted(given, key=len, reverse=True) if column.endswith(name)), given[0])
-              for column in unknown}
-    table = ", ".join(f"{json.dumps(column)} = {json.dumps(name)}" for column, name in likely.items())
-    return [f"{path}: there is no label for column {unknown[0]!r}; the labels are {', '.join(map(repr, given[:20]))}; "
-            f"say which column is whose, for example submit.columns = {{ {table} }}"]
+    free = [name for name in given if name not in wanted]
+    likely = {column: [name for name in free if column.casefold().endswith(name.casefold())] for column in unknown}
+    whose = {column: max(names, key=len) for column, names in likely.items() if names}
+    if len(set(whose.values())) < len(unknown):
+        whose = dict(zip(unknown, free, strict=False)) if len(unknown) == len(free) else {}
+    table = ", ".join(f"{json.dumps(column)} = {json.dumps(name)}" for column, name in whose.items())
+    return [f"{path}: there is no label for column {unknown[0]!r}; the labels are {', '.join(map(repr, given[:20]))}"
+            + (f"; say which column is whose, for example submit.columns = {{ {table} }}" if whose else
+               "; submit.columns says which column is whose")]

@@ -421,6 +421,12 @@ class Submit(Section):
     prediction_header: str = "Prediction"
     """Header without a sample submission."""
 
+    @model_validator(mode="after")
+    def _headers_differ(self) -> "Submit":
+        if self.id_header == self.prediction_header:
+            raise ValueError(f"id_header and prediction_header must differ, got {self.id_header!r} twice")
+        return self
+
 
 class Hardware(Section):
     """How a cell uses the machine. Recorded, not part of what a number means."""

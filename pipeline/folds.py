@@ -88,16 +88,14 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str,
         "grouped": model_selection.GroupKFold,
         "stratified_grouped": model_selection.StratifiedGroupKFold,
     }
-    if len(np.unique(stratum)) == 1:  # nothing to balance, as where every text has an entity of the one type
-        method = {"stratified": "plain", "stratified_grouped": "grouped"}.get(method, method)
     counts = np.unique(stratum, return_counts=True)[1]
+    if len(counts) != 2 and (len(counts) == 1 or counts.max() < n):
+        # nothing to balance: every text has an entity of the one type, or hardly two rows have the same labels
+        method = {"stratified": "plain", "stratified_grouped": "grouped"}.get(method, method)
     if len(stratum) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of training rows: {len(stratum)}")
     if method.startswith("stratified") and len(counts) == 2 and counts.min() < n:
         raise UserError(f"folds.n = {n} cannot be greater than the rows of the rarer class: {counts.min()}")
-    if method.startswith("stratified") and counts.max() < n:
-        raise UserError(f"folds.n = {n} cannot be greater than the rows of the most frequent class: {counts.max()}; "
-                        f"folds.method = {method.removeprefix('stratified').strip('_') or 'plain'!r} balances none")
     if method.endswith("grouped") and len(np.unique(groups)) < n:
         raise UserError(f"folds.n = {n} cannot be greater than the number of groups: {len(np.unique(groups))}")
     fold_of_row = np.full(len(stratum), -1)
@@ -125,7 +123,8 @@ def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
         if not (fold_of_row == fold).any():
             problems.append(f"folds: fold {fold} of {n} has no rows")
         elif train.stratum[fold_of_row != fold].nunique() < min(2, train.stratum.nunique()):
-            problems.append(f"folds: the training rows of fold {fold} have one class only")
+            problems.append(f"folds: the training rows of fold {fold} have one class only; deal them otherwise: "
+                            f"folds.seed, folds.n or folds.method")
     if problems:
         raise UserError(*problems)
 

@@ -10,6 +10,7 @@ from pipeline import cells, checkpoint, folds, storage
 from pipeline.config import CELLS
 from pipeline.errors import MismatchError
 from pipeline.run import Run
+from pipeline.tasks.task import doubtful_names
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 
@@ -22,6 +23,7 @@ def lines(run: Run) -> Iterator[str]:
     yield from _meaning(run, counts)
     yield from fold_lines(run, run.folds)
     yield from _rare(run)
+    yield from (f"  {line}" for line in doubtful_names(run.competition.task.names))
     found = run.checkpoint
     dimensions = found.config
     size = sum(values.nbytes for values in found.tensors().values())

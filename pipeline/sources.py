@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -25,7 +25,15 @@ KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a soc
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+CONTAINERS = {ZIP: ("a zip archive", "unpack it and name the file inside: unzip {}"),
+              b"PAR1": ("a Parquet file", "write it as CSV: pandas.read_parquet(...).to_csv(..., index=False)"),
+              b"\xd0\xcf\x11\xe0": ("an Excel workbook", "save it as CSV"),
+              b"BZh": ("packed with bzip2", "unpack it: bunzip2 {}"),
+              b"\xfd7zXZ": ("packed with xz", "unpack it: unxz {}"),
+              b"7z\xbc\xaf": ("a 7-Zip archive", "unpack it and name the file inside"),
+              b"SQLite format 3": ("an SQLite database", "write its table as CSV")}
+MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
+         codecs.BOM_UTF16_BE: "UTF-16"}
 UTF_8_CHARACTER = rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 SAMPLE = 1_000_000  # bytes that an encoding is told from
 
@@ -47,9 +55,17 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         return [f"{path}: is a Git LFS pointer, not the file that it stands for; fetch that: git lfs pull"]
     if begin.startswith(WEB_PAGE):
         return [f"{path}: looks like a web page (HTML), not the file itself; download that again"]
-    if first.startswith(ZIP) and path.suffix != ".bin":  # torch writes its weights as zip archives
-        return [f"{path}: is a zip archive; unpack it and name the file inside: unzip {path}"]
+    for mark, (what, advice) in CONTAINERS.items():
+        if first.startswith(mark) and path.suffix != ".bin":  # torch writes its weights as zip archives
+            if (mark == ZIP and b"xl/" in _begin(path)) or path.suffix == ".xlsx":
+                what, advice = "an Excel workbook", "save it as CSV"
+            return [f"{path}: is {what}; {advice.format(path)}"]
     return []
+
+
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4_000)
 
 
 def is_folder(path: Path) -> bool:
@@ -97,7 +113,8 @@ def read_text(path: Path, most: int | None = None) -> str:
         where = f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}"
         if (name := encoding(raw)) == "UTF-8":
             raise UserError(f"{where}; the rest is UTF-8, so the file is damaged there: mend that line") from None
-        raise UserError(f"{where}; it looks like {name}: iconv -f {name} -t UTF-8 {path} > NEW") from None
+        way = f"iconv -f {name} -t UTF-8 {path}" if path.suffix != ".gz" else f"zcat {path} | iconv -f {name} -t UTF-8"
+        raise UserError(f"{where}; it looks like {name}: {way} > NEW") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
@@ -106,16 +123,40 @@ def read_text(path: Path, most: int | None = None) -> str:
 
 def encoding(raw: bytes) -> str:
     """What text that is not valid UTF-8 is written in, as far as its bytes tell, by iconv's name: UTF-16 by its mark;
-    UTF-8 where few bytes are none of it; in GB18030 a Chinese character is two bytes or four, so bytes above 127 that
-    stand alone speak for Windows-1252."""
-    if raw.startswith(UTF_16):
-        return "UTF-16"
+    UTF-8 where few bytes are none of it; the first encoding in which enough of its characters beyond ASCII are common
+    ones of its language; Windows-1252 where bytes above 127 stand alone among letters; else GB18030."""
+    for mark, name in MARKS.items():
+        if raw.startswith(mark):
+            return name
     sample = raw[:SAMPLE]
     if len(re.findall(UTF_8_CHARACTER, sample)) > 2 * sample.decode("utf-8", "replace").count("\ufffd"):
         return "UTF-8"
+    for name, (common, share) in EAST_ASIAN.items():
+        text = sample.decode(name, "replace")
+        beyond = [character for character in text if character > "\x7f"]
+        if beyond and text.count("\ufffd") <= len(beyond) / 20 and sum(map(common, beyond)) >= share * len(beyond):
+            return name
     runs = re.findall(rb"[\x80-\xff]+", sample)
-    alone = sum(len(run) == 1 for run in runs)
-    return "WINDOWS-1252" if 2 * alone > len(runs) else "GB18030"
+    if 2 * sum(len(run) == 1 for run in runs) > len(runs):
+        return "WINDOWS-1252"
+    lower = sum(byte >= 0xE0 for run in runs for byte in run)  # the small letters of Windows-1251
+    return "WINDOWS-1251" if 2 * lower > sum(map(len, runs)) else "GB18030"
+
+
+def _lead(character: str, encoding: str, low: int, high: int) -> bool:
+    """Whether the character's first byte in an encoding is in the range of its common characters."""
+    with contextlib.suppress(UnicodeEncodeError):
+        return low <= character.encode(encoding)[0] <= high
+    return False
+
+
+EAST_ASIAN: dict[str, tuple[Callable[[str], bool], float]] = {  # which characters are common, and their least share
+    "SHIFT_JIS": (lambda character: "\u3040" <= character <= "\u30ff", 0.3),
+    "EUC-JP": (lambda character: "\u3040" <= character <= "\u30ff", 0.3),
+    "EUC-KR": (lambda character: "\uac00" <= character <= "\ud7a3", 0.95),
+    "GB18030": (lambda character: _lead(character, "gb2312", 0xB0, 0xD7) or character in "，。！？、；：“”（）", 0.75),
+    "BIG5": (lambda character: _lead(character, "big5", 0xA4, 0xC6) or character in "，。！？、；：「」（）", 0.75),
+}
 
 
 def read_json(path: Path, most: int | None = None) -> dict[str, Any]:

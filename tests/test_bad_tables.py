@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import competition, config
+from pipeline import competition, config, sources
 from pipeline.competition import Competition
 from pipeline.errors import UserError
 from pipeline.readers import delimited
@@ -48,8 +48,9 @@ BAD_TRAIN = {
     "header only": ("id,text,label\n", ["data/train.csv: has a header and no rows"]),
     "a column is missing": ("id,txt,label\n" + GOOD, ["data/train.csv: no column 'text'; it has 'id', 'txt', 'label'"]),
     "all columns are missing": ("a\nb\n", [
-        "data/train.csv: no column 'id'; it has 'a'", "data/train.csv: no column 'text'; it has 'a'",
-        "data/train.csv: no column 'label'; it has 'a'"]),
+        "data/train.csv: no column 'id'; it has 'a'; is data.separator what stands between its fields?",
+        "data/train.csv: no column 'text'; it has 'a'; is data.separator what stands between its fields?",
+        "data/train.csv: no column 'label'; it has 'a'; is data.separator what stands between its fields?"]),
     "a column stands twice": ("id,text,text,label\nr1,a,b,1\n",
                               ["data/train.csv: column 'text' stands twice in the header"]),
     "an id stands twice": (rows("a,香,1", "b,差,0", "a,好,0"),
@@ -84,7 +85,7 @@ BAD_TRAIN = {
     "the header in the middle": (rows("a,香,1", "id,text,label", "b,差,0"), [
         "data/train.csv, line 3: repeats the header; are these files put together?"]),
     "a byte order mark in the middle": (rows("a,香,1", "\ufeffb,差,0"), [
-        "data/train.csv, line 3: an id begins with a byte order mark, got '\\ufeffb'; are these files put together?"]),
+        "data/train.csv, line 3: an id holds a byte order mark, got '\\ufeffb'; are these files put together?"]),
     "labels written otherwise": (rows("a,香,True", "b,差,False"), [
         "data/train.csv, column label, line 2: label must be '0' or '1', got 'True'",
         "data/train.csv, column label, line 3: label must be '0' or '1', got 'False'",
@@ -410,3 +411,60 @@ def test_rows_with_carriage_returns_for_ends_are_not_swallowed_either(project: P
     path.write_bytes(b'id\ttext\r1\t"abc\r2\tdef\r3\tghi"\r')
     with pytest.raises(UserError, match="line 2: a quoted field spans lines and holds a tab"):
         delimited.read_table(path)
+
+
+@pytest.mark.parametrize(("text", "codec", "name"), [
+    ("この店のラーメンはとてもおいしい", "shift_jis", "SHIFT_JIS"),
+    ("この店のラーメンはとてもおいしい", "euc_jp", "EUC-JP"),
+    ("이 식당은 정말 맛있어요 또 올게요", "euc_kr", "EUC-KR"), ("這家餐廳的味道很好，下次還會再來", "big5", "BIG5"),
+    ("这家餐厅的味道很好，下次还会再来", "gb18030", "GB18030"), ("очень вкусно и быстро", "cp1251", "WINDOWS-1251"),
+    ("it’s “fine” – really", "cp1252", "WINDOWS-1252"),
+])
+def test_an_encoding_is_told_by_the_common_characters_of_its_language(text: str, codec: str, name: str) -> None:
+    assert sources.encoding(f"id,text,label\na,{text},1\n".encode(codec)) == name
+
+
+@pytest.mark.parametrize(("begin", "what"), [
+    (b"PAR1", "a Parquet file"), (b"BZh9", "packed with bzip2"), (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (b"PK\x03\x04....xl/workbook.xml", "an Excel workbook"),
+])
+def test_a_container_is_told_as_what_it_is(project: Path, stages: Command, begin: bytes, what: str) -> None:
+    TRAIN.write_bytes(begin + b"\0\1\2")
+    assert refused(stages)[0].startswith(f"data/train.csv: is {what}; ")
+
+
+@pytest.mark.parametrize(("header", "line", "columns"), [
+    ("id,label,text,left|right", 'a,1,"x, y",p|q', 4), ("label,text", 'a|b,"soup, x, x"', 2),
+    ("id;text, cleaned;label", "a;x;1", 3),
+])
+def test_a_separator_is_told_by_fields_and_not_by_signs_in_quotes(project: Path, header: str, line: str, columns: int
+                                                                  ) -> None:
+    path = Path("data/some.csv")
+    path.write_text("\n".join([header, *[line] * 30]) + "\n")
+    assert delimited.read_table(path).shape == (30, columns)
+
+
+def test_a_quote_in_a_file_of_one_column_is_told(project: Path, stages: Command) -> None:
+    path = Path("data/lines.csv")
+    path.write_text('text\na\n"b\nc\nd"\ne\n')
+    remarks: list[str] = []
+    assert len(delimited.read_table(path, remarks=remarks)) == 3
+    assert remarks == ["data/lines.csv, line 3: a quoted field spans lines, as rows do (1 such rows); if quotes are "
+                       "text in this file: data.quoting = false"]
+
+
+@pytest.mark.parametrize("header", ["ID,Text,Label", "label,text,id", " id ,text,label "])
+def test_a_header_in_the_middle_is_told_however_it_is_written(project: Path, stages: Command, header: str) -> None:
+    TRAIN.write_text(rows("a,香,1", header, "b,差,0"))
+    assert refused(stages) == ["data/train.csv, line 3: repeats the header; are these files put together?"]
+
+
+@pytest.mark.parametrize(("labels", "hint"), [("spam ham", '["ham", "spam"]'), ("yes no", '["no", "yes"]'),
+                                              ("-1 1", '["-1", "1"]'), ("True False", '["False", "True"]')])
+def test_two_other_labels_are_named_with_the_key_that_takes_them(project: Path, stages: Command, labels: str, hint: str
+                                                                 ) -> None:
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(label=[labels.split()[row % 2] for row in range(len(train))]).to_csv(TRAIN, index=False)
+    last = refused(stages)[-1]
+    assert last.endswith(f"is the positive label: data.labels = {hint}")
+    assert stages("check", CONFIG, "--set", f"data.labels={hint}").code == 0

@@ -172,7 +172,8 @@ def test_folds_whose_training_rows_have_one_class_are_refused(project: Path, sta
     pd.read_csv(TRAIN).assign(shop=lambda rows: rows.label).to_csv(TRAIN, index=False)
     result = stages("folds", CONFIG, *setting(group_column="shop", n=2))
     assert result.code == 2
-    assert result.lines == [f"folds: the training rows of fold {fold} have one class only" for fold in (0, 1)]
+    assert result.lines == [f"folds: the training rows of fold {fold} have one class only; deal them otherwise: "
+                            f"folds.seed, folds.n or folds.method" for fold in (0, 1)]
 
 
 def rotating(train: pd.DataFrame) -> pd.DataFrame:

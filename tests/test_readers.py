@@ -554,3 +554,24 @@ def test_a_competition_without_test_rows_can_be_audited() -> None:
     write("train.csv", GOOD)
     found = read(id_column="id")
     assert folds.audit(found, np.arange(2))["test rows"] == 0
+
+
+@pytest.mark.parametrize(("content", "labelled", "found"), [
+    ("a\rb\r\rc\r", False, ["a b", "c"]),
+    ("a\r\r\nb\r\r\n\r\r\nc\r\r\n", False, ["a b", "c"]),
+    ("# doc number 0\na _ _ _\n\n# doc number 1\n# _ _ _\n", False, ["a", "#"]),
+    ("# My test file v2\n\na\nb\n\nc\n", False, ["a b", "c"]),
+    ("# text = O\na _ _ O\n\n# text = O\n# _ _ O\n", True, ["a", "#"]),
+    ("#\thttp://x\na\tO\n", True, ["a"]),
+])
+def test_line_ends_and_comments_of_every_kind_leave_the_texts_alone(content: str, labelled: bool, found: list[str]
+                                                                    ) -> None:
+    assert conll.read(write("a.conll", content), labelled).text.tolist() == found
+
+
+@pytest.mark.parametrize(("content", "problem"), [
+    ("a\n\u00a0\nb\n", ", line 2: holds white space that is no space or tab, '\\xa0'; an empty line ends a text"),
+    ("1\ta\n2\tb\n3\tc\n", ": its first column counts the words of each text, 1, 2, 3; it must be the word: cut -f2-"),
+])
+def test_what_is_no_word_is_told(content: str, problem: str) -> None:
+    assert told(lambda: conll.read(write("a.conll", content), labelled=False)) == [f"a.conll{problem}"]

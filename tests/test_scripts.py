@@ -121,12 +121,12 @@ def half_installed(tmp_path: Path) -> Path:
 
 
 def install(folder: Path, lock: str, index: Path) -> Result:
-    """What install.sh does after uv is there, with a pip that is told of one folder of packages and of no index."""
+    """What install.sh does after uv is there, from one folder of packages and no index."""
     (folder / "requirements.lock").write_text(lock)
     locks = (folder / "requirements-build.lock").read_bytes() + lock.encode()
     (folder / ".venv/.installed").write_text(hashlib.sha256(locks).hexdigest())
     return shell("bash", "-c", "set -euo pipefail; source ./install.sh; install_packages", cwd=folder,
-                 PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index), PIP_CONFIG_FILE="/dev/null",
+                 UV_NO_INDEX="1", UV_FIND_LINKS=str(index), PIP_CONFIG_FILE="/dev/null", PIP_FIND_LINKS="",
                  UV_CACHE_DIR=str(folder / "cache"))
 
 

@@ -12,7 +12,7 @@ from pipeline.readers import conll, delimited, folders, spans
 
 Format = Literal["table", "folders", "conll", "spans"]
 BY_ENDING: dict[str, Format] = {".csv": "table", ".tsv": "table", ".txt": "table", ".conll": "conll",
-                                ".bio": "conll", ".bmes": "conll", ".jsonl": "spans"}
+                                ".bio": "conll", ".bmes": "conll", ".conllu": "conll", ".jsonl": "spans"}
 
 
 def read(path: Path, config: Config, labelled: bool, remarks: list[str] | None = None) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """One word a line with its tag, and an empty line behind each text, as CoNLL's shared tasks have them."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ from pipeline import sources
 from pipeline.errors import UserError
 from pipeline.tag_schemes import TAG
 
+LINE_END = re.compile(r"\r*\n|\r")
 BETWEEN = re.compile("[ \t]+")  # and no other white space: U+3000 may be a word
 DOCUMENT = "-DOCSTART-"
 LONGEST_WORD = 1_000  # characters: a longer one is no word
@@ -26,12 +26,15 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
     texts: list[list[list[str]]] = [[]]
     places, problems = [], []
     rule: tuple[int, int] | None = None  # the number of columns, and the line that says so
-    lines = sources.read_text(path).split("\n")
-    is_comment = _comments(lines, labelled)
+    lines = LINE_END.split(sources.read_text(path))
+    comments = _comments(lines, labelled)
     for number, line in enumerate(lines, 1):
-        if line.startswith("# ") and not texts[-1] and is_comment(line):
+        if number in comments:
             continue
-        fields = [field for field in BETWEEN.split(line.removesuffix("\r")) if field]
+        fields = [field for field in BETWEEN.split(line) if field]
+        if len(fields) == 1 and not line.strip() and "\u3000" not in line:
+            problems.append(f", line {number}: holds white space that is no space or tab, {line[:9]!r}; an empty line "
+                            f"ends a text")
         if not fields or line.startswith(DOCUMENT):
             if texts[-1]:
                 texts.append([])
@@ -52,29 +55,44 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
                  f"ends a text" for place, text in zip(places, joined, strict=True) if len(text) > LONGEST_TEXT]
     if not texts:
         raise UserError(f"{path}: holds no text")
+    long = [words for words in texts if len(words) > 2]
+    if long and all(word == str(place) for words in long for place, (word, _) in enumerate(words, 1)):
+        problems.append(": its first column counts the words of each text, 1, 2, 3; it must be the word: cut -f2-")
     if problems:
         raise UserError(*sources.shortened(path, problems, "lines"))
     table = pd.DataFrame({"id": [str(row) for row in range(len(texts))], "text": joined}, index=places, dtype=str)
     return table.assign(label=[" ".join(tag for _, tag in words) for words in texts]) if labelled else table
 
 
-def _comments(lines: list[str], labelled: bool) -> Callable[[str], bool]:
-    """Which lines that begin with "# " before a text are comments, and not the word # with its columns: those that read
-    "# id ..." or hold "=", in a file of tags if they have none at their end, else if every text begins with one."""
-    fields = [BETWEEN.split(line.strip(" \t\r")) for line in lines]
+def _comments(lines: list[str], labelled: bool) -> set[int]:
+    """Numbers, from 1, of the lines that are comments and not the word # with its columns. They begin with # and stand
+    before a text: "# id ...", "# key = value" or an address; else in a file of tags what has none at its end, and in a
+    file without tags the one line that every text begins with, or the block that the file begins with."""
+    fields = [BETWEEN.split(line.strip(" \t")) for line in lines]
+    tagged = [row[-1] for row in fields if row[0] and not row[0].startswith(("#", DOCUMENT))]
+    tags = labelled and 2 * sum(TAG.fullmatch(tag) is not None for tag in tagged) > len(tagged)
+
+    def begins_so(row: list[str]) -> bool:
+        return row[0] == "#" and len(row) > 1
 
     def reads_so(row: list[str]) -> bool:
-        return row[0] == "#" and len(row) > 1 and (row[1] == "id" or "=" in "".join(row))
+        plain = row[1] == "id" or row[2:3] == ["="] or row[1].startswith("http")
+        return plain or ("=" in "".join(row[1:]) and not (labelled and TAG.fullmatch(row[-1])))
 
-    if labelled:
-        last = [row[-1] for row in fields if row[0] and not row[0].startswith(("#", DOCUMENT))]
-        there = 2 * sum(TAG.fullmatch(tag) is not None for tag in last) > len(last)
-    else:
-        there = all(reads_so(row) for before, row in zip([[""], *fields], fields, strict=False)
-                    if row[0] and not before[0] and not row[0].startswith(DOCUMENT))
-
-    def is_comment(line: str) -> bool:
-        row = BETWEEN.split(line.strip(" \t\r"))
-        return there and reads_so(row) and not (labelled and TAG.fullmatch(row[-1]))
-
-    return is_comment
+    firsts = [row for before, row in zip([[""], *fields], fields, strict=False)
+              if row[0] and not before[0] and not row[0].startswith(DOCUMENT)]
+    every = len(firsts) > 1 and all(map(begins_so, firsts))
+    comments: set[int] = set()
+    at_start = first_block = True
+    for number, row in enumerate(fields, 1):
+        if not row[0]:
+            first_block, at_start = first_block and not comments and number == 1, True
+            continue
+        if at_start and begins_so(row) and (not labelled or tags):
+            alone = first_block and (number >= len(fields) or not fields[number][0])
+            if reads_so(row) or (tags and not TAG.fullmatch(row[-1])) or (not labelled and (
+                    alone or (every and number - 1 not in comments))):
+                comments.add(number)
+                continue
+        at_start = first_block = False
+    return comments

@@ -43,7 +43,7 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
     wrong without being refused is added to it. Nothing is guessed: "NA", "007" and "" stay what they are. Raises
     UserError with every malformed row. Read as a stream: few rows at a time are Python objects.
     """
-    layout = _Layout(path, _delimiter(path, separator, header), quoting is not False)
+    layout = _Layout(path, _delimiter(path, separator, header, quoting is not False), quoting is not False)
     rows = _without_end(_rows(layout))
     columns, ruled_by = header or next((row for _, row in rows), None), "data.header" if header else "the header"
     if columns is None:
@@ -57,17 +57,20 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
         wrong = [(line, len(row)) for line, row in zip(lines, fields, strict=True) if len(row) != len(columns)]
         ragged += [f", line {line}: must have {len(columns)} fields as {ruled_by} has, got {count}"
                    for line, count in wrong]
+        again = [line for line, row in zip(lines, fields, strict=True) if _as_header(row) == _as_header(columns)]
         if len(columns) > 1:
-            ragged += [f", line {line}: repeats the header; are these files put together?"
-                       for line, row in zip(lines, fields, strict=True) if row == columns]
+            ragged += [f", line {line}: repeats the header; are these files put together?" for line in again]
+        elif again and remarks is not None and not header:
+            remarks.append(f"{path}, line {again[0]}: repeats the header; are these files put together?")
         if not wrong:
             parts.append(pd.DataFrame(fields, columns=columns, index=[f"line {line}" for line in lines], dtype=str))
     problems += sources.shortened(path, ragged)
     if not parts and not ragged:
         problems.append(f"{path}: " + ("is empty; it must have a row" if header else "has a header and no rows"))
     if layout.spanning:
-        noticed = (f"{path}, line {layout.spanning[0]}: a quoted field spans lines and holds "
-                   f"{_named(layout.delimiter)}, as rows do ({len(layout.spanning):,} such rows)")
+        holds = f" and holds {_named(layout.delimiter)}" if len(columns) > 1 else ""
+        noticed = (f"{path}, line {layout.spanning[0]}: a quoted field spans lines{holds}, as rows do "
+                   f"({len(layout.spanning):,} such rows)")
         if quoting is None and layout.delimiter == "\t":
             problems.append(f"{noticed}; data.quoting = false reads quotes as text, true takes the field as it is")
         elif remarks is not None and quoting is None:
@@ -79,12 +82,13 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
 
 def read_header(path: Path, separator: str = "auto", quoting: bool | None = None) -> list[str]:
     """The names of a file's columns; none of an empty file. Raises UserError."""
-    return next((row for _, row in _rows(_Layout(path, _delimiter(path, separator), quoting is not False))), [])
+    return next((row for _, row in _rows(_Layout(path, _delimiter(path, separator, None, quoting is not False),
+                                              quoting is not False))), [])
 
 
-def _delimiter(path: Path, separator: str, header: list[str] | None = None) -> str:
-    """What stands between fields: as configured, or as the file's name says, unless the first line does not hold that,
-    or the first lines do not hold it equally often and another separator they do."""
+def _delimiter(path: Path, separator: str, header: list[str] | None = None, quoting: bool = True) -> str:
+    """What stands between fields: as configured, or the first of what the file's name says and the other usual ones
+    that makes equally many fields of each of the first rows; where none does, the first that the first line holds."""
     if separator != "auto":
         return {"comma": ",", "tab": "\t"}.get(separator, separator)
     name = Path(path.stem) if path.suffix == ".gz" else path
@@ -92,13 +96,25 @@ def _delimiter(path: Path, separator: str, header: list[str] | None = None) -> s
     if header and len(header) == 1:
         return usual
     with sources.lines(path) as lines:
-        counts = {one: [line.count(one) for line in first] for first in [list(itertools.islice(lines, LOOKED_AT))]
-                  for one in OTHERS}
-    even = [one for one in OTHERS if min(counts[one], default=0) > 0 and len(set(counts[one])) == 1]
-    if not any(counts[usual][:1]):
-        other = max(OTHERS, key=lambda one: counts[one][:1])
-        return other if any(counts[other][:1]) else usual
-    return usual if not even or usual in even else even[0]
+        first = list(itertools.islice(lines, LOOKED_AT))
+    if first and first[0].lower().startswith("sep=") and len(first[0].strip()) == 5:
+        raise UserError(f"{path}, line 1: is Excel's {first[0].strip()!r}, and no header; delete it, and set "
+                        f"data.separator = {first[0][4]!r}")
+    order = [usual, *(one for one in OTHERS if one != usual)]
+    even = [one for one in order if _evenly(first, one, quoting, len(header) if header else None)]
+    if even:
+        return even[0]
+    return next((one for one in order if any(one in line for line in first[:1])), usual)
+
+
+def _evenly(lines: list[str], delimiter: str, quoting: bool, columns: int | None) -> bool:
+    """Whether the rows of these lines have one number of fields, two at least; the last row may go on behind them."""
+    reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    try:
+        counts = {len(row) for row in [row for row in reader if row][:-1 if len(lines) == LOOKED_AT else None]}
+    except csv.Error:
+        return False
+    return len(counts) == 1 and counts != {1} and (columns is None or counts == {columns})
 
 
 def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]:
@@ -123,7 +139,8 @@ def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
                             quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE)
         try:
             for row in reader:
-                if reader.line_num > begins and any(layout.delimiter in text and LINE_END.search(text) for text in row):
+                inside = [text for text in row if len(row) == 1 or layout.delimiter in text]
+                if reader.line_num > begins and any(map(LINE_END.search, inside)):
                     layout.spanning.append(begins)
                 yield begins, row
                 begins = reader.line_num + 1
@@ -142,6 +159,11 @@ def _without_end(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, l
             yield line, row
         else:
             empty.append((line, row))
+
+
+def _as_header(row: list[str]) -> list[str]:
+    """Names without what a second header may differ in: case, white space, order."""
+    return sorted(field.strip().casefold() for field in row)
 
 
 def _named(delimiter: str) -> str:

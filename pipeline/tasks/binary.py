@@ -1,5 +1,6 @@
 """One of two labels: AUC, and F1 and accuracy at thresholds chosen out of fold."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from pipeline import linear, metrics
 from pipeline.tasks.rows import RowTask
 from pipeline.tasks.task import OF_ROWS, ONE_FOLD, Report, between, bounds, not_finished, shown, spread, wrong_labels
 
+MISTAKES = 5  # rows that may have a wrong label by a slip; more are a label of their own
+POSITIVE = {"1", "1.0", "true", "t", "yes", "y", "positive", "pos", "spam", "是", "对", "正"}
 Floats = npt.NDArray[np.float32]
 
 
@@ -56,6 +59,13 @@ class Binary(RowTask):
         """One line for each wrong label in the column with the place where it first stands, or for a class that is
         missing where the rows are trained on."""
         found = wrong_labels(rows.label, rows.place, where, self.labels, f"{self.negative!r} or {self.positive!r}")
+        values = sorted(set(rows.label) - {""})
+        if trained_on and found and len(values) == 2 and (
+                not set(values) & set(self.labels) or rows.label.value_counts().loc[values].min() > MISTAKES):
+            if values[0].casefold() in POSITIVE:
+                values.reverse()
+            written = json.dumps(values, ensure_ascii=False)
+            found.append(f"{where}: if {values[1]!r} is the positive label: data.labels = {written}")
         if trained_on and not found:
             found += [f"{where}: no row has label {label!r}; training needs both classes"
                       for label in self.labels if not (rows.label == label).any()]

@@ -1,6 +1,8 @@
 """Several labels a row, each one of two or one of several: every output is a task of its own on the shared encoder."""
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +16,7 @@ from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.rows import RowTask
 from pipeline.tasks.task import Report, shown, spread
 
+LONGEST_NAME = 40  # characters of an output's name in a file's name
 JOINT = "\x1f"  # between the labels of a row, as they are read
 Floats = npt.NDArray[np.float32]
 
@@ -92,7 +95,9 @@ class Multioutput(RowTask):
             if isinstance(part, Multiclass) and len(part.classes) < 2:
                 found.append(f"{at}: an output needs two labels or more, got {', '.join(map(repr, part.classes))}")
             found += part.problems(rows.assign(label=column), at, trained_on)
-        return found
+        again = [column for column, count in Counter(self.test_columns).items() if count > 1]
+        return found + [f"{where}: two outputs would share the column {column!r}; name one of them, or its label, "
+                        f"without a colon" for column in again[:5]]
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
         """As they are, joined."""
@@ -152,9 +157,9 @@ class Multioutput(RowTask):
         """Each output's own, as a run of that output alone has it, by a name that no other file has."""
         named, taken = {}, {"test"}  # <stage>_test.csv is the table of test predictions
         for name in self.parts:
-            short = plain = re.sub(r"[^\w.-]+", "_", name)
-            while short.casefold() in taken:
-                short = f"{plain}_{len(taken)}"
+            plain = re.sub(r"[^\w.-]+", "_", name)[:LONGEST_NAME]
+            numbered = (f"{plain}_{number}" for number in itertools.count(2))
+            short = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in taken)
             taken.add(short.casefold())
             named[short] = self._part(oof, name)
         return named

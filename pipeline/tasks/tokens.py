@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline import linear, tag_schemes
 from pipeline.lazy import lazily
 from pipeline.tag_schemes import OUTSIDE
-from pipeline.tasks.task import Report, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.task import Report, alike_names, over_folds, shown, spread, wrong_labels
 
 seqeval, special = lazily("seqeval.metrics.sequence_labeling"), lazily("scipy.special")
 
@@ -103,6 +103,8 @@ class Tokens:
         if not trained_on and found and self.iob1:
             found.append(f"{where}: train's tags are IOB1, where an entity begins with I; if these are IOB2 (BIO), "
                          f"where each begins with B, write both files in one scheme")
+        if trained_on:
+            found += alike_names(self.tags, where, "write them alike")
         if trained_on and not found and len(self.tags) == 1:
             found.append(f"{where}: no row has an entity, every tag is O")
         return found
@@ -119,7 +121,16 @@ class Tokens:
         """The entities by type."""
         counts = Counter(kind for row in label for kind, _, _ in entities(row.split(" ")))
         told = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(5))
-        return f"{counts.total():,} entities" + (f": {told}" if told else "")
+        broken = self._illegal(label)
+        return (f"{counts.total():,} entities" + (f": {told}" if told else "")
+                + (f"; {broken:,} transitions are illegal in the tags' scheme" if broken else ""))
+
+    def _illegal(self, label: pd.Series) -> int:
+        number = {tag: place for place, tag in enumerate(self.tags)}
+        rows = [[number[tag] for tag in row.split(" ")] for row in label]
+        first = np.array([place == 0 for row in rows for place in range(len(row))], bool)
+        flat = np.array([tag for row in rows for tag in row], np.int64)
+        return tag_schemes.illegal_transitions(flat, first, self._rules) if len(flat) else 0
 
     def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
         """The type of entity in the row that is rarest in all; 0 where there is none."""
