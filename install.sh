@@ -9,6 +9,7 @@ stop_install() { echo "install: $1" >&2; exit 2; }
 
 # uv reads none of pip's settings: a mirror, proxy or certificate that pip was told of is passed on, pip.conf's first
 # and the environment's last, as pip itself ranks them.
+no_index=
 pass_on_pip_settings() {
     local settings key value name
     settings=$("$1" -m pip config list 2>/dev/null) || return 0
@@ -23,7 +24,7 @@ pass_on_pip_settings() {
             cert) name=SSL_CERT_FILE ;;
             client-cert) name=SSL_CLIENT_CERT ;;
             timeout | default-timeout) name=UV_HTTP_TIMEOUT value=${value%%.*} ;;
-            no-index) if [[ ${value,,} =~ ^(1|true|yes|on)$ ]]; then name=UV_NO_INDEX value=1; fi ;;
+            no-index) if [[ ${value,,} =~ ^(1|true|yes|on)$ ]]; then no_index=--no-index; fi ;;
             proxy) export HTTP_PROXY=$value HTTPS_PROXY=$value ALL_PROXY=$value ;;
         esac
         if [[ -n $name && -n $value ]]; then export "$name=$value"; fi
@@ -42,7 +43,7 @@ requirements-build.lock: $retry; see $(pwd)/.venv/install.log"
 
 install_packages() (
     pass_on_pip_settings .venv/bin/python
-    uv=(.venv/bin/uv pip install --python .venv/bin/python --require-hashes --no-build-isolation
+    uv=(.venv/bin/uv pip install --python .venv/bin/python --require-hashes --no-build-isolation $no_index
         --index-strategy unsafe-best-match -r requirements.lock)
     if [[ -t 2 ]]; then  # uv draws its bars
         "${uv[@]}" || stop_install "uv cannot install requirements.lock: $retry"

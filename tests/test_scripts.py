@@ -126,7 +126,7 @@ def install(folder: Path, lock: str, index: Path) -> Result:
     locks = (folder / "requirements-build.lock").read_bytes() + lock.encode()
     (folder / ".venv/.installed").write_text(hashlib.sha256(locks).hexdigest())
     return shell("bash", "-c", "set -euo pipefail; source ./install.sh; install_packages", cwd=folder,
-                 UV_NO_INDEX="1", UV_FIND_LINKS=str(index), PIP_CONFIG_FILE="/dev/null", PIP_FIND_LINKS="",
+                 UV_OFFLINE="1", UV_FIND_LINKS=str(index), PIP_CONFIG_FILE="/dev/null", PIP_FIND_LINKS="",
                  UV_CACHE_DIR=str(folder / "cache"))
 
 
@@ -157,12 +157,14 @@ def test_uv_is_told_what_pip_is_told(tmp_path: Path) -> None:
         "[global]\nindex-url = https://mirror/simple\ntimeout = 60\ncert = /ca.pem\n"
         "[install]\nextra-index-url =\n    https://one/simple\n    https://two/simple\ntrusted-host = one\n")
     shown = shell("bash", "-c", f"set -euo pipefail; cd '{ROOT}'; source <(sed '/^locks=/,$d' install.sh); "
-                  f"pass_on_pip_settings '{sys.executable}'; env", cwd=tmp_path, PIP_CONFIG_FILE="",
+                  f"pass_on_pip_settings '{sys.executable}'; env; echo no_index=$no_index", cwd=tmp_path,
+                  PIP_CONFIG_FILE="", PIP_NO_INDEX="yes",
                   XDG_CONFIG_DIRS=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path), HOME=str(tmp_path),
                   PIP_INDEX_URL="https://nearer/simple", PIP_PROXY="http://proxy:3128", PIP_CERT="", PIP_FIND_LINKS="")
     settings = dict(line.partition("=")[::2] for line in shown.out.splitlines())
     assert settings["UV_DEFAULT_INDEX"] == "https://nearer/simple"  # the environment's is the last word
     assert settings["HTTPS_PROXY"] == "http://proxy:3128"
+    assert settings["no_index"] == "--no-index"  # for which uv has no variable
 
 
 def test_a_failed_installation_ends_with_one_line(checkout: Path) -> None:

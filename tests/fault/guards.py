@@ -274,6 +274,8 @@ def _break(guard: Guard) -> str:
                 shutil.copytree(ROOT / one, copy / one, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy2(ROOT / one, copy / one)
+        if (ROOT / ".venv").exists():  # the tests of install.sh need its uv
+            (copy / ".venv").symlink_to(ROOT / ".venv")
         source = copy / guard.file
         text = source.read_text()
         if text.count(guard.code) != 1:
