@@ -20,8 +20,10 @@ import pandas as pd
 import typer
 
 from benchmarks.serving import server
-from pipeline import competition, config, storage
-from pipeline.storage import Paths
+from pipeline.competition import tables
+from pipeline.config import loading
+from pipeline.files import formats
+from pipeline.runs.paths import Paths
 
 AT_ONCE = 64
 Floats = npt.NDArray[np.float64]
@@ -56,9 +58,9 @@ def agreement(run: Annotated[str, typer.Argument(help="A finished run of one tex
     """Prints a table of largest differences of a probability."""
     paths = Paths(run)
     stage = "stage2" if (paths.oof / "stage2.csv").exists() else "stage1"
-    tables = competition.read(config.load(paths.models / "config.toml"))
-    oof = storage.read_csv(paths.oof / f"{stage}.csv", tables.task.label_dtype)
-    texts = tables.train.set_index("id").text[oof.id]
+    competition_tables = tables.read(loading.load(paths.models / "config.toml"))
+    oof = formats.read_csv(paths.oof / f"{stage}.csv", competition_tables.task.label_dtype)
+    texts = competition_tables.train.set_index("id").text[oof.id]
     own = oof.filter(regex="^prediction").to_numpy(np.float64)
     worst = dict.fromkeys(WAYS, 0.0)
     for fold in sorted(set(oof.fold)):
@@ -75,7 +77,7 @@ def agreement(run: Annotated[str, typer.Argument(help="A finished run of one tex
 def _predict(run: str, stage: str, fold: int, texts: list[str]) -> Floats:
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder, "texts.csv"), Path(folder, "found.csv")
-        columns = config.load(Paths(run).models / "config.toml").data
+        columns = loading.load(Paths(run).models / "config.toml").data
         assert columns is not None
         pd.DataFrame({columns.text_columns[0]: texts}).to_csv(given, index=False)
         _stages("predict", run, str(given), "--stage", stage, "--fold", str(fold), "--format", "csv", "--output",

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import folds, metrics
-from pipeline.config import Folds
-from pipeline.metrics import Interval
-from pipeline.readers import delimited
+from pipeline.competition import folds
+from pipeline.competition.readers import delimited
+from pipeline.config.data import Folds
+from pipeline.tasks import metrics
+from pipeline.tasks.metrics import Groups, Interval
 
 AUC, NOISIER = 0.760250, 0.691462  # Phi(1 / sqrt 2); Phi(1 / 2), the accuracy at the middle too
 POSITIVE = 1 / 3  # share of positive texts, as in boyu
@@ -48,7 +49,7 @@ def main() -> None:
         print(f"| {name} | {share[0]:.1%} | {size[0]:.4f} | {share[1]:.1%} | {size[1]:.4f} |")
 
 
-def _draw(group: metrics.Groups, seed: int) -> dict[str, tuple[Callable[[metrics.Groups], Any], float]]:
+def _draw(group: Groups, seed: int) -> dict[str, tuple[Callable[[Groups], Any], float]]:
     """Of each kind of interval a function of the groups, and the truth."""
     rng = np.random.default_rng(seed)
     texts = int(group.max()) + 1
@@ -57,7 +58,7 @@ def _draw(group: metrics.Groups, seed: int) -> dict[str, tuple[Callable[[metrics
     label, score, noise = label[group], score[group], rng.normal(size=texts)[group]
     hit = (score >= 0.5) == (label == 1)
 
-    def paired(by: metrics.Groups) -> Interval:
+    def paired(by: Groups) -> Interval:
         found = metrics.auc_difference(label, score, score + noise, by)
         assert found is not None
         return found[1]

@@ -17,9 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import competition, config, folds, metrics, storage
-from pipeline.config import Folds
-from pipeline.storage import Paths
+from pipeline.competition import folds, tables
+from pipeline.config import loading
+from pipeline.config.data import Folds
+from pipeline.files import formats
+from pipeline.runs.paths import Paths
+from pipeline.tasks import metrics
 
 CONSTANT_RATE = ["stage1.warmup=0", "stage1.decay='none'"]
 VARIANTS: dict[str, tuple[str, list[str]]] = {
@@ -48,10 +51,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--set", action="append", default=[], help="an override for every variant")
     options = parser.parse_args()
-    name = config.load(Path(options.config)).name
-    tables = {variant: _run(options, name, variant) for variant in options.only}
-    train = competition.read(config.load(Path(options.config))).train
-    print(_table(tables, options.fold, pd.Series(folds.groups(train, Folds()), index=train.id)))
+    name = loading.load(Path(options.config)).name
+    competition_tables = {variant: _run(options, name, variant) for variant in options.only}
+    train = tables.read(loading.load(Path(options.config))).train
+    print(_table(competition_tables, options.fold, pd.Series(folds.groups(train, Folds()), index=train.id)))
 
 
 def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
@@ -64,19 +67,19 @@ def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
     for one in ("stage1", "stage2") if stage == "stage2" else ("stage1",):
         subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *named, *sets],
                        check=True, stdout=sys.stderr)
-    return pd.concat([storage.read_csv(Paths(run).cell(stage, fold) / "oof.csv") for fold in options.fold],
+    return pd.concat([formats.read_csv(Paths(run).cell(stage, fold) / "oof.csv") for fold in options.fold],
                      ignore_index=True)
 
 
-def _table(tables: dict[str, pd.DataFrame], shown: list[int], group_of_id: pd.Series) -> str:
+def _table(competition_tables: dict[str, pd.DataFrame], shown: list[int], group_of_id: pd.Series) -> str:
     lines = ["| variant | " + " | ".join(f"fold {fold}" for fold in shown) + " | mean | AUC against ours (95 %) |",
              "|---" * (len(shown) + 3) + "|"]
-    for variant, table in tables.items():
+    for variant, table in competition_tables.items():
         areas = [metrics.auc(part.label.to_numpy(), part.logit.to_numpy()) or np.nan for _, part in
                  table.groupby("fold")]
         against = ""
-        if "ours" in tables and variant != "ours":
-            both = tables["ours"].merge(table, on="id", suffixes=("_ours", ""))
+        if "ours" in competition_tables and variant != "ours":
+            both = competition_tables["ours"].merge(table, on="id", suffixes=("_ours", ""))
             found = metrics.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy(),
                                            both.id.map(group_of_id).to_numpy())
             if found:

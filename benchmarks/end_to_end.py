@@ -23,8 +23,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import opponents
-from pipeline import config, metrics, storage
-from pipeline.storage import Paths
+from pipeline.config import loading
+from pipeline.files import atomic, formats
+from pipeline.runs.paths import Paths
+from pipeline.tasks import metrics
 from stages import options as stage_options
 
 STAGES = ("stage1", "stage2")
@@ -64,14 +66,14 @@ def _arguments(options: argparse.Namespace) -> list[str]:
 
 
 def _run_name(options: argparse.Namespace) -> str:
-    return f"{config.load(options.config, options.set).name}-end-to-end"
+    return f"{loading.load(options.config, options.set).name}-end-to-end"
 
 
 def project(options: argparse.Namespace) -> Seconds:
     """The commands that a user types; seconds of each process."""
     name = _run_name(options)
     for folder in (Paths(name).models, Paths(name).oof):
-        storage.remove(folder)
+        atomic.remove(folder)
     seconds = {}
     for stage in STAGES:
         begin = time.perf_counter()
@@ -107,7 +109,7 @@ def published(options: argparse.Namespace) -> Seconds:
         opponents.published_fit(model, work.train_tokens, label, train, valid, recipe.epochs, callbacks)
         probability = opponents.published_predict(model, work.train_tokens, valid)
         opponents.published_predict(model, work.test_tokens, np.arange(len(work.competition.test)))
-        storage.write(options.out / f"{stage}.csv", pd.DataFrame(
+        formats.write(options.out / f"{stage}.csv", pd.DataFrame(
             {"id": rows.id.iloc[valid], "label": rows.label.iloc[valid], "prediction": probability}))
         seconds[stage] = time.perf_counter() - begin
         begin = time.perf_counter()
@@ -136,7 +138,7 @@ def table(title: str, seconds: dict[str, Seconds], outs: dict[str, Path]) -> str
 
 def _both(outs: dict[str, Path], stage: str) -> pd.DataFrame:
     """label, and a column of predictions a side, one row a row of the fold."""
-    parts = {side: storage.read_csv(out / f"{stage}.csv").set_index("id") for side, out in outs.items()}
+    parts = {side: formats.read_csv(out / f"{stage}.csv").set_index("id") for side, out in outs.items()}
     return pd.DataFrame({"label": parts["project"].label, **{side: part.prediction for side, part in parts.items()}})
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import tomli_w
 import typer
 
-from pipeline.words import word_starts
+from pipeline.text.word_starts import word_starts
 
 ROWS = 4_000
 TEST = 500

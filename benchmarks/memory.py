@@ -14,8 +14,11 @@ import numpy as np
 import typer
 
 from benchmarks.serving import resident
-from pipeline import competition, folds, storage, tokens, vocabulary
-from pipeline.config import Config
+from pipeline.competition import folds, tables
+from pipeline.config.run import Config
+from pipeline.files import formats
+from pipeline.text import tokenization
+from pipeline.text.vocabulary import SPECIAL
 
 CHARACTERS = [chr(0x4E00 + number) for number in range(3_000)]
 
@@ -30,16 +33,16 @@ def memory(rows: int = 1_000_000, characters: int = 500) -> None:
         _tell(f"a CSV of {size / 1e6:,.0f} MB written")
         settings = Config.model_validate({"name": "large", "bert": {"random": {}}, "data": {"train": str(path)},
                                           "tokens": {"max_tokens": 512}})
-        found = competition.read(settings)
+        found = tables.read(settings)
         _tell("read and validated")
         fold_of_row = folds.deal(found.train, settings.folds)
         _tell("folds dealt, grouped by text")
-        table = tokens.encode(found.train, [*vocabulary.SPECIAL, *CHARACTERS], settings.tokens)
+        table = tokenization.encode(found.train, [*SPECIAL, *CHARACTERS], settings.tokens)
         _tell(f"{len(table.ids):,} tokens")
         equal = len(np.unique(table.first))
         _tell(f"{equal:,} different rows found")
         logit = np.zeros(rows, np.float32)
-        storage.write(Path(folder, "oof.csv"), found.task.oof_table(found.train, fold_of_row, logit))
+        formats.write(Path(folder, "oof.csv"), found.task.oof_table(found.train, fold_of_row, logit))
         _tell("the out-of-fold table written")
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bert_config import BertConfig, Tensors
-from pipeline.tokens import TokenTable
+from pipeline.arrays import Tensors
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.text.token_table import TokenTable
 
 BATCH, PREDICT_BATCH, WIDTHS = 16, 64, 4
 STAGE2_EPOCHS = 8
@@ -79,7 +80,7 @@ def published_model(bert: BertConfig, tensors: Tensors | None = None) -> Any:
         keras.layers.Lambda(lambda x: x[:, 0])(attention)])
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="head_dense")(pooled))
     if tensors is not None:
-        from pipeline.encoder import keras_bert_variables
+        from pipeline.model.encoder import keras_bert_variables
 
         for name, variable in keras_bert_variables(model, bert).items():
             variable.assign(tensors[name])

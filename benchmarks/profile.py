@@ -16,18 +16,23 @@ from typing import Any
 import numpy as np
 
 from benchmarks.opponents import BATCH, SIZES
-from pipeline import bert_config, jobs
-from pipeline.batches import Plan
-from pipeline.config import Bert, Config, Data, Stage1
+from pipeline.checkpoints import bert_config
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.config.data import Data
+from pipeline.config.model import Bert
+from pipeline.config.run import Config
+from pipeline.config.training import Stage1
+from pipeline.machine import resources
 from pipeline.tasks.binary import Binary
-from pipeline.tokens import TokenTable
+from pipeline.text.packing import Plan
+from pipeline.text.token_table import TokenTable
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(SIZES), default="small")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=jobs.cores())
+    parser.add_argument("--threads", type=int, default=resources.cores())
     options = parser.parse_args()
     print(f"### {options.size}, a step of {BATCH} rows, {options.threads} threads, large pages: "
           f"{'yes' if 'hugetlb' in os.environ.get('GLIBC_TUNABLES', '') else 'no'}\n\n| | ms | adds |\n|---|---|---|")
@@ -47,8 +52,8 @@ def main() -> None:
 def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     """Name -> a function that does that much of a step and waits for its end."""
     from pipeline.backend import tf, use_threads
-    from pipeline.network import Network
-    from pipeline.training import CellData, Trainer
+    from pipeline.model.network import Network
+    from pipeline.training.loop import CellData, Trainer
 
     use_threads(threads)
     bert = SIZES[size]
@@ -88,7 +93,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _products(bert: bert_config.BertConfig, tokens: int) -> Callable[[], Any]:
+def _products(bert: BertConfig, tokens: int) -> Callable[[], Any]:
     from pipeline.backend import tf
 
     shapes = [(bert.hidden, 3 * bert.hidden), (bert.hidden, bert.hidden), (bert.hidden, bert.intermediate),

@@ -20,15 +20,15 @@ import numpy as np
 
 from benchmarks import opponents
 from benchmarks.opponents import BATCH, PREDICT_BATCH, SIZES, Floats, Ints, Passes
-from pipeline import bert_config
-from pipeline.bert_config import BertConfig
-from pipeline.tokens import TokenTable
+from pipeline.checkpoints import bert_config
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.text.token_table import TokenTable
 
 
 def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 1 of this project."""
-    from pipeline.config import Stage1
-    from pipeline.training import Trainer
+    from pipeline.config.training import Stage1
+    from pipeline.training.loop import Trainer
 
     rows = np.arange(len(table.lengths))
     recipe = Stage1(batch_size=BATCH, learning_rate=1e-5)
@@ -53,9 +53,9 @@ def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, us
 
 def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 2 of this project: the frozen encoder's outputs once, then every epoch and its validation on them."""
-    from pipeline import features
-    from pipeline.config import Stage2
-    from pipeline.training import Trainer
+    from pipeline.config.training import Stage2
+    from pipeline.training import encoder_outputs
+    from pipeline.training.loop import Trainer
 
     train, valid = opponents.one_fold(table)
     network, data = _project(bert, table, label, threads, used, train, valid, PREDICT_BATCH)
@@ -63,7 +63,8 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
 
     def stage2() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            source = features.compute(network, table, data.plan, PREDICT_BATCH, Path(folder) / "features", budget=8)
+            source = encoder_outputs.compute(network, table, data.plan, PREDICT_BATCH, Path(folder) / "features",
+                                             budget=8)
             on_features = dataclasses.replace(data, source=source)
             for _ in range(opponents.STAGE2_EPOCHS):
                 trainer.step_of_all(on_features, 1e-4)
@@ -75,11 +76,13 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
 def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints, train: Ints, valid: Ints,
              size: int) -> Any:
     from pipeline.backend import use_threads
-    from pipeline.batches import Plan
-    from pipeline.config import Bert, Config, Data
-    from pipeline.network import Network
+    from pipeline.config.data import Data
+    from pipeline.config.model import Bert
+    from pipeline.config.run import Config
+    from pipeline.model.network import Network
     from pipeline.tasks.binary import Binary
-    from pipeline.training import CellData
+    from pipeline.text.packing import Plan
+    from pipeline.training.loop import CellData
 
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))

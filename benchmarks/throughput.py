@@ -24,7 +24,11 @@ import numpy as np
 
 from benchmarks.opponents import SIZES, STAGE2_EPOCHS
 from benchmarks.sides import SIDES
-from pipeline import bert_config, competition, config, large_pages, tokens, vocabulary
+from pipeline.checkpoints import bert_config
+from pipeline.competition import tables
+from pipeline.config import loading
+from pipeline.machine import large_pages
+from pipeline.text import tokenization, vocabulary
 
 ROWS = {"base": 192, "small": 1600}  # whole batches of 16 and of 64, so that no side pays for empty places
 STAGE2_ROWS = 640  # a fold's: 512 to train on, 128 to validate
@@ -70,11 +74,11 @@ def write_rows(path: Path, count: int, target: Path) -> float:
 
     Returns the mean number of tokens a row.
     """
-    settings = config.load(path)
-    tables = competition.read(settings)
-    vocab = vocabulary.of_characters([*tables.train.text, *tables.test.text], lowercase=True)
-    train = tables.train.sample(count, random_state=0)
-    encoded = tokens.encode(train, vocab, settings.tokens)
+    settings = loading.load(path)
+    competition_tables = tables.read(settings)
+    vocab = vocabulary.of_characters([*competition_tables.train.text, *competition_tables.test.text], lowercase=True)
+    train = competition_tables.train.sample(count, random_state=0)
+    encoded = tokenization.encode(train, vocab, settings.tokens)
     rows = [encoded.ids[start:end].tolist() for start, end in zip(encoded.offsets, encoded.offsets[1:], strict=False)]
     target.write_text(json.dumps({"rows": rows, "label": train.label.tolist(), "used": len(vocab)}))
     return float(encoded.lengths.mean())

@@ -1,1 +1,23 @@
-"""The library: competition tables in; out-of-fold predictions, reports and submissions out."""
+"""The library: competition tables in; out-of-fold predictions, reports and submissions out.
+
+Its floors, from the bottom up. A module imports from its own floor and those below; tests/test_layers.py holds that.
+
+    errors, lazy, arrays    lines for the user and exit codes; modules imported late; names of arrays
+    backend                 the one import of TensorFlow and Keras
+    files/                  what is read is looked at first, what is written is whole
+    machine/                screen, signals, cores and memory
+    config/                 every key
+    tasks/                  what a label is, one module for each kind; scores
+    text/                   texts to token ids to packed batches; vocabularies, corpora
+    competition/            the organiser's files to validated tables to folds
+    checkpoints/            encoders on disk
+    model/                  encoders, heads, losses, network
+    runs/                   a run: its cells, their identities, its lock; who fits the cells
+    doctor/                 what the data alone say before training
+    baseline                tf-idf: the number to beat
+    training/               one cell of stage 1 or 2
+    pretraining/            one cell of stage 0
+    inference/              a finished run in memory and over HTTP
+    results/                what the finished cells say
+    export/                 a finished run in another form
+"""

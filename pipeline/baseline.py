@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import cells
-from pipeline.competition import text_columns
-from pipeline.config import Baseline
+from pipeline.config.results import Baseline
 from pipeline.errors import UserError
 from pipeline.lazy import lazily
-from pipeline.log import say
-from pipeline.run import FitCell, Run
+from pipeline.machine.console import say
+from pipeline.runs.cells import Files
+from pipeline.runs.run import FitCell, Run
+from pipeline.text.columns import text_columns
 
 features = lazily("sklearn.feature_extraction.text")
 
@@ -29,7 +29,7 @@ def start(run: Run) -> FitCell:
     target = task.target(train.label)
     documents_of = _of_words if task.by_word else _of_rows
 
-    def fit_cell(fold: int) -> cells.Files:
+    def fit_cell(fold: int) -> Files:
         valid = run.fold_of_row == fold
         vectorizer = _vectorizer(config, task.by_word)
         try:

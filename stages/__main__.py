@@ -1,6 +1,6 @@
 """``python -m stages``: settles what must be settled before anything is imported, then runs stages/command.py."""
 
-from pipeline import interrupts, large_pages
+from pipeline.machine import interrupts, large_pages
 
 if __name__ == "__main__":
     large_pages.restart()

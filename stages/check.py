@@ -3,8 +3,9 @@
 Example: python -m stages check configs/example.toml
 """
 
-from pipeline import inspection
-from pipeline.log import say
+
+from pipeline.doctor import inspection
+from pipeline.machine.console import say
 from stages import options
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from pipeline.errors import DiskError, UserError, visible
-from pipeline.interrupts import Terminated
+from pipeline.machine.interrupts import Terminated
 
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
 NAMES = ("check", "folds", "baseline", "pretrain", "stage1", "stage2", "report", "submit", "keys", "new_checkpoint",

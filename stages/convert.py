@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UserError
-from pipeline.log import say
+from pipeline.machine.console import say
 
 
 class Format(StrEnum):
@@ -28,6 +28,6 @@ def convert(
                                                 "format, which has its approximation by tanh.")] = False) -> None:
     if os.path.lexists(target):
         raise UserError(f"{target}: exists already; choose another folder")
-    from pipeline import conversion  # imports TensorFlow
+    from pipeline.export import conversion  # imports TensorFlow
 
     say(f"convert: {target}: {conversion.convert(source, target, to, tanh_gelu)}")

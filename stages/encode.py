@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from pipeline import sources, storage
+from pipeline.competition.readers import delimited
 from pipeline.errors import UserError
-from pipeline.log import progress, say
-from pipeline.readers import delimited
+from pipeline.files import atomic, inputs, room
+from pipeline.machine.console import progress, say
 
 if TYPE_CHECKING:
-    from pipeline.vectors import TextVectors  # imports TensorFlow
+    from pipeline.inference.text_vectors import TextVectors  # imports TensorFlow
 
 AT_ONCE = 1_000  # texts
 
@@ -49,11 +49,11 @@ def encode(
     if target.suffix not in (".npy", ".parquet"):
         raise UserError(f"{target}: must end in .npy or .parquet")
     rows, chunks = _opened(texts, column)
-    from pipeline.vectors import TextVectors
+    from pipeline.inference.text_vectors import TextVectors
 
     model = TextVectors(source, fold=fold, layers=layers, pool=pool.value, tokenizer=tokenizer.value,
                         lowercase=lowercase, max_tokens=max_tokens).fit()
-    with storage.replacing(target) as building:
+    with atomic.replacing(target) as building:
         (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, chunks, rows)
     say(f"encode: {target}: {rows:,} vectors of {model.size_}")
 
@@ -61,7 +61,7 @@ def encode(
 def _opened(path: Path, column: str) -> tuple[int, Iterator[list[str]]]:
     """How many texts there are, and the texts; a file of lines is read once for each, a table once."""
     if path.suffix not in (".csv", ".tsv"):
-        return sum(map(len, sources.texts(path, AT_ONCE))), sources.texts(path, AT_ONCE)
+        return sum(map(len, inputs.texts(path, AT_ONCE))), inputs.texts(path, AT_ONCE)
     table = delimited.read_table(path)
     if column not in table:
         raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, table))}; see --column")
@@ -70,7 +70,7 @@ def _opened(path: Path, column: str) -> tuple[int, Iterator[list[str]]]:
 
 def _to_numpy(path: Path, model: "TextVectors", chunks: Iterator[list[str]], rows: int) -> None:
     vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, model.size_))
-    storage.allocate(path)
+    room.allocate(path)
     at = 0
     for chunk, found in _found(model, chunks, rows):
         vectors[at:at + len(chunk)] = found

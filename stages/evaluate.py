@@ -12,9 +12,11 @@ import pandas as pd
 import typer
 from rich.table import Table
 
-from pipeline import competition, folds, log, storage
-from pipeline.config import Folds as Grouping
-from pipeline.log import say
+from pipeline.competition import folds, tables
+from pipeline.config.data import Folds as Grouping
+from pipeline.files import formats
+from pipeline.machine import console
+from pipeline.machine.console import say
 from stages.predict import Folds, RunName, StageName
 
 
@@ -24,32 +26,32 @@ def evaluate(
         stage: StageName = None, fold: Folds = None,
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
-    from pipeline.predictor import Predictor  # imports TensorFlow
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
     model = Predictor(run, stage and stage.value, fold)
     task, metric = model.task, model.config.submit.metric
-    rows, remarks = competition.read_labelled(labelled, model.config, task)
+    rows, remarks = tables.read_labelled(labelled, model.config, task)
     for remark in remarks:
         say(remark)
     one_fold = np.zeros(len(rows), np.int64)
-    tables = {f"fold {number}": task.oof_table(rows, one_fold, logit)
+    by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
               for number, logit in model.logits(rows).items()}
-    if len(tables) > 1:
-        tables["mean of folds"] = model.mean(list(tables.values()))
+    if len(by_model) > 1:
+        by_model["mean of folds"] = model.mean(list(by_model.values()))
     groups = pd.Series(folds.groups(rows, Grouping()), index=rows.id)
     parts = {name: task.evaluate(pd.concat([table, table.id.map(groups).rename("group")], axis=1), [], metric)
-             for name, table in tables.items()}
+             for name, table in by_model.items()}
     shown = Table("model", *task.header, title=f"{task.score} of run {run}, {model.stage}, on {len(rows):,} rows")
     for name, part in parts.items():
         shown.add_row(name, *task.row(part))
-    log.console.print(shown)
-    ensemble = list(tables.values())[-1]
+    console.console.print(shown)
+    ensemble = list(by_model.values())[-1]
     oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
     decided = task.decision_scores(ensemble, task.submitted(oof, ensemble, rule))
     how = "probabilities decided at 0.5, as predict does" if oof is None else task.decided(oof, metric)
-    say(f"{list(tables)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
+    say(f"{list(by_model)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
     say(f"intervals are 95 %, of the rows, {len(rows):,} in {groups.nunique():,} groups by identical text")
     if output:
-        storage.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": parts,
+        formats.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": parts,
                                                     "decisions": {"how": how, **decided}})
         say(f"evaluate: {output.with_suffix('.json')}")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import storage
 from pipeline.errors import UserError
-from pipeline.log import say
+from pipeline.files import atomic, formats
+from pipeline.machine.console import say
 from stages.predict import Folds, RunName, StageName
 
 if TYPE_CHECKING:
-    from pipeline.predictor import Predictor  # imports TensorFlow
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
 
 class Target(StrEnum):
@@ -36,7 +36,7 @@ def export(
         stage: StageName = None, fold: Folds = None,
         tanh_gelu: Annotated[bool, typer.Option("--tanh-gelu", help="google: write an encoder with the exact GELU as "
                                                 "one with its approximation by tanh.")] = False) -> None:
-    from pipeline.predictor import Predictor
+    from pipeline.inference.predictor import Predictor
 
     model = Predictor(run, stage and stage.value, fold)
     target = target or model.paths.models / "export" / to.value
@@ -51,21 +51,21 @@ def export(
 
 def _saved_model(model: "Predictor", target: Path, run: str) -> str:
     """As TensorFlow Serving wants it: <name>/<version>/."""
-    from pipeline import saved_model
+    from pipeline.export import saved_model
 
     versions = [int(found.name) for found in (target / run).glob("*") if found.name.isdigit()]
     folder = target / run / str(max(versions, default=0) + 1)
-    with storage.publishing(folder) as building:
+    with atomic.publishing(folder) as building:
         agreement = saved_model.export(model, building)
     _describe(model, target / run)
     return _told(folder, *agreement)
 
 
 def _onnx_model(model: "Predictor", target: Path) -> str:
-    from pipeline import onnx_model
+    from pipeline.export import onnx_model
 
     _must_be_new(target)
-    with storage.publishing(target) as building:
+    with atomic.publishing(target) as building:
         agreement = onnx_model.export(model, building)
         _describe(model, building)
     return _told(target, *agreement)
@@ -73,11 +73,11 @@ def _onnx_model(model: "Predictor", target: Path) -> str:
 
 def _describe(model: "Predictor", folder: Path) -> None:
     """Training curves and a summary, beside what was exported."""
-    from pipeline import saved_model
+    from pipeline.export import saved_model
 
     for picture in model.paths.oof.glob("training_*.png"):
         shutil.copyfile(picture, folder / picture.name)
-    storage.write(folder / "summary.txt", saved_model.summary(model))
+    formats.write(folder / "summary.txt", saved_model.summary(model))
 
 
 def _told(folder: Path, difference: float, rows: int) -> str:
@@ -85,7 +85,7 @@ def _told(folder: Path, difference: float, rows: int) -> str:
 
 
 def _checkpoint(model: "Predictor", target: Path, to: Target, tanh_gelu: bool) -> str:
-    from pipeline import conversion
+    from pipeline.export import conversion
 
     if len(model.folds) != 1:
         raise UserError(f"a checkpoint is one fold's encoder: --fold 0, or another of {model.folds}")

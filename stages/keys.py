@@ -5,12 +5,12 @@ Example: python -m stages keys
 
 from rich.table import Table
 
-from pipeline import config
-from pipeline.log import console
+from pipeline.config import problems
+from pipeline.machine.console import console
 
 
 def keys() -> None:
     table = Table("key", "default", "meaning")
-    for name, default, meaning in config.describe():
+    for name, default, meaning in problems.describe():
         table.add_row(name, "" if default is None else str(default), meaning)
     console.print(table, markup=False)

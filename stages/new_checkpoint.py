@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from pipeline import bert_config, checkpoint, vocabulary
-from pipeline.config import RandomBert, explain
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.competition.readers import delimited
+from pipeline.config.model import RandomBert
+from pipeline.config.problems import explain
 from pipeline.errors import UserError, disk
-from pipeline.log import say
-from pipeline.readers import delimited
+from pipeline.machine.console import say
+from pipeline.text import vocabulary
 
 
 def new_checkpoint(
@@ -44,7 +47,7 @@ def new_checkpoint(
         spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
     except ValidationError as error:
         raise UserError(*explain(error)) from None
-    config = bert_config.BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
+    config = BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
                                    segments=2, activation="gelu_tanh")
     with disk(folder):
         checkpoint.write_google(folder, config, words, bert_config.random_tensors(config, seed))

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cells, checkpoint, competition, config, log, predictions, run, sources, storage
-from pipeline.competition import Competition
-from pipeline.config import CELLS, STAGES, Config
+from pipeline.checkpoints import checkpoint
+from pipeline.competition import tables
+from pipeline.competition.tables import Competition
+from pipeline.config import loading
+from pipeline.config.run import CELLS, NAME_RULE, RUN_NAME, STAGES, Config
 from pipeline.errors import UserError
-from pipeline.predictions import StagePredictions
-from pipeline.run import Run
+from pipeline.files import atomic
+from pipeline.files.snapshot import Inputs
+from pipeline.machine import console
+from pipeline.results import predictions
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs import cells, lock, run
+from pipeline.runs.paths import ALL_FOLDS, Paths
+from pipeline.runs.run import Run
 
 ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
@@ -25,8 +33,8 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 
 def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
     """Reads the config and the tables; writes nothing."""
-    settings, _ = checkpoint.settled(config.load(path, overrides, name))
-    inputs = sources.Inputs.of(run.input_paths(settings))
+    settings, _ = checkpoint.settled(loading.load(path, overrides, name))
+    inputs = Inputs.of(run.input_paths(settings))
     return run.prepare(settings, _tables(settings), inputs)
 
 
@@ -34,21 +42,21 @@ def load(path: Path, overrides: list[str] | None, name: str | None) -> Run:
 def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, other: str | None = None,
            redo: str | None = None) -> Iterator[Run]:
     """Locks the run, deals or reads its folds, and keeps both with its configuration."""
-    settings, _ = checkpoint.settled(config.load(path, overrides, name))
-    paths = storage.Paths(settings.name)
-    if other is not None and not config.RUN_NAME.fullmatch(other):
-        raise UserError(f"--from {config.NAME_RULE}; got {other!r}")
+    settings, _ = checkpoint.settled(loading.load(path, overrides, name))
+    paths = Paths(settings.name)
+    if other is not None and not RUN_NAME.fullmatch(other):
+        raise UserError(f"--from {NAME_RULE}; got {other!r}")
     if redo not in (None, "folds", *CELLS):
         raise UserError(f"--redo {redo}: must be folds, {', '.join(CELLS)}")
-    inputs = sources.Inputs.of(run.input_paths(settings))
+    inputs = Inputs.of(run.input_paths(settings))
     tables = _tables(settings)  # wrong input is told before anything is written
-    with storage.lock(paths):
-        log.keep_log(paths.models / "run.log")
+    with lock.lock(paths):
+        console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):
-            storage.sweep(folder)
+            atomic.sweep(folder)
         if redo == "folds":
             for stage in CELLS:
-                storage.remove(paths.models / stage)
+                atomic.remove(paths.models / stage)
             for kept in (paths.folds, paths.folds.with_suffix(".json")):
                 kept.unlink(missing_ok=True)
         work = run.prepare(settings, tables, inputs)
@@ -61,14 +69,14 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
 
 
 def _tables(settings: Config) -> Competition | None:
-    return competition.read(settings) if settings.data else None
+    return tables.read(settings) if settings.data else None
 
 
 def require(work: Run, stage: str, wanted: list[int], path: Path) -> None:
     """Raises UserError where a stage that is built on is not done for one of the wanted folds."""
     done = work.done(stage)
     if lacking := [one for one in work.cells_of(stage, wanted) if one not in done]:
-        which = "" if lacking[0] == storage.ALL_FOLDS else f" --fold {lacking[0]}"
+        which = "" if lacking[0] == ALL_FOLDS else f" --fold {lacking[0]}"
         raise UserError(f"{cells.cell_name(stage, lacking[0])} is not done, which this stage starts from: "
                         f"python -m stages {stage} {path}{which}")
 
@@ -96,5 +104,6 @@ def tell(work: Run, stage: str) -> None:
         return
     paths = predictions.write(work, found)
     if found.missing:
-        log.say(f"{stage}: folds {', '.join(map(str, found.missing))} are not done yet; the OOF table waits for them")
-    log.say(f"{stage}: {', '.join([str(work.paths.models / stage), *paths])}")
+        console.say(f"{stage}: folds {', '.join(map(str, found.missing))} are not done yet; the OOF table waits for "
+                    f"them")
+    console.say(f"{stage}: {', '.join([str(work.paths.models / stage), *paths])}")

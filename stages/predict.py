@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import pandas as pd
 import typer
 
-from pipeline import competition, log, sources, storage
-from pipeline.answers import answers
+from pipeline.competition import tables
 from pipeline.errors import UserError, visible
+from pipeline.files import atomic, inputs
+from pipeline.inference.answers import answers
+from pipeline.machine import console
 
 if TYPE_CHECKING:
-    from pipeline.predictor import Predictor  # imports TensorFlow
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
 AT_ONCE = 1_000  # rows
 PIPED = 1 << 16  # bytes that are taken from a pipe at once
@@ -50,18 +52,18 @@ def predict(
         output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
         form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, a line a text. csv: the "
                                            "columns of a test table.")] = Form.jsonl) -> None:
-    if texts and not sources.is_folder(texts):
-        sources.check(texts)
-    from pipeline.predictor import Predictor
+    if texts and not inputs.is_folder(texts):
+        inputs.check(texts)
+    from pipeline.inference.predictor import Predictor
 
     model = Predictor(run, stage and stage.value, fold)
     chunks = _of_lines(texts, model) if texts is None or _is_lines(texts, model) else _of_file(texts, model)
     if output is None:
         _write(model, chunks, form, sys.stdout)
     else:
-        with storage.replacing(output) as building, building.open("w", encoding="utf-8", newline="\n") as file:
+        with atomic.replacing(output) as building, building.open("w", encoding="utf-8", newline="\n") as file:
             _write(model, chunks, form, file)
-        log.say(f"predict: {output}")
+        console.say(f"predict: {output}")
 
 
 def _write(model: "Predictor", chunks: Iterator[pd.DataFrame], form: Form, file: TextIO) -> None:
@@ -85,7 +87,7 @@ def _is_lines(path: Path, model: "Predictor") -> bool:
 
 def _of_file(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
     """The rows of a file in the format of the run's own."""
-    table, remarks = competition.read_texts(path, model.config)
+    table, remarks = tables.read_texts(path, model.config)
     for remark in remarks:
         print(visible(remark), file=sys.stderr)
     for at in range(0, len(table), AT_ONCE):
@@ -96,7 +98,7 @@ def _of_file(path: Path, model: "Predictor") -> Iterator[pd.DataFrame]:
 def _of_lines(path: Path | None, model: "Predictor") -> Iterator[pd.DataFrame]:
     """A row a line, its id the line's number from 0."""
     begin = 0
-    for lines in sources.texts(path, AT_ONCE) if path else _from_standard_input(model):
+    for lines in inputs.texts(path, AT_ONCE) if path else _from_standard_input(model):
         texts = [line.partition("\t") for line in lines]
         second = [one for _, _, one in texts] if model.pairs else None
         yield model.table([text for text, _, _ in texts] if model.pairs else lines, second,

@@ -3,8 +3,8 @@
 Looks at no label. Example: python -m stages pretrain configs/boyu_adapted.toml
 """
 
-from pipeline.log import say
-from pipeline.run import FitCell, Run
+from pipeline.machine.console import say
+from pipeline.runs.run import FitCell, Run
 from stages import options
 
 
@@ -17,13 +17,13 @@ def pretrain(config: options.ConfigPath, fold: options.Folds = None, overrides: 
             return
         wanted = work.cells_of("pretrain", options.chosen_folds(work, fold))
         work.finish("pretrain", wanted, _start, strict)
-        from pipeline import pretrain_report  # imports Matplotlib
+        from pipeline.results import pretraining  # imports Matplotlib
 
         found = [str(work.paths.cell("pretrain", cell)) for cell in wanted]
-        say(f"pretrain: {', '.join(found + [str(path) for path in pretrain_report.write(work, wanted)])}")
+        say(f"pretrain: {', '.join(found + [str(path) for path in pretraining.write(work, wanted)])}")
 
 
 def _start(work: Run) -> FitCell:
-    from pipeline import pretraining  # imports TensorFlow: only where there is a cell to fit
+    from pipeline.pretraining import loop  # imports TensorFlow: only where there is a cell to fit
 
-    return pretraining.start(work)
+    return loop.start(work)

@@ -3,9 +3,11 @@
 With --fold only those folds are shown, and no file is written. Example: python -m stages report configs/example.toml
 """
 
-from pipeline import plots, predictions, storage
-from pipeline import report as scores
-from pipeline.log import console, say
+
+from pipeline.files import formats
+from pipeline.machine.console import console, say
+from pipeline.results import plots, predictions
+from pipeline.results import report as scores
 from stages import options
 
 
@@ -21,8 +23,8 @@ def report(config: options.ConfigPath, fold: options.Folds = None, overrides: op
             return
         paths = [path for part in found.values() for path in predictions.write(work, part)]
         written = [work.paths.oof / f"{task.key}{ending}" for ending in (".md", ".json")]
-        storage.write(written[0], scores.markdown(task, result))
-        storage.write(written[1], result)
+        formats.write(written[0], scores.markdown(task, result))
+        formats.write(written[1], result)
         pictures = plots.write(work, found, result["stages"])
         say("report: " + ", ".join(map(str, [*written, *paths])))
         say("plots: " + ", ".join(map(str, pictures)))

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UserError
-from pipeline.log import say
+from pipeline.inference.server import Limits
+from pipeline.machine.console import say
 from stages.predict import Folds, RunName, StageName
 
 
@@ -29,12 +30,12 @@ def serve(
         raise UserError(f"--host {host}: others can reach it, so it needs a token: SERVE_TOKEN=... in the environment")
     import uvicorn
 
-    from pipeline import server
-    from pipeline.predictor import Predictor  # imports TensorFlow
+    from pipeline.inference import server
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
     model = Predictor(run, stage and stage.value, fold)
     model.warm()
-    limits = server.Limits(texts=most_texts, characters=most_characters, waiting=most_waiting, batch=batch)
+    limits = Limits(texts=most_texts, characters=most_characters, waiting=most_waiting, batch=batch)
     say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, folds {model.folds}; "
         f"Ctrl-C ends it")
     uvicorn.run(server.build(model, limits, token), host=host, port=port, log_level="warning", access_log=False)

@@ -3,7 +3,7 @@
 Example: python -m stages stage1 configs/example.toml --fold 2
 """
 
-from pipeline.run import FitCell, Run
+from pipeline.runs.run import FitCell, Run
 from stages import options
 
 
@@ -18,6 +18,6 @@ def stage1(config: options.ConfigPath, fold: options.Folds = None, overrides: op
 
 
 def _start(work: Run) -> FitCell:
-    from pipeline import bert_stages  # imports TensorFlow: only where there is a cell to fit
+    from pipeline.training import bert_stages  # imports TensorFlow: only where there is a cell to fit
 
     return bert_stages.start_stage1(work)

@@ -3,7 +3,7 @@
 Example: python -m stages stage2 configs/example.toml --set stage2.learning_rate=1e-5
 """
 
-from pipeline.run import FitCell, Run
+from pipeline.runs.run import FitCell, Run
 from stages import options
 
 
@@ -18,6 +18,6 @@ def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: op
 
 
 def _start(work: Run) -> FitCell:
-    from pipeline import bert_stages  # imports TensorFlow: only where there is a cell to fit
+    from pipeline.training import bert_stages  # imports TensorFlow: only where there is a cell to fit
 
     return bert_stages.start_stage2(work)

@@ -4,8 +4,9 @@ With --fold the mean is over those folds and goes to a file that says so, to pro
 Example: python -m stages submit configs/example.toml
 """
 
-from pipeline import submission
-from pipeline.log import say
+
+from pipeline.machine.console import say
+from pipeline.results import submission
 from stages import options
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config
+from pipeline.config import loading, problems
 from stages.command import NAMES
 from tests.conftest import ROOT, Command
 
@@ -14,7 +14,7 @@ CONFIG = "configs/toy.toml"
 TEXTS = {path.relative_to(ROOT): path.read_text(encoding="utf-8")
          for pattern in ("README.md", "docs/*.md", "stages/*.py", "pipeline/*.py", "configs/*.toml", "*.sh")
          for path in sorted(ROOT.glob(pattern))}
-KEYS = [key for key, _, _ in config.describe()]
+KEYS = [key for key, _, _ in problems.describe()]
 
 
 def refused(stages: Command, *arguments: str) -> list[str]:
@@ -142,7 +142,7 @@ def test_required_sections_are_named(project: Path, stages: Command) -> None:
     ("folds.group_column=用户", "用户"),
 ])
 def test_set_takes_toml_and_bare_words(project: Path, text: str, value: object) -> None:
-    found = config.flatten(config.load(Path(CONFIG), [text]), "")[f".{text.partition('=')[0].strip()}"]
+    found = loading.flatten(loading.load(Path(CONFIG), [text]), "")[f".{text.partition('=')[0].strip()}"]
     assert found == value
     assert type(found) is type(value)
 
@@ -158,7 +158,7 @@ def test_set_below_a_value_is_refused(project: Path, stages: Command) -> None:
 
 
 def test_the_last_of_two_equal_set_keys_counts(project: Path) -> None:
-    assert config.load(Path(CONFIG), ["stage1.epochs=4", "stage1.epochs=5"]).stage1.epochs == 5
+    assert loading.load(Path(CONFIG), ["stage1.epochs=4", "stage1.epochs=5"]).stage1.epochs == 5
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-x", "a\nb", "a\n", "a b", "饭", "a" * 81, "a" * 300])
@@ -168,9 +168,9 @@ def test_a_run_name_that_is_no_plain_file_name_is_refused(project: Path, stages:
 
 
 def test_a_run_is_named_by_the_command_line_else_the_file_else_the_file_name(project: Path) -> None:
-    assert config.load(Path(CONFIG)).name == "toy"
-    assert config.load(Path(CONFIG), ["name=mine"]).name == "mine"
-    assert config.load(Path(CONFIG), ["name=mine"], "a" * 80).name == "a" * 80
+    assert loading.load(Path(CONFIG)).name == "toy"
+    assert loading.load(Path(CONFIG), ["name=mine"]).name == "mine"
+    assert loading.load(Path(CONFIG), ["name=mine"], "a" * 80).name == "a" * 80
 
 
 def test_a_missing_config_is_refused_with_those_that_there_are(project: Path, stages: Command) -> None:
@@ -196,9 +196,9 @@ def test_a_directory_for_a_config_is_refused(project: Path, stages: Command) -> 
 
 
 def test_a_config_may_begin_with_a_bom_and_have_dos_line_ends(project: Path) -> None:
-    plain = config.load(Path(CONFIG))
+    plain = loading.load(Path(CONFIG))
     Path(CONFIG).write_bytes(b"\xef\xbb\xbf" + Path(CONFIG).read_bytes().replace(b"\n", b"\r\n"))
-    assert config.load(Path(CONFIG)) == plain
+    assert loading.load(Path(CONFIG)) == plain
 
 
 def test_every_key_is_listed_with_a_meaning_or_a_default(project: Path, stages: Command) -> None:
@@ -206,25 +206,25 @@ def test_every_key_is_listed_with_a_meaning_or_a_default(project: Path, stages: 
     assert result.code == 0
     cells = [line.split("│")[1].strip() for line in result.out.splitlines() if line.startswith("│")]
     assert [cell for cell in cells if cell] == KEYS
-    assert [key for key, default, meaning in config.describe() if not meaning and default is None] == []
+    assert [key for key, default, meaning in problems.describe() if not meaning and default is None] == []
 
 
 def test_every_listed_default_is_valid_for_its_key(project: Path) -> None:
-    defaults = [f"{key}={json.dumps(default)}" for key, default, _ in config.describe()
+    defaults = [f"{key}={json.dumps(default)}" for key, default, _ in problems.describe()
                 if default not in (None, "required") and not key.startswith(("bert.random.", "pretrain."))]
     Path(CONFIG).write_text('[data]\ntrain = "a"\ntest = "b"\n[bert]\ncheckpoint = "c"\n')
-    assert config.load(Path(CONFIG), defaults) == config.load(Path(CONFIG))
+    assert loading.load(Path(CONFIG), defaults) == loading.load(Path(CONFIG))
 
 
 def test_a_written_config_reads_back_as_the_same(project: Path) -> None:
-    found = config.load(Path(CONFIG), ["stage1.early_stopping=3", "data.labels=['no \"\\n', '好']"], "other")
-    Path("configs/again.toml").write_text(config.dump(found), encoding="utf-8")
-    assert config.load(Path("configs/again.toml")) == found
+    found = loading.load(Path(CONFIG), ["stage1.early_stopping=3", "data.labels=['no \"\\n', '好']"], "other")
+    Path("configs/again.toml").write_text(loading.dump(found), encoding="utf-8")
+    assert loading.load(Path("configs/again.toml")) == found
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_config_is_valid(path: Path) -> None:
-    assert config.load(path).name == path.stem
+    assert loading.load(path).name == path.stem
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=str)

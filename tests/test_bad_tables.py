@@ -6,10 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import competition, config, sources
-from pipeline.competition import Competition
+from pipeline.competition import tables
+from pipeline.competition.readers import delimited
+from pipeline.competition.tables import Competition
+from pipeline.config import loading
 from pipeline.errors import UserError
-from pipeline.readers import delimited
+from pipeline.files import inputs
 from tests.conftest import Command
 
 CONFIG = "configs/toy.toml"
@@ -34,7 +36,7 @@ def refused(stages: Command, *settings: str) -> list[str]:
 
 def read(*settings: str) -> Competition:
     """The tables as every stage gets them."""
-    return competition.read(config.load(Path(CONFIG), list(settings)))
+    return tables.read(loading.load(Path(CONFIG), list(settings)))
 
 
 def rows(*lines: str) -> str:
@@ -421,7 +423,7 @@ def test_rows_with_carriage_returns_for_ends_are_not_swallowed_either(project: P
     ("it’s “fine” – really", "cp1252", "WINDOWS-1252"),
 ])
 def test_an_encoding_is_told_by_the_common_characters_of_its_language(text: str, codec: str, name: str) -> None:
-    assert sources.encoding(f"id,text,label\na,{text},1\n".encode(codec)) == name
+    assert inputs.encoding(f"id,text,label\na,{text},1\n".encode(codec)) == name
 
 
 @pytest.mark.parametrize(("begin", "what"), [

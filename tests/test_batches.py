@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batches import Batch, Plan, lay_out, pad
-from pipeline.config import Stage1
-from pipeline.optimizer import schedule
-from pipeline.tokens import TokenTable
+from pipeline.config.training import Stage1
+from pipeline.text.packing import Batch, Plan, lay_out, pad
+from pipeline.text.token_table import TokenTable
+from pipeline.training.optimizer import schedule
 
 lengths_strategy = st.lists(st.integers(3, 40), min_size=1, max_size=120).map(np.array)
 

@@ -15,12 +15,14 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline import bert_config, checkpoint, encoder, tf_checkpoint
+from pipeline.arrays import Tensors
 from pipeline.backend import keras_bert, tf
-from pipeline.bert_config import BertConfig, Tensors
-from pipeline.config import Bert, RandomBert, Tokens
+from pipeline.checkpoints import bert_config, checkpoint, tf_variables
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.config.model import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
-from pipeline.vocabulary import SPECIAL
+from pipeline.model.encoder import KerasBert, PackedBert
+from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command, shell
 from tests.toy import TINY
 
@@ -78,7 +80,7 @@ def same(one: Tensors, other: Tensors) -> None:
 def outputs(folder: Path, inputs: list[Any]) -> npt.NDArray[np.float32]:
     """The token vectors that our encoder computes from a checkpoint."""
     found = checkpoint.read(folder)
-    model = encoder.PackedBert(found.config, 0.1, np.arange(found.config.vocab_size))
+    model = PackedBert(found.config, 0.1, np.arange(found.config.vocab_size))
     model.load(found.tensors())
     ids, segments = (np.asarray(part, np.int32) for part in inputs)
     position = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int32), ids.shape)
@@ -97,7 +99,7 @@ def test_what_is_not_of_the_encoder_is_left_aside(google: Tensors) -> None:
         "global_step": np.int64(7), "bert/pooler/dense/kernel": np.ones((16, 16), np.float32),
         "cls/predictions/output_bias": np.ones(TINY.vocab_size, np.float32),
         "bert/encoder/layer_0/output/dense/kernel/adam_m": np.ones((32, 16), np.float32)}
-    tf_checkpoint.write(BERT / "bert_model.ckpt", google | extra)
+    tf_variables.write(BERT / "bert_model.ckpt", google | extra)
     same(checkpoint.read(BERT).tensors(), google)
 
 
@@ -129,7 +131,7 @@ def test_names_and_shapes_of_tf2_checkpoints_are_understood(google: Tensors, roo
         else:
             place = embeddings[name.removeprefix("bert/embeddings/")]
         stored[f"{root}/layer_with_weights-{place}/.ATTRIBUTES/VARIABLE_VALUE"] = values
-    tf_checkpoint.write(BERT / "bert_model.ckpt", stored)
+    tf_variables.write(BERT / "bert_model.ckpt", stored)
     same(checkpoint.read(BERT).tensors(), google)
 
 
@@ -177,7 +179,7 @@ def test_google_outputs_are_those_of_keras_bert(google: Tensors) -> None:
 
 
 def test_tensors_go_in_and_out_of_the_encoder_unchanged(google: Tensors) -> None:
-    model = encoder.KerasBert(TINY, dropout=0.1)
+    model = KerasBert(TINY, dropout=0.1)
     model.load(google)
     same(dict(sorted(model.dump().items())), dict(sorted(google.items())))
 
@@ -379,7 +381,7 @@ def test_a_truncated_safetensors_file_is_refused(hugging_face: Path, size: int) 
 def test_bfloat16_tensors_are_read_without_tensorflow_too(hugging_face: Path) -> None:
     path = BERT / "model.safetensors"
     save_file({name: values.astype("bfloat16") for name, values in load_file(path).items()}, path)
-    program = ("import sys; from pathlib import Path; from pipeline import checkpoint\n"
+    program = ("import sys; from pathlib import Path; from pipeline.checkpoints import checkpoint\n"
                "tensors = checkpoint.read(Path('bert')).tensors()\n"
                "print('tensorflow' in sys.modules, *{values.dtype for values in tensors.values()})")
     result = shell(sys.executable, "-c", program, cwd=Path())

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline import bert_config, checkpoint
-from pipeline.bert_config import MASKED_LM, POOLER, BertConfig
-from pipeline.config import Config, Tokens
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.bert_config import MASKED_LM, POOLER, BertConfig
+from pipeline.config.model import Tokens
+from pipeline.config.run import Config
 from pipeline.errors import UserError
-from pipeline.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import Command
 
 VOCAB = [*SPECIAL, *"甲乙丙丁戊己庚辛"]
@@ -121,7 +122,7 @@ def test_transformers_reads_what_was_converted(stages: Command) -> None:
     with torch.no_grad():
         theirs = model(torch.tensor(ids)).last_hidden_state.numpy()
     from pipeline.backend import tf
-    from pipeline.encoder import PackedBert
+    from pipeline.model.encoder import PackedBert
 
     ours = PackedBert(TANH, 0.0, np.arange(len(VOCAB)))
     ours.load(checkpoint.read(Path("google")).tensors())

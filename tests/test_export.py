@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bert_config, checkpoint, storage
-from pipeline.predictor import Predictor
-from pipeline.vocabulary import SPECIAL
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.export.onnx_model import PACKAGES
+from pipeline.export.saved_model import Served
+from pipeline.files import formats
+from pipeline.inference.predictor import Predictor
+from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command
 from tests.test_tasks import CLASSES, CONFIG, make
 from tests.test_tasks import texts as training_texts
@@ -59,7 +62,7 @@ def test_a_saved_model_predicts_raw_strings_without_the_project(stages: Command)
     result = stages("export", "toy", "--to", "savedmodel")
     assert result.code == 0, result.err
     assert "models/toy/export/savedmodel/toy/1: reloaded" in result.out
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     texts = pd.read_csv("data/test.csv", dtype=str).text.tolist()
     found = alone(str(Path("models/toy/export/savedmodel/toy/1").absolute()), [*texts, "", "香" * 600, "\u0000ÉA b"])
     np.testing.assert_allclose(found["probabilities"][:-3, 0], test.prediction, atol=1e-5)
@@ -77,11 +80,10 @@ def test_a_saved_model_predicts_raw_strings_without_the_project(stages: Command)
 
 @pytest.mark.usefixtures("finished")
 def test_the_signature_of_token_ids_is_that_of_strings() -> None:
-    from pipeline import saved_model
     from pipeline.backend import tf
 
     model = Predictor("toy", folds=[0])
-    served = saved_model.Served(model)
+    served = Served(model)
     texts = tf.constant(["香辣", "很好吃a"])
     ids, segments, real, _ = served.tokenizer(texts)
     by_ids = served.tokens(ids, tf.cast(real, tf.int32), segments)
@@ -96,7 +98,7 @@ def test_a_folds_encoder_becomes_a_checkpoint(stages: Command, to: str) -> None:
     assert "a checkpoint is one fold's encoder: --fold 0" in refused.lines[0]
     result = stages("export", "toy", "--to", to, "--fold", "2", "--target", "out")
     assert result.code == 0, result.err
-    weights = storage.read_tensors(Path("models/toy/stage1/fold_2/weights_last.safetensors"))
+    weights = formats.read_tensors(Path("models/toy/stage1/fold_2/weights_last.safetensors"))
     again = checkpoint.read(Path("out")).tensors()
     for name, values in again.items():
         np.testing.assert_array_equal(values, weights[name], err_msg=name)
@@ -105,7 +107,7 @@ def test_a_folds_encoder_becomes_a_checkpoint(stages: Command, to: str) -> None:
 
 @pytest.mark.usefixtures("finished")
 def test_a_saved_model_that_differs_is_not_kept(stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import saved_model
+    from pipeline.export import saved_model
 
     right = saved_model.probability
     monkeypatch.setattr(saved_model, "probability", lambda task, logit: right(task, logit) + 2e-4)
@@ -130,7 +132,7 @@ def test_an_onnx_model_predicts_with_its_tokenizer_without_the_project(stages: C
     folder = Path("models/toy/export/onnx").absolute()
     assert {path.name for path in folder.iterdir()} == {
         "model.onnx", "vocab.txt", "tokenizer.json", "summary.txt", "training_stage1.png", "training_stage2.png"}
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     odd = ["", "香" * 600, "\u0000ÉA b"]
     texts = pd.read_csv("data/test.csv", dtype=str).text.tolist()
     found = alone(str(folder), [*texts, *odd], BY_ONNXRUNTIME)
@@ -141,7 +143,7 @@ def test_an_onnx_model_predicts_with_its_tokenizer_without_the_project(stages: C
     wider = alone(str(folder), [*texts, *odd], BY_ONNXRUNTIME, "29")
     np.testing.assert_allclose(wider["probabilities"], found["probabilities"], atol=1e-6)
     weights = sum(values.size for path in Path("models/toy/stage1").glob("fold_*/weights_last.safetensors")
-                  for values in storage.read_tensors(path).values())
+                  for values in formats.read_tensors(path).values())
     graph = pytest.importorskip("onnx").load(folder / "model.onnx").graph
     assert weights < sum(math.prod(one.dims) for one in graph.initializer) < 1.02 * weights  # each once
     assert f"{folder.relative_to(Path.cwd())}: exists already" in stages("export", "toy", "--to", "onnx").lines[0]
@@ -150,13 +152,13 @@ def test_an_onnx_model_predicts_with_its_tokenizer_without_the_project(stages: C
 @pytest.mark.usefixtures("extra", "finished")
 def test_an_onnx_model_beyond_a_protobuf_has_its_weights_beside_it(
         stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import onnx_model
+    from pipeline.export import onnx_model
 
     monkeypatch.setattr(onnx_model, "LARGEST", 0)
     result = stages("export", "toy", "--to", "onnx", "--fold", "1", "--target", "large")
     assert result.code == 0, result.err
     assert Path("large/model.onnx.data").stat().st_size > 20_000
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     found = alone(str(Path("large").absolute()), pd.read_csv("data/test.csv", dtype=str).text.tolist(), BY_ONNXRUNTIME)
     np.testing.assert_allclose(found["probabilities"][:, 0], test.prediction_1, atol=1e-5)
 
@@ -197,13 +199,13 @@ def test_pairs_go_through_onnx(stages: Command) -> None:
     assert stages("export", "toy", "--to", "onnx", "--target", "new").code == 0
     pairs = pd.read_csv("data/test.csv", dtype=str)[["text", "other"]].to_numpy().tolist()
     found = alone(str(Path("new").absolute()), pairs, BY_ONNXRUNTIME)
-    test = storage.read_csv(Path("oof/toy/stage1_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage1_test.csv"))
     np.testing.assert_allclose(found["probabilities"][:, 0], test.prediction, atol=1e-5)
 
 
 @pytest.mark.usefixtures("extra", "finished")
 def test_an_onnx_model_that_differs_is_not_kept(stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import saved_model, tokenizer_json
+    from pipeline.export import saved_model, tokenizer_json
 
     right = saved_model.probability
     with monkeypatch.context() as patch:
@@ -221,7 +223,6 @@ def test_an_onnx_model_that_differs_is_not_kept(stages: Command, monkeypatch: py
 
 @pytest.mark.usefixtures("finished")
 def test_onnx_without_its_packages_names_the_command(stages: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import onnx_model
 
     monkeypatch.setitem(sys.modules, "onnx", None)
     refused = stages("export", "toy", "--to", "onnx")
@@ -229,4 +230,4 @@ def test_onnx_without_its_packages_names_the_command(stages: Command, monkeypatc
     assert "needs onnx: .venv/bin/pip install 'tf2onnx" in refused.lines[0]
     assert not any(Path("models/toy/export").iterdir())
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert tuple(extras["onnx"]) == onnx_model.PACKAGES
+    assert tuple(extras["onnx"]) == PACKAGES

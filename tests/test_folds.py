@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import competition, folds, storage
-from pipeline.competition import Competition
-from pipeline.config import Folds
+from pipeline.competition import folds, tables
+from pipeline.competition.tables import Competition
+from pipeline.config.data import Folds
+from pipeline.doctor import repeated_texts
 from pipeline.errors import UserError
+from pipeline.files import formats
 from pipeline.tasks.binary import Binary
 from tests.conftest import Command
 
@@ -93,8 +95,8 @@ def test_a_row_in_no_fold_or_beyond_the_last_is_refused() -> None:
 
 def test_rows_are_others_where_text_only_moved_from_one_column_to_the_next() -> None:
     one, other = (pd.DataFrame([row], columns=["id", "text"]) for row in (["r1", "2香"], ["r12", "香"]))
-    assert competition.row_hash(one, ["id", "text"]) != competition.row_hash(other, ["id", "text"])
-    assert competition.row_hash(one, ["id", "text"]) == competition.row_hash(one.copy(), ["id", "text"])
+    assert tables.row_hash(one, ["id", "text"]) != tables.row_hash(other, ["id", "text"])
+    assert tables.row_hash(one, ["id", "text"]) == tables.row_hash(one.copy(), ["id", "text"])
 
 
 SAME = [
@@ -128,7 +130,7 @@ def test_the_audit_counts_texts_that_repeat_and_contradict(project: Path) -> Non
     train = table([0, 1, 1, 0, 0], ["香", "香 ", "差", "好", "好"])
     test = pd.DataFrame({"text": ["ＸＸ", "差", "好"]})
     tables = Competition(train, test, None, Binary("0", "1"))
-    assert folds.audit(tables, np.array([0, 1, 0, 1, 1])) == {
+    assert repeated_texts.audit(tables, np.array([0, 1, 0, 1, 1])) == {
         "rows": 5, "distinct texts": 3, "texts in more than one fold": 1, "rows of texts in more than one fold": 2,
         "texts with both labels": 1, "test rows": 3, "test rows that repeat a training text": 2}
 
@@ -251,7 +253,7 @@ def test_a_dev_file_is_the_one_validation_fold(project: Path, stages: Command) -
     kept = pd.read_csv(KEPT)
     assert kept.id.tolist() == train.id.tolist()
     assert kept.fold.tolist() == [-1] * 36 + [0] * 12
-    oof = storage.read_csv(Path("oof/toy/baseline.csv"))
+    oof = formats.read_csv(Path("oof/toy/baseline.csv"))
     assert oof.id.tolist() == train.id[36:].tolist()
     assert oof.label.tolist() == train.label[36:].tolist()
     assert [path.name for path in Path("models/toy/baseline").iterdir()] == ["fold_0"]

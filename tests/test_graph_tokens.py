@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tokens
 from pipeline.backend import tf
-from pipeline.config import Tokens
-from pipeline.graph_tokens import GraphTokenizer
+from pipeline.config.model import Tokens
+from pipeline.export.graph_tokenizer import GraphTokenizer
+from pipeline.text import tokenization
 from tests.test_tokens import CHARACTERS, PIECES
 
 VOCABULARIES = {"characters": CHARACTERS, "wordpiece": PIECES}
@@ -32,7 +32,7 @@ def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: 
           by_word: bool = False) -> None:
     built = graph(tokenizer, lowercase, most, by_word)
     table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
-    expected = tokens.encode(table, VOCABULARIES[tokenizer], built.config, by_word)
+    expected = tokenization.encode(table, VOCABULARIES[tokenizer], built.config, by_word)
     ids, segments, real, words = (part.numpy() for part in built(
         tf.constant(first), None if second is None else tf.constant(second)))
     np.testing.assert_array_equal(real.sum(axis=1), expected.lengths)

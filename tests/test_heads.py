@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 from sklearn.utils import compute_class_weight
 
-from pipeline import class_weights, losses
 from pipeline.backend import tf
-from pipeline.batches import Batch, Plan, pad
-from pipeline.config import Head
-from pipeline.heads import RowHead, SeveralHeads, WordHead
+from pipeline.config.model import Head
+from pipeline.model import losses
+from pipeline.model.heads import RowHead, SeveralHeads, WordHead
+from pipeline.model.losses import LOSSES
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.tokens import Tokens
-from pipeline.tokens import TokenTable
+from pipeline.tasks.tags import Tokens
+from pipeline.text.packing import Batch, Plan, pad
+from pipeline.text.token_table import TokenTable
+from pipeline.training import class_weights
 from tests.test_model import ALL, LENGTHS, network, plan_of, token_rows
 
 TAGS = Tokens(("O", "B-a", "I-a"))
@@ -90,7 +92,7 @@ def test_losses_of_words_leave_out_what_is_none(name: str) -> None:
     right, y = p[np.arange(4), true], np.eye(3)[true]
     expected = {"cross_entropy": np.mean(-np.log(right)), "focal": np.mean(-((1 - right) ** 2) * np.log(right)),
                 "smooth_f1": np.mean((-2 * (y * p).sum(axis=0) / (y + p).sum(axis=0))[1:])}[name]
-    assert float(losses.LOSSES[name](target, logit, weight)) == pytest.approx(expected, abs=1e-5)
+    assert float(LOSSES[name](target, logit, weight)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_dropout_before_the_output_layer_acts_in_training_alone() -> None:

@@ -16,12 +16,16 @@ import pytest
 from markdown_it import MarkdownIt
 from safetensors import SafetensorError
 
-from pipeline import cells, competition, plots, report, storage, tokens
 from pipeline.backend import keras
-from pipeline.config import Tokens
-from pipeline.readers import delimited
+from pipeline.competition import tables
+from pipeline.competition.readers import delimited
+from pipeline.config.model import Tokens
+from pipeline.files import formats, sealed
+from pipeline.results import plots, report
+from pipeline.runs import cells
 from pipeline.tasks.binary import Binary
-from pipeline.vocabulary import SPECIAL
+from pipeline.text import tokenization
+from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command, Result
 
 CONFIG = "configs/toy.toml"
@@ -316,7 +320,8 @@ def test_only_the_beginning_of_a_long_text_is_cut_into_word_pieces() -> None:
     config = Tokens(tokenizer="wordpiece", max_tokens=22)
     texts = ["a" * 1_000_000, "ab " * 300_000, "香" * 1_000_000, "b" + " " * 1_000_000 + "b"]
     begun = [text[:2_200] for text in texts]
-    whole, part = (tokens.encode(pd.DataFrame({"text": group}), vocab, config) for group in (texts * 30, begun * 30))
+    whole, part = (tokenization.encode(pd.DataFrame({"text": group}), vocab, config)
+                   for group in (texts * 30, begun * 30))
     np.testing.assert_array_equal(whole.ids, part.ids)
     assert len(texts * 30) == len(whole.lengths)
 
@@ -406,7 +411,7 @@ def test_a_bug_shows_no_control_characters_either(project: Path, stages: Command
     def broken(*_: object) -> NoReturn:
         raise RuntimeError("\x1b[31mred\u202e")
 
-    monkeypatch.setattr(competition, "read", broken)
+    monkeypatch.setattr(tables, "read", broken)
     result = stages("check", CONFIG)
     assert result.code == 7
     unrendered(result.err)
@@ -424,13 +429,13 @@ def test_a_run_is_named_in_a_report_as_it_is_written(project: Path) -> None:
 def test_weights_of_a_cell_that_were_exchanged_for_a_pickle_are_not_read(project: Path, stages: Command) -> None:
     cell, name = Path("models/toy/stage1/fold_0"), "weights_last.safetensors"
     cells.publish(cell, {"stage": "stage1"}, {name: {"a": np.zeros(3, np.float32)}}, {})
-    assert cells.read_done(cell)
+    assert sealed.read_done(cell)
     (cell / name).write_bytes(pickle.dumps(Payload()))
     result = stages("stage2", CONFIG, "--fold", "0")
     assert result.code == 2
     assert result.lines[0].startswith("stage1 fold 0 is not done")
     with pytest.raises(SafetensorError):
-        storage.read_tensors(cell / name)
+        formats.read_tensors(cell / name)
     assert not MARKER.exists()
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import config, storage
-from pipeline.config import CELLS, Config, Section
-from pipeline.run import Run
+from pipeline.config import problems
+from pipeline.config.run import CELLS, Config
+from pipeline.config.schema import Section
+from pipeline.files import atomic, formats, sealed
+from pipeline.runs.paths import ALL_FOLDS
+from pipeline.runs.run import Run
 from stages import options
 from tests.conftest import Command
 
@@ -79,7 +82,7 @@ def changed(settings: Config, key: str) -> Config:
 
 
 def identities(run: Run) -> dict[str, dict[str, Any]]:
-    return {stage: run.identity(stage, storage.ALL_FOLDS if stage == "pretrain" else 0) for stage in CELLS}
+    return {stage: run.identity(stage, ALL_FOLDS if stage == "pretrain" else 0) for stage in CELLS}
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def opened(project: Path) -> Run:
     return options.load(Path(CONFIG), None, None)
 
 
-@pytest.mark.parametrize("key", [key for key, _, _ in config.describe()])
+@pytest.mark.parametrize("key", [key for key, _, _ in problems.describe()])
 def test_every_key_is_in_an_identity_or_cannot_matter(opened: Run, key: str) -> None:
     if key in ANSWERS:
         return
@@ -112,7 +115,7 @@ def test_every_key_is_in_an_identity_or_cannot_matter(opened: Run, key: str) -> 
 
 
 def test_answers_are_about_keys_that_exist() -> None:
-    assert set(ANSWERS) <= {key for key, _, _ in config.describe()}
+    assert set(ANSWERS) <= {key for key, _, _ in problems.describe()}
 
 
 def test_frozen_features_are_those_of_this_runs_texts(project: Path, stages: Command) -> None:
@@ -124,7 +127,7 @@ def test_frozen_features_are_those_of_this_runs_texts(project: Path, stages: Com
     cased = [*frozen, "--set", "tokens.lowercase=false"]
     assert stages("stage1", CONFIG, *cased, "--run", "cased").code == 0
     assert len(list(Path("models/.features").iterdir())) == 2
-    storage.remove(Path("models/.features"))
+    atomic.remove(Path("models/.features"))
     assert stages("stage1", CONFIG, *cased, "--run", "anew").code == 0
     kept, anew, lower = (pd.read_csv(f"models/{run}/stage1/fold_0/oof.csv").logit for run in ("cased", "anew", "lower"))
     assert kept.tolist() == anew.tolist()
@@ -137,9 +140,7 @@ def test_features_of_another_shape_are_not_taken(project: Path, stages: Command)
     [folder] = Path("models/.features").iterdir()
     np.save(folder / "vectors.npy", np.zeros((3, 16), np.float32))
     (folder / "DONE.json").unlink()
-    from pipeline import cells
-
-    cells.write_done(folder, {"identity": {}, "files": cells.hashes(folder)})
+    sealed.write_done(folder, {"identity": {}, "files": sealed.hashes(folder)})
     assert stages("stage1", CONFIG, "--fold", "0", "--set", "stage1.frozen=true", "--redo", "stage1").code == 0
     assert OOF.read_bytes() == right
 
@@ -168,12 +169,12 @@ def test_stage_0_knows_which_fold_a_text_is_withheld_from(opened: Run) -> None:
 
 def test_batch_size_of_prediction_and_xla_stay_with_the_run(project: Path, stages: Command) -> None:
     assert stages("stage1", CONFIG, "--fold", "0", "--set", "hardware.predict_batch=16").code == 0
-    done = storage.read_json(Path("models/toy/stage1/fold_0/DONE.json"))["provenance"]
+    done = formats.read_json(Path("models/toy/stage1/fold_0/DONE.json"))["provenance"]
     assert (done["threads"], done["predict_batch"], done["xla"]) == (1, 16, False)
     settings = Path(CONFIG)
     settings.write_text(settings.read_text().replace("xla = false\n", ""))
     assert stages("stage1", CONFIG, "--fold", "1").code == 0  # neither is given: as the first cell was made
-    again = storage.read_json(Path("models/toy/stage1/fold_1/DONE.json"))["provenance"]
+    again = formats.read_json(Path("models/toy/stage1/fold_1/DONE.json"))["provenance"]
     assert {key: again[key] for key in done} == done
     refused = stages("stage1", CONFIG, "--fold", "2", "--set", "hardware.xla=true")
     assert refused.code == 4
@@ -182,6 +183,6 @@ def test_batch_size_of_prediction_and_xla_stay_with_the_run(project: Path, stage
 
 
 def test_a_first_cell_that_did_not_fit_leaves_the_batch_size_free(project: Path, stages: Command) -> None:
-    storage.write(Path("models/toy/run.json"), {"predict_batch": 64, "threads_per_cell": 1, "xla": False})
+    formats.write(Path("models/toy/run.json"), {"predict_batch": 64, "threads_per_cell": 1, "xla": False})
     assert stages("stage1", CONFIG, "--fold", "0", "--set", "hardware.predict_batch=8").code == 0
-    assert storage.read_json(Path("models/toy/run.json"))["predict_batch"] == 8
+    assert formats.read_json(Path("models/toy/run.json"))["predict_batch"] == 8

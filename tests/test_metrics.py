@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
-from pipeline import metrics
+from pipeline.tasks import metrics
 from pipeline.tasks.binary import Binary
 
 

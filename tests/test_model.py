@@ -8,19 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import bert_config, encoder, losses
+from pipeline.arrays import Tensors
 from pipeline.backend import SeqSelfAttention, tf
-from pipeline.batches import Batch, Plan
-from pipeline.bert_config import Tensors
-from pipeline.bert_stages import _none_moved
-from pipeline.config import Bert, Config, Data, Head, Stage1, Stage2, Tokens
-from pipeline.features import FeatureTable, compute
-from pipeline.heads import ClsAttention, RowHead
-from pipeline.network import Network
+from pipeline.checkpoints import bert_config
+from pipeline.config.data import Data
+from pipeline.config.model import Bert, Head, Tokens
+from pipeline.config.run import Config
+from pipeline.config.training import Stage1, Stage2
+from pipeline.model import losses
+from pipeline.model.encoder import KerasBert, PackedBert
+from pipeline.model.heads import ClsAttention, RowHead
+from pipeline.model.losses import LOSSES
+from pipeline.model.network import Network
 from pipeline.tasks import Task
 from pipeline.tasks.binary import Binary
-from pipeline.tokens import TokenTable
-from pipeline.training import CellData, Trainer
+from pipeline.text.packing import Batch, Plan
+from pipeline.text.token_table import TokenTable
+from pipeline.training.bert_stages import _none_moved
+from pipeline.training.encoder_outputs import FeatureTable, compute
+from pipeline.training.loop import CellData, Trainer
 from tests.toy import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
@@ -90,7 +96,7 @@ def test_the_packed_encoder_is_keras_berts_graph(activation: str, layers: int) -
                for name, values in bert_config.random_tensors(config, 3).items()}
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))[:4]]
     outputs = []
-    for built in (encoder.KerasBert(config, 0.1, layers), encoder.PackedBert(config, 0.1, USED, layers=layers)):
+    for built in (KerasBert(config, 0.1, layers), PackedBert(config, 0.1, USED, layers=layers)):
         built.load(tensors)
         outputs.append(np.where(inputs[0].numpy()[:, :, None] > 0, built(*inputs).numpy(), 0))
         for name, values in built.dump().items():
@@ -103,7 +109,7 @@ def test_bfloat16_products_are_close_and_the_rest_stays_float32() -> None:
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL.reshape(-1, 4), 48))[:4]]
     outputs = []
     for precision in ("float32", "bfloat16"):
-        built = encoder.PackedBert(TINY, 0.1, USED, precision)
+        built = PackedBert(TINY, 0.1, USED, precision)
         built.load(tensors)
         outputs.append(built(*inputs))
         assert {variable.dtype for variable in built.variables} == {tf.float32}
@@ -295,7 +301,7 @@ def test_a_start_follows_from_weights_and_seed_alone(batches: str) -> None:
 
 
 def test_dropout_keeps_its_share_and_the_mean() -> None:
-    built = encoder.PackedBert(TINY, 0.1, USED)
+    built = PackedBert(TINY, 0.1, USED)
     dropped = built._drop(tf.ones([1001, 101]), tf.constant([1, 2]), 3).numpy()
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1) / np.float32(0.9)}
     assert (dropped == 0).mean() == pytest.approx(0.1, abs=0.005)  # five standard errors
@@ -322,7 +328,7 @@ def hand_computed(name: str, y: np.ndarray, p: np.ndarray) -> float:
     return float(-2 * np.sum(y * p) / np.sum(y + p))
 
 
-@pytest.mark.parametrize(("name", "loss"), [(name, losses.LOSSES[name]) for name in ("bce", "focal", "smooth_f1")])
+@pytest.mark.parametrize(("name", "loss"), [(name, LOSSES[name]) for name in ("bce", "focal", "smooth_f1")])
 class TestLoss:
     """The losses of two labels, on logits of [rows] as the model gives them."""
 

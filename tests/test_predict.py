@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from pipeline import storage, tasks
-from pipeline.config import Config
-from pipeline.predictor import Predictor
+from pipeline import tasks
+from pipeline.config.run import Config
+from pipeline.files import atomic, formats
+from pipeline.inference.predictor import Predictor
 from pipeline.tasks.multiclass import Multiclass
 from tests.conftest import ROOT, Command
 
@@ -32,19 +33,19 @@ def alone(finished: Path) -> Path:
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_out_of_fold_rows_are_predicted_again_by_their_own_folds_model(stages: Command, stage: str) -> None:
-    oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"))
+    oof = formats.read_csv(Path(f"oof/toy/{stage}.csv"))
     for fold in range(3):
         result = stages("predict", "toy", "train.csv", "--stage", stage, "--fold", str(fold), "--format", "csv",
                         "--output", f"again_{fold}.csv")
         assert result.code == 0, result.err
-        again = storage.read_csv(Path(f"again_{fold}.csv")).set_index("id")
+        again = formats.read_csv(Path(f"again_{fold}.csv")).set_index("id")
         inside = oof[oof.fold == fold]
         np.testing.assert_allclose(again.loc[inside.id].prediction, inside.prediction, atol=CLOSE)
 
 
 @pytest.mark.usefixtures("alone")
 def test_the_mean_of_folds_is_that_of_the_test_table(stages: Command) -> None:
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     result = stages("predict", "toy", "test.csv")
     assert result.code == 0, result.err
     found = [json.loads(line) for line in result.out.splitlines()]
@@ -65,7 +66,7 @@ def test_lines_and_standard_input_are_a_text_each(stages: Command, monkeypatch: 
     found = [json.loads(line) for line in from_file.splitlines()]
     assert [one["text"] for one in found] == texts
     assert [one["id"] for one in found] == [str(row) for row in range(len(texts))]
-    predicted = storage.read_csv(Path("oof/toy/stage2_test.csv")).prediction_1
+    predicted = formats.read_csv(Path("oof/toy/stage2_test.csv")).prediction_1
     np.testing.assert_allclose([one["probability"] for one in found], predicted, atol=CLOSE)
 
 
@@ -89,8 +90,8 @@ def test_decisions_are_made_at_the_threshold_chosen_out_of_fold() -> None:
     config = Path("models/toy/config.toml")
     config.write_text(config.read_text().replace('metric = "auc"', 'metric = "f1"'))
     model = Predictor("toy")
-    from pipeline.answers import answers
-    from pipeline.metrics import best_threshold
+    from pipeline.inference.answers import answers
+    from pipeline.tasks.metrics import best_threshold
 
     oof = model.thresholds()
     assert oof is not None
@@ -105,7 +106,7 @@ def test_decisions_are_made_at_the_threshold_chosen_out_of_fold() -> None:
 def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
     result = stages("evaluate", "toy", "train.csv", "--output", "scores.json")
     assert result.code == 0, result.err
-    found = storage.read_json(Path("scores.json"))["models"]
+    found = formats.read_json(Path("scores.json"))["models"]
     assert list(found) == ["fold 0", "fold 1", "fold 2", "mean of folds"]
     from sklearn.metrics import log_loss, roc_auc_score
 
@@ -114,7 +115,7 @@ def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
     mean, label = found["mean of folds"], train.label.astype(int)
     assert mean["pooled"] == pytest.approx(roc_auc_score(label, together.prediction))
     assert mean["log_loss"] == pytest.approx(log_loss(label, together.prediction))
-    decided = storage.read_json(Path("scores.json"))["decisions"]
+    decided = formats.read_json(Path("scores.json"))["decisions"]
     assert decided["accuracy"] == np.mean((together.prediction >= 0.5) == (train.label == "1"))
     pd.read_csv("train.csv", dtype=str).assign(label="2").to_csv("wrong.csv", index=False)
     refused = stages("evaluate", "toy", "wrong.csv")
@@ -174,7 +175,7 @@ def test_predict_evaluate_and_submit_decide_alike_while_folds_are_missing(stages
                                                                           ) -> None:
     f1 = ("--set", "submit.metric=f1")
     if folds:
-        storage.remove(Path("models/toy/stage2/fold_1"))
+        atomic.remove(Path("models/toy/stage2/fold_1"))
     submitted = stages("submit", "configs/toy.toml", *folds, *f1)
     assert submitted.code == 0, submitted.err
     name = "toy.csv" if not folds else f"toy_stage2_folds_{'-'.join(folds[1::2])}.csv"
@@ -189,7 +190,7 @@ def test_predict_evaluate_and_submit_decide_alike_while_folds_are_missing(stages
     test = pd.read_csv("data/test.csv", dtype=str)
     test.assign(label=test.id.map(table)).to_csv("labelled.csv", index=False)
     assert stages("evaluate", "toy", "labelled.csv", *folds, "--output", "scores.json").code == 0
-    assert storage.read_json(Path("scores.json"))["decisions"]["f1"] == 1
+    assert formats.read_json(Path("scores.json"))["decisions"]["f1"] == 1
 
 
 @pytest.mark.usefixtures("finished")

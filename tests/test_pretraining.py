@@ -12,16 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import bert_config, checkpoint, config, corpus, masking, pretraining, storage, tokens
 from pipeline.backend import tf
-from pipeline.batches import Batch, Plan
-from pipeline.bert_config import MASKED_LM
-from pipeline.config import Tokens
-from pipeline.corpus import Corpus
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.bert_config import MASKED_LM
+from pipeline.config.model import Tokens
+from pipeline.config.run import Config
 from pipeline.errors import UserError
-from pipeline.masked_lm import MaskedLanguageModel
-from pipeline.vocabulary import SPECIAL
-from pipeline.words import word_starts
+from pipeline.files import formats
+from pipeline.pretraining import loop, masking
+from pipeline.pretraining.loop import CellData, Trainer
+from pipeline.pretraining.masked_lm import MaskedLanguageModel
+from pipeline.text import corpus, tokenization
+from pipeline.text.corpus import Corpus
+from pipeline.text.packing import Batch, Plan
+from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.word_starts import word_starts
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY, make_tables
 
@@ -43,7 +48,7 @@ def made(folder: Path, texts: list[str], held_out: float = 0.2, **settings_: obj
               "pretrain": {"max_tokens": 16, "held_out": held_out}, "tokens": settings_}
     vocab = [*SPECIAL, *sorted({character for text in texts for character in text.lower() if character != " "})]
     return corpus.build(folder / "corpus", "these", ((text, 0) for text in texts), vocab,
-                        config.Config.model_validate(values))
+                        Config.model_validate(values))
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -67,7 +72,7 @@ def test_every_text_has_a_word_start_for_each_character_it_may_begin_at(text: st
 def test_word_pieces_of_a_word_belong_together() -> None:
     vocab = {token: number for number, token in enumerate([*SPECIAL, "play", "##ing", "games", "很", "好", "吃"])}
     wordpiece = Tokens(tokenizer="wordpiece")
-    [(ids, begins)] = tokens.encode_words(["playing games 很好吃"], vocab, wordpiece)
+    [(ids, begins)] = tokenization.encode_words(["playing games 很好吃"], vocab, wordpiece)
     shown = [(list(vocab)[number], begin) for number, begin in zip(ids, begins, strict=True)]
     assert shown[:3] == [("play", True), ("##ing", False), ("games", True)]
     assert [token for token, _ in shown[3:]] == ["很", "好", "吃"]
@@ -140,7 +145,7 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
         token_num=TINY.vocab_size, pos_num=TINY.positions, seq_len=12, embed_dim=TINY.hidden,
         transformer_num=TINY.layers, head_num=TINY.heads, feed_forward_dim=TINY.intermediate,
         feed_forward_activation="gelu", training=True)
-    from pipeline.encoder import keras_bert_variables
+    from pipeline.model.encoder import keras_bert_variables
     for name, variable in keras_bert_variables(theirs, TINY).items():
         variable.assign(weights[name])
     head = f"{MASKED_LM}transform/"
@@ -203,7 +208,7 @@ def test_stage_0_learns_is_told_and_is_what_stage_1_starts_from(with_pretrain: P
     assert "□" in report
     assert not Path("models/toy/.corpus").exists()
     assert stages("stage1", "configs/toy.toml", "--fold", "0").code == 0
-    made_from = storage.read_json(Path("models/toy/stage1/fold_0/DONE.json"))["identity"]["checkpoint"]
+    made_from = formats.read_json(Path("models/toy/stage1/fold_0/DONE.json"))["identity"]["checkpoint"]
     shutil.rmtree("models/toy/pretrain")
     assert stages("pretrain", "configs/toy.toml", "--set", "pretrain.epochs=1").code == 0
     other = stages("stage1", "configs/toy.toml", "--set", "pretrain.epochs=1", "--fold", "0")
@@ -218,19 +223,19 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
         with_pretrain: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str, calls: int, step: int
         ) -> None:
     assert stages("pretrain", "configs/toy.toml", "--run", "whole").code == 0
-    monkeypatch.setattr(pretraining, "KEEP_EVERY", 0)
-    whole, made = getattr(pretraining.Trainer, name), itertools.count()
+    monkeypatch.setattr(loop, "KEEP_EVERY", 0)
+    whole, made = getattr(Trainer, name), itertools.count()
 
     def killed(*arguments: object) -> object:
         if next(made) == calls:
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(pretraining.Trainer, name, killed)
+    monkeypatch.setattr(Trainer, name, killed)
     assert stages("pretrain", "configs/toy.toml").code == 130
     assert not Path("models/toy/pretrain/all_folds").exists()
     assert Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
-    monkeypatch.setattr(pretraining.Trainer, name, whole)
+    monkeypatch.setattr(Trainer, name, whole)
     again = stages("pretrain", "configs/toy.toml")
     assert f"goes on after step {step}\n" in again.out
     for file in ("huggingface/model.safetensors", "history.csv", "examples.csv"):
@@ -241,14 +246,14 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
 
 def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, stages: Command,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, pretraining.CellData] = {}
-    fit = pretraining.Trainer.fit
+    seen: dict[str, CellData] = {}
+    fit = Trainer.fit
 
-    def watched(self: pretraining.Trainer, data: pretraining.CellData, *rest: object) -> pd.DataFrame:
+    def watched(self: Trainer, data: CellData, *rest: object) -> pd.DataFrame:
         seen[data.name] = data
         return fit(self, data, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pretraining.Trainer, "fit", watched)
+    monkeypatch.setattr(Trainer, "fit", watched)
     test = pd.read_csv("data/test.csv", dtype=str)
     test.loc[:5, "text"] = pd.read_csv("data/train.csv", dtype=str).text[:6]  # of all folds
     test.to_csv("data/test.csv", index=False)

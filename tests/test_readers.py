@@ -11,13 +11,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline import competition, folds, readers
-from pipeline.competition import Competition
-from pipeline.config import Config, Tokens
+from pipeline.competition import tables
+from pipeline.competition.readers import by_format, conll, delimited, spans
+from pipeline.competition.readers import folders as class_folders
+from pipeline.competition.tables import Competition
+from pipeline.config.model import Tokens
+from pipeline.config.run import Config
+from pipeline.doctor import repeated_texts
 from pipeline.errors import MismatchError, UserError
-from pipeline.readers import conll, delimited, spans
-from pipeline.readers import folders as class_folders
-from pipeline.sources import Inputs
+from pipeline.files.snapshot import Inputs
 
 GOOD = "id,text,label\nr1,香,1\nr2,差,0\n"
 IMDB = {"neg": {"0_2.txt": "dull\n", "10_1.txt": "weak"},
@@ -41,7 +43,7 @@ def config(task: str = "binary", dealt: dict[str, Any] | None = None, **data: An
 
 
 def read(task: str = "binary", dealt: dict[str, Any] | None = None, **data: Any) -> Competition:
-    return competition.read(config(task, dealt, **data))
+    return tables.read(config(task, dealt, **data))
 
 
 def told(action: Callable[[], object]) -> list[str]:
@@ -467,14 +469,14 @@ def test_the_format_is_the_configured_one_or_that_of_the_file(path: str, form: s
     Path("folder").mkdir()
     data = config("tokens", train=path, format=form).data
     assert data is not None
-    assert readers.format_of(Path(path), data) == found
+    assert by_format.format_of(Path(path), data) == found
 
 
 def test_each_file_has_a_format_of_its_own() -> None:
     write("train.conll", CONLL)
     write("test.csv", "key,words\na,x y\n")
     write("dev.jsonl", jsonl({"id": "d", "text": "EU", "entities": [entity(0, 2, "ORG")]}))
-    found = competition.read(config("tokens", train="train.conll", test="test.csv", id_column="key",
+    found = tables.read(config("tokens", train="train.conll", test="test.csv", id_column="key",
                                     text_columns=["words"], dealt={"method": "given", "dev": "dev.jsonl"}).model_copy(
                                         update={"tokens": Tokens(tokenizer="wordpiece")}))
     assert found.train[["id", "text", "label", "place"]].to_numpy().tolist() == [
@@ -553,7 +555,7 @@ def test_a_folder_that_holds_itself_is_looked_at_once() -> None:
 def test_a_competition_without_test_rows_can_be_audited() -> None:
     write("train.csv", GOOD)
     found = read(id_column="id")
-    assert folds.audit(found, np.arange(2))["test rows"] == 0
+    assert repeated_texts.audit(found, np.arange(2))["test rows"] == 0
 
 
 @pytest.mark.parametrize(("content", "labelled", "found"), [

@@ -13,17 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline import folds, predictions, report, storage, submission
-from pipeline.competition import Competition
-from pipeline.config import Config
-from pipeline.predictions import StagePredictions
-from pipeline.readers import delimited
-from pipeline.run import Run
+from pipeline.competition import folds
+from pipeline.competition.readers import delimited
+from pipeline.competition.tables import Competition
+from pipeline.config.run import Config
+from pipeline.files import formats
+from pipeline.results import predictions, report, submission
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs.paths import Paths
+from pipeline.runs.run import Run
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import JOINT, Multioutput
-from pipeline.tasks.tokens import Tokens
+from pipeline.tasks.tags import Tokens
 
 LineEnd = Literal["\n", "\r\n", "\r"]
 TASK = Binary("0", "1")
@@ -97,10 +100,10 @@ def test_every_id_is_predicted_once_and_in_the_order_promised(folder: Path, ids:
         assert found.test.id.tolist() == test.id.tolist()
         assert found.test.logit.tolist() == [value[one] for one in test.id]
         oof, tests = map(Path, predictions.write(run, found))
-        assert storage.read_csv(oof).equals(found.oof)
-        assert storage.read_csv(tests).equals(found.test)
+        assert formats.read_csv(oof).equals(found.oof)
+        assert formats.read_csv(tests).equals(found.test)
         path = Path("submission.csv")
-        storage.write(path, submission.build(run, found))
+        formats.write(path, submission.build(run, found))
         written = delimited.read_table(path)
     assert written.columns.tolist() == (["ID", "Prediction"] if header is None else ["=ID()", "P"])
     assert written.iloc[:, 0].tolist() == (test.id if header is None else sample.iloc[:, 0]).tolist()
@@ -113,13 +116,13 @@ def gathered(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | Non
     """The predictions of made-up cells, each giving an id its value, and a run that is enough to gather them."""
     run = SimpleNamespace(
         competition=Competition(train, test, sample, TASK), fold_of_row=fold_of_row, folds=wanted,
-        paths=storage.Paths("run"), done=lambda stage: wanted,
+        paths=Paths("run"), done=lambda stage: wanted,
         config=Config.model_validate({"name": "run", "bert": {"random": {}}, "data": {"train": "a", "test": "b"}}))
     for fold in wanted:
         cell, rows = run.paths.cell("stage1", fold), train[fold_of_row == fold]
-        storage.write(cell / "oof.csv", TASK.oof_table(rows, fold_of_row[fold_of_row == fold],
+        formats.write(cell / "oof.csv", TASK.oof_table(rows, fold_of_row[fold_of_row == fold],
                                                        np.array([value[one] for one in rows.id], np.float32)))
-        storage.write(cell / "test.csv", TASK.test_table(test, np.array([value[one] for one in test.id], np.float32)))
+        formats.write(cell / "test.csv", TASK.test_table(test, np.array([value[one] for one in test.id], np.float32)))
     found = predictions.gather(cast(Run, run), "stage1")
     assert found is not None
     return found, cast(Run, run)
@@ -131,7 +134,7 @@ def test_kept_folds_are_read_back_by_the_ids_they_were_dealt_to(folder: Path, id
                                                                 ) -> None:
     fold = data.draw(st.lists(st.integers(0, 4), min_size=len(ids), max_size=len(ids)))
     path = folder / "folds.csv"
-    storage.write(path, pd.DataFrame({"id": ids, "fold": fold}))
+    formats.write(path, pd.DataFrame({"id": ids, "fold": fold}))
     table = delimited.read_table(path)
     assert table.id.tolist() == ids
     assert folds._numbers(table["fold"], "folds").tolist() == fold
@@ -142,9 +145,9 @@ NAMES = st.lists(FIELDS.filter(bool), min_size=2, max_size=4, unique=True)
 
 def read_back(path: Path, table: pd.DataFrame, kind: str = "str") -> None:
     """Writes a table of predictions and expects the same, by our reader and by the strict one for a user's files."""
-    storage.write(path, table)
-    again = storage.read_csv(path, kind)
-    assert storage.read_header(path) == list(table)
+    formats.write(path, table)
+    again = formats.read_csv(path, kind)
+    assert formats.read_header(path) == list(table)
     assert again.columns.tolist() == table.columns.tolist()
     for name in table:
         assert again[name].tolist() == table[name].tolist()
@@ -168,8 +171,8 @@ def test_classes_labels_and_outputs_with_names_of_any_kind_read_back(folder: Pat
         outputs = Multioutput({name: Binary("0", "1") for name in plain}, (1.0,) * len(plain))
         joined = JOINT.join(["1"] * len(plain))
         table = outputs.oof_table(ids.assign(label=[joined] * rows), fold, logit)
-        storage.write(folder / "oof.csv", table)
-        assert storage.read_csv(folder / "oof.csv").columns.tolist() == table.columns.tolist()
+        formats.write(folder / "oof.csv", table)
+        assert formats.read_csv(folder / "oof.csv").columns.tolist() == table.columns.tolist()
 
 
 @given(words=st.lists(FIELDS.map(lambda text: text.replace(" ", "_") or "_"), min_size=1, max_size=6))

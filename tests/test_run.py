@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline import bert_config, bert_stages, cells, checkpoint, jobs, storage, training
 from pipeline.backend import tf
-from pipeline.run import FitCell, Run
-from pipeline.vocabulary import SPECIAL
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.files import formats, hashing, sealed
+from pipeline.machine import resources
+from pipeline.runs.run import FitCell, Run
+from pipeline.text.vocabulary import SPECIAL
+from pipeline.training import bert_stages, loop
+from pipeline.training.loop import Trainer
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY
 
@@ -31,10 +36,10 @@ def run_everything(stages: Command, *options: str) -> None:
 def test_the_whole_run(finished: Path, stages: Command) -> None:
     train = pd.read_csv("data/train.csv", dtype=str)
     folds = pd.read_csv("models/toy/folds.csv", dtype={"id": str})
-    report = storage.read_json(Path("oof/toy/auc.json"))
+    report = formats.read_json(Path("oof/toy/auc.json"))
     for stage in ("baseline", "stage1", "stage2"):
         # OOF is a partition of the training rows, in their order
-        oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"))
+        oof = formats.read_csv(Path(f"oof/toy/{stage}.csv"))
         assert oof.id.tolist() == train.id.tolist()
         assert oof.fold.tolist() == folds.fold.tolist()
         assert oof.label.astype(str).tolist() == train.label.tolist()
@@ -47,20 +52,20 @@ def test_the_whole_run(finished: Path, stages: Command) -> None:
         assert [row["auc"] for row in part["folds"]] == by_fold
         assert part["mean"] == pytest.approx(np.mean(by_fold), abs=1e-12)
         # test predictions are the mean over folds
-        test = storage.read_csv(Path(f"oof/toy/{stage}_test.csv"))
+        test = formats.read_csv(Path(f"oof/toy/{stage}_test.csv"))
         np.testing.assert_allclose(test.prediction, test[[f"prediction_{k}" for k in range(3)]].mean(axis=1), atol=1e-7)
     # the submission has the sample's header and order, and stage 2's means
     sample = pd.read_csv("data/sample_submission.csv", dtype={"ID": str})
     submission = pd.read_csv("submissions/toy.csv", dtype={"ID": str})
     assert submission.columns.tolist() == ["ID", "Prediction"]
     assert submission.ID.tolist() == sample.ID.tolist()
-    expected = storage.read_csv(Path("oof/toy/stage2_test.csv")).set_index("id").prediction
+    expected = formats.read_csv(Path("oof/toy/stage2_test.csv")).set_index("id").prediction
     np.testing.assert_allclose(submission.Prediction, expected[submission.ID], atol=1e-7)
     assert Path("submissions/toy_stage1.csv").exists()
     for name in ("roc_pr", "scores", "training_stage1", "training_stage2", "stage2_vs_stage1"):
         assert Path(f"oof/toy/{name}.png").read_bytes().startswith(b"\x89PNG")
     comparison = report["comparisons"][0]
-    old, new = (storage.read_csv(Path(f"oof/toy/{stage}.csv")) for stage in ("stage1", "stage2"))
+    old, new = (formats.read_csv(Path(f"oof/toy/{stage}.csv")) for stage in ("stage1", "stage2"))
     assert comparison["decisions_flipped"] == int(((old.prediction >= 0.5) != (new.prediction >= 0.5)).sum())
     assert comparison["delta_pooled_auc"] == pytest.approx(
         report["stages"]["stage2"]["pooled"] - report["stages"]["stage1"]["pooled"], abs=1e-12)
@@ -89,7 +94,7 @@ def test_some_folds_report_those_and_the_submission_waits(project: Path, stages:
     result = stages("report", CONFIG)
     assert result.code == 0
     assert "folds 1 are not finished" in result.out
-    report = storage.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"]
+    report = formats.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"]
     assert report["pooled"] is None
     assert report["pooled_reason"] == "folds 1 are not finished"
     assert [row["fold"] for row in report["folds"]] == [0, 2]
@@ -104,7 +109,7 @@ def test_some_folds_report_those_and_the_submission_waits(project: Path, stages:
     shown = stages("report", CONFIG, "--fold", "0")
     assert shown.code == 0
     assert "not finished" not in shown.out
-    assert storage.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"] == report
+    assert formats.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"] == report
 
 
 def test_a_damaged_cell_is_made_again_to_the_same_bytes(project: Path, stages: Command) -> None:
@@ -163,12 +168,12 @@ def test_stage2_needs_its_stage1(project: Path, stages: Command) -> None:
 def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, stages: Command) -> None:
     assert stages("stage1", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/stage1/fold_0")
-    table = storage.read_csv(folder / "handed_on.csv")
+    table = formats.read_csv(folder / "handed_on.csv")
     table["prediction"] += np.where(table.index == 0, np.float32(1e-3), np.float32(0))
-    storage.write(folder / "handed_on.csv", table)
-    done = storage.read_json(folder / "DONE.json")
-    done["files"]["handed_on.csv"] = storage.sha256(folder / "handed_on.csv")
-    cells.write_done(folder, done)
+    formats.write(folder / "handed_on.csv", table)
+    done = formats.read_json(folder / "DONE.json")
+    done["files"]["handed_on.csv"] = hashing.sha256(folder / "handed_on.csv")
+    sealed.write_done(folder, done)
     result = stages("stage2", CONFIG, "--fold", "0")
     assert result.code == 4
     assert "differ by 0.001" in result.err
@@ -207,7 +212,7 @@ def as_published(epochs: int = 5) -> list[str]:
 def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
         project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, names: list[str], options: list[str]
         ) -> None:
-    validate, validations = training._validate, itertools.count(1)
+    validate, validations = loop._validate, itertools.count(1)
 
     def killed(*arguments: Any) -> Any:
         if next(validations) == 2:
@@ -218,7 +223,7 @@ def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
         assert stages(stage, CONFIG, "--fold", "0", "--run", "whole", *options).code == 0
         validations = itertools.count(1)
         with monkeypatch.context() as patch:
-            patch.setattr(training, "_validate", killed)
+            patch.setattr(loop, "_validate", killed)
             assert stages(stage, CONFIG, "--fold", "0", *options).code == 130
         assert not Path(f"models/toy/{stage}/fold_0").exists()
         again = stages(stage, CONFIG, "--fold", "0", *options)
@@ -247,10 +252,10 @@ def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Comma
     assert "optimistic" in result.out
     assert "reads padding" in result.out
     # where stage 1 predicts with another epoch than it hands on, the choice and the training are told apart
-    comparisons = storage.read_json(Path("oof/toy/auc.json"))["comparisons"]
+    comparisons = formats.read_json(Path("oof/toy/auc.json"))["comparisons"]
     assert [(part["old"], part["new"]) for part in comparisons] == [
         ("stage1", "stage2"), ("the epoch it was handed", "stage2")]
-    handed, after = (storage.read_csv(path) for path in (folder / "handed_on.csv",
+    handed, after = (formats.read_csv(path) for path in (folder / "handed_on.csv",
                                                          Path("models/toy/stage2/fold_0/oof.csv")))
     assert comparisons[1]["largest_change"] == pytest.approx(np.abs(handed.prediction - after.prediction).max())
 
@@ -267,9 +272,9 @@ def test_choosing_an_epoch_on_inner_rows_leaves_the_fold_out(project: Path, stag
 def test_cells_made_by_other_code_warn_once_and_strict_refuses(project: Path, stages: Command) -> None:
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     path = Path("models/toy/baseline/fold_0/DONE.json")
-    done = storage.read_json(path)
+    done = formats.read_json(path)
     done["provenance"]["code"] = "0" * 16
-    cells.write_done(path.parent, done)
+    sealed.write_done(path.parent, done)
     result = stages("baseline", CONFIG)
     assert result.code == 0
     assert result.out.count("warning: baseline: finished cells were made with other code") == 1
@@ -336,7 +341,7 @@ def killed(work: Run) -> FitCell:
 
 @pytest.mark.parametrize(("cells", "cores", "threads"), [(5, 2, 2), (4, 2, 1), (1, 16, 16), (5, 16, 3), (5, 5, 1)])
 def test_threads_a_cell_make_the_whole_run_short(cells: int, cores: int, threads: int) -> None:
-    assert jobs.best_threads(cells, cores) == threads
+    assert resources.best_threads(cells, cores) == threads
 
 
 def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, stages: Command,
@@ -344,7 +349,7 @@ def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, sta
     def refused(*arguments: Any) -> Any:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(training.Trainer, "step", refused)
+    monkeypatch.setattr(Trainer, "step", refused)
     result = stages("stage1", CONFIG, "--fold", "1")
     assert result.code == 6
     assert len(result.lines) == 1
@@ -355,7 +360,7 @@ def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, sta
 @pytest.mark.parametrize("name", ["data/train.csv", "data/bert/vocab.txt"])
 def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
         project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    fit = training.fit
+    fit = loop.fit
 
     def edits(*arguments: Any) -> Any:
         fitted = fit(*arguments)
@@ -395,9 +400,9 @@ def test_predictions_that_are_not_those_of_the_folds_rows_are_refused(  # type: 
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/baseline/fold_0")
     (folder / "oof.csv").write_text(change((folder / "oof.csv").read_text()))
-    done = storage.read_json(folder / "DONE.json")
-    done["files"]["oof.csv"] = storage.sha256(folder / "oof.csv")
-    cells.write_done(folder, done)
+    done = formats.read_json(folder / "DONE.json")
+    done["files"]["oof.csv"] = hashing.sha256(folder / "oof.csv")
+    sealed.write_done(folder, done)
     result = stages("report", CONFIG)
     assert result.code == 4
     assert result.lines == [f"{folder}/oof.csv: must hold id,fold,label,logit,prediction of each row of the fold once, "
@@ -419,16 +424,16 @@ def test_a_damaged_done_is_not_believed(project: Path, stages: Command) -> None:
 def test_a_cell_that_names_files_elsewhere_does_not_count(project: Path, stages: Command) -> None:
     assert stages("baseline", CONFIG, "--fold", "0").code == 0
     folder = Path("models/toy/baseline/fold_0")
-    done = storage.read_json(folder / "DONE.json")
-    for files in ({}, {"../../../../data/train.csv": storage.sha256(Path("data/train.csv"))}):
-        cells.write_done(folder, done | {"files": files})
+    done = formats.read_json(folder / "DONE.json")
+    for files in ({}, {"../../../../data/train.csv": hashing.sha256(Path("data/train.csv"))}):
+        sealed.write_done(folder, done | {"files": files})
         assert "baseline fold 0: damaged or incomplete, made again" in stages("baseline", CONFIG, "--fold", "0").out
 
 
 def test_a_disk_that_cannot_hold_the_weights_is_told_before_training(project: Path, stages: Command,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 100_000})
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     result = stages("stage1", CONFIG)
     assert result.code == 5
     assert len(result.lines) == 1

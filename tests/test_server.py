@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import storage
-from pipeline.predictor import Predictor
-from pipeline.server import Batcher, Limits, build
+from pipeline.files import formats
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.server import Batcher, Limits, build
 from tests.conftest import Command
 
 IS_JSON = {"Content-Type": "application/json"}
@@ -36,7 +36,7 @@ def served(finished_once: Path) -> Iterator[TestClient]:
 
 def test_answers_are_the_runs(served: TestClient, finished_once: Path) -> None:
     texts = pd.read_csv(finished_once / "data/test.csv", dtype=str).text.tolist()
-    expected = storage.read_csv(finished_once / "oof/toy/stage2_test.csv").prediction
+    expected = formats.read_csv(finished_once / "oof/toy/stage2_test.csv").prediction
     found = [one for at in range(0, len(texts), 8)
              for one in served.post("/predict", json={"texts": texts[at:at + 8]}).json()["answers"]]
     np.testing.assert_allclose([one["probability"] for one in found], expected, atol=1e-5)
@@ -51,7 +51,7 @@ def test_attention_is_of_each_token_and_1_in_all(served: TestClient) -> None:
 
 
 def test_vectors_are_those_of_the_first_folds_encoder(served: TestClient, finished_once: Path) -> None:
-    from pipeline.vectors import TextVectors
+    from pipeline.inference.text_vectors import TextVectors
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(finished_once)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cells, storage
-from pipeline.state import State
+from pipeline.files import formats
+from pipeline.runs import cells
+from pipeline.runs.resume_state import State
 
 CELL = Path("models/run/stage1/fold_0")
 TENSORS = {"last/dense": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(7)}
@@ -44,7 +45,7 @@ def test_no_byte_can_change_unnoticed(kept: Path) -> None:
 
 
 def test_a_state_without_its_hash_is_not_believed(kept: Path) -> None:
-    notes = storage.read_notes(kept)
+    notes = formats.read_notes(kept)
     del notes["sha256"]
-    storage.write(kept, TENSORS, notes)
+    formats.write(kept, TENSORS, notes)
     assert State(CELL, {"seed": 1}).read() is None

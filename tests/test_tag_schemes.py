@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB1, IOB2, IOBES
 
-from pipeline import tag_schemes
+from pipeline.tasks import tag_schemes
 
 SCHEMES = {
     "BIO": (["O", "B-x", "I-x", "B-y", "I-y"], False, IOB2),

@@ -9,10 +9,12 @@ import pytest
 from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
-from pipeline import checkpoint, storage, tag_schemes
 from pipeline.backend import tf
-from pipeline.config import Stage1
-from pipeline.losses import LOSSES
+from pipeline.checkpoints import checkpoint
+from pipeline.config.training import Stage1
+from pipeline.files import formats
+from pipeline.model.losses import LOSSES
+from pipeline.tasks import tag_schemes
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
@@ -62,9 +64,9 @@ def of(table: pd.DataFrame, kind: str, names: list[str]) -> np.ndarray:
 def test_classes_go_through_the_whole_run(stages: Command) -> None:
     run_all(stages)
     names = sorted(CLASSES)
-    train, report = pd.read_csv(TRAIN, dtype=str), storage.read_json(Path("oof/toy/accuracy.json"))
+    train, report = pd.read_csv(TRAIN, dtype=str), formats.read_json(Path("oof/toy/accuracy.json"))
     for stage in ("baseline", "stage1", "stage2"):
-        oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"), "str")
+        oof = formats.read_csv(Path(f"oof/toy/{stage}.csv"), "str")
         assert oof.id.tolist() == train.id.tolist()
         assert oof.label.tolist() == train.label.tolist()
         probability = of(oof, "prediction", names)
@@ -80,9 +82,9 @@ def test_classes_go_through_the_whole_run(stages: Command) -> None:
         by_fold = [sk.accuracy_score(rows.label, np.array(names)[of(rows, "prediction", names).argmax(axis=1)])
                    for _, rows in oof.groupby("fold")]
         assert [row["accuracy"] for row in part["folds"]] == pytest.approx(by_fold)
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
-    folds = np.stack([of(test, f"prediction_{fold}", names) for fold in range(3)])
-    np.testing.assert_allclose(of(test, "prediction", names), folds.mean(axis=0), atol=1e-6)
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
+    of_folds = np.stack([of(test, f"prediction_{fold}", names) for fold in range(3)])
+    np.testing.assert_allclose(of(test, "prediction", names), of_folds.mean(axis=0), atol=1e-6)
     submission = pd.read_csv("submissions/toy.csv")
     assert submission.columns.tolist() == ["ID", *names]
     np.testing.assert_allclose(submission[names], of(test, "prediction", names), atol=1e-7)
@@ -122,11 +124,11 @@ def test_a_sample_submission_of_classes_orders_them(stages: Command) -> None:
 def test_many_labels_at_once_go_through_the_whole_run(stages: Command) -> None:
     run_all(stages, "--set", "submit.metric=f1")
     names = sorted(LABELS)
-    train, report = pd.read_csv(TRAIN, dtype=str, keep_default_na=False), storage.read_json(
+    train, report = pd.read_csv(TRAIN, dtype=str, keep_default_na=False), formats.read_json(
         Path("oof/toy/macro_f1.json"))
     there = np.array([[LABELS[name] in text for name in names] for text in train.text])
     for stage in ("baseline", "stage1", "stage2"):
-        oof = storage.read_csv(Path(f"oof/toy/{stage}.csv"), "str")
+        oof = formats.read_csv(Path(f"oof/toy/{stage}.csv"), "str")
         assert oof.id.tolist() == train.id.tolist()
         assert [set(label.split("|")) for label in oof.label] == [set(label.split("|")) for label in train.label]
         probability, logit = of(oof, "prediction", names), of(oof, "logit", names)
@@ -145,7 +147,7 @@ def test_many_labels_at_once_go_through_the_whole_run(stages: Command) -> None:
         assert change["delta_cross_fitted"] == pytest.approx(
             {name: new["cross_fitted"][name] - old["cross_fitted"][name] for name in new["cross_fitted"]})
     submission = pd.read_csv("submissions/toy.csv", dtype=str, keep_default_na=False)
-    test = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    test = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     thresholds = np.array([one["threshold"] for one in report["stages"]["stage2"]["classes"]], np.float32)
     expected = ["|".join(np.array(names)[row]) for row in of(test, "prediction", names) >= thresholds]
     assert submission.Prediction.tolist() == expected
@@ -158,7 +160,7 @@ def test_a_label_that_a_fold_lacks_is_told_and_does_not_stop_it(stages: Command)
                  ).to_csv(TRAIN, index=False)
     assert stages("baseline", CONFIG, "--set", "folds.method=stratified").code == 0
     assert stages("report", CONFIG, "--set", "folds.method=stratified").code == 0
-    folds = storage.read_json(Path("oof/toy/macro_f1.json"))["stages"]["baseline"]["folds"]
+    folds = formats.read_json(Path("oof/toy/macro_f1.json"))["stages"]["baseline"]["folds"]
     assert sorted(len(fold["labels_without_rows"]) for fold in folds) == [0, 0, 1]
 
 
@@ -186,10 +188,10 @@ def multioutput(project: Path) -> None:
 def test_several_outputs_go_through_the_whole_run(stages: Command) -> None:
     options = ["--set", "stage1.class_weights=balanced", "--set", "data.label_weights=[1.0, 0.5]"]
     run_all(stages, *options)
-    train, report = pd.read_csv(TRAIN, dtype=str), storage.read_json(Path("oof/toy/mean_score.json"))
+    train, report = pd.read_csv(TRAIN, dtype=str), formats.read_json(Path("oof/toy/mean_score.json"))
     names = sorted(CLASSES)
     for stage in ("baseline", "stage1", "stage2"):
-        oof, part = storage.read_csv(Path(f"oof/toy/{stage}.csv")), report["stages"][stage]
+        oof, part = formats.read_csv(Path(f"oof/toy/{stage}.csv")), report["stages"][stage]
         assert oof.id.tolist() == train.id.tolist()
         assert oof["label:place"].tolist() == train.place.tolist()
         probability = of(oof, "prediction:place", names)
@@ -199,10 +201,10 @@ def test_several_outputs_go_through_the_whole_run(stages: Command) -> None:
         assert part["outputs"]["place"]["pooled"] == pytest.approx(right)
         assert part["outputs"]["hot"]["pooled"] == pytest.approx(area)
         assert part["pooled"] == pytest.approx((right + area) / 2)
-        own = storage.read_csv(Path(f"oof/toy/{stage}_hot.csv"))
+        own = formats.read_csv(Path(f"oof/toy/{stage}_hot.csv"))
         assert own.columns.tolist() == ["id", "fold", "label", "logit", "prediction"]
         assert own.label.tolist() == (train.hot == "yes").astype(int).tolist()
-        assert storage.read_csv(Path(f"oof/toy/{stage}_place.csv"), "str").label.tolist() == train.place.tolist()
+        assert formats.read_csv(Path(f"oof/toy/{stage}_place.csv"), "str").label.tolist() == train.place.tolist()
     submission = pd.read_csv("submissions/toy.csv")
     assert submission.columns.tolist() == ["ID", "hot", *(f"place:{name}" for name in names)]
     assert stages("submit", CONFIG, "--set", "submit.metric=accuracy", *options).code == 0
@@ -242,10 +244,10 @@ def legal_tags(table: pd.DataFrame, tags: list[str]) -> np.ndarray:
 def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> None:
     run_all(stages, *(part for option in options for part in ("--set", option)))
     train, test = (pd.read_csv(f"data/{name}.csv", dtype=str).text for name in ("train", "test"))
-    true, report = [tagged(text) for text in train], storage.read_json(Path("oof/toy/entity_f1.json"))
+    true, report = [tagged(text) for text in train], formats.read_json(Path("oof/toy/entity_f1.json"))
     tags = ["O", "B-taste", "E-taste", "S-hot"]
     for stage in ("baseline", "stage1", "stage2"):
-        oof, part = storage.read_csv(Path(f"oof/toy/{stage}.csv"), "str"), report["stages"][stage]
+        oof, part = formats.read_csv(Path(f"oof/toy/{stage}.csv"), "str"), report["stages"][stage]
         assert [(row.id, row.word, row.text, row.label) for row in oof.itertuples()] == [
             (str(row), place, word, tag) for row, text in enumerate(train)
             for place, (word, tag) in enumerate(zip(text, true[row], strict=True))]
@@ -266,11 +268,11 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
     for stage in ("stage1", "stage2"):  # an epoch's score is that of the report, cut off words included
         history = pd.read_csv(f"models/toy/{stage}/fold_0/history.csv")
         assert history.valid_entity_f1.iloc[-1] == pytest.approx(report["stages"][stage]["folds"][0]["entity_f1"])
-        cell = storage.read_csv(Path(f"models/toy/{stage}/fold_0/oof.csv"), "str")
+        cell = formats.read_csv(Path(f"models/toy/{stage}/fold_0/oof.csv"), "str")
         assert history.valid_accuracy.iloc[-1] == pytest.approx(np.mean(cell.label == legal_tags(cell, tags)))
     submission = pd.read_csv("submissions/toy.csv", dtype=str)
     assert submission.ID.tolist() == [str(row) for row in range(len(test))]
-    table = storage.read_csv(Path("oof/toy/stage2_test.csv"))
+    table = formats.read_csv(Path("oof/toy/stage2_test.csv"))
     decided = legal_tags(table, tags)
     assert submission.Prediction.tolist() == [" ".join(decided[table.id == row]) for row in submission.ID]
     assert [len(row.split(" ")) for row in submission.Prediction] == [len(text) for text in test]
@@ -307,7 +309,7 @@ def test_pairs_go_through_the_whole_run(stages: Command) -> None:
     shown = stages("check", CONFIG, *pair).out
     first = pd.read_csv(TRAIN, dtype=str).iloc[0]
     assert f"[CLS] {' '.join(first.text)} [SEP] {' '.join(first.other)} [SEP]" in shown
-    assert storage.read_csv(Path("oof/toy/stage2.csv"), "str").id.tolist() == pd.read_csv(TRAIN).id.tolist()
+    assert formats.read_csv(Path("oof/toy/stage2.csv"), "str").id.tolist() == pd.read_csv(TRAIN).id.tolist()
     swapped = ["--set", "data.text_columns=['other', 'text']", "--run", "swapped"]
     assert stages("stage1", CONFIG, *swapped, "--fold", "0").code == 0
     one, other = (pd.read_csv(f"models/{run}/stage1/fold_0/oof.csv") for run in ("toy", "swapped"))
@@ -337,7 +339,7 @@ def test_without_test_rows_a_run_ends_with_its_report(stages: Command) -> None:
     assert stages("submit", CONFIG).out.strip() == "submission: none, the config names no data.test"
     assert not Path("submissions").exists()
     assert "submissions/" not in Path("oof/toy/macro_f1.md").read_text()
-    assert storage.read_json(Path("oof/toy/macro_f1.json"))["stages"]["stage2"]["pooled"] is not None
+    assert formats.read_json(Path("oof/toy/macro_f1.json"))["stages"]["stage2"]["pooled"] is not None
 
 
 @pytest.mark.usefixtures("multiclass")
@@ -348,8 +350,8 @@ def test_the_documented_seventh_kind_runs_as_it_stands(monkeypatch: pytest.Monke
     kind: Any = module["Stars"]
     monkeypatch.setattr("pipeline.tasks.of", lambda config, labels: kind(tuple(sorted(set(labels)))))
     run_all(stages)
-    part = storage.read_json(Path("oof/toy/kappa.json"))["stages"]["stage2"]
-    oof, names = storage.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
+    part = formats.read_json(Path("oof/toy/kappa.json"))["stages"]["stage2"]
+    oof, names = formats.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
     decided = np.array(names)[of(oof, "prediction", names).argmax(axis=1)]
     expected = sk.cohen_kappa_score(oof.label, decided, labels=names, weights="quadratic")
     assert part["pooled"] == pytest.approx(np.nan_to_num(expected))
@@ -365,7 +367,7 @@ def test_a_pooler_starts_from_the_checkpoints(project: Path, stages: Command) ->
     options = ["head.parts=['pooler']", "bert.checkpoint=data/pooled", "stage1.learning_rate=1e-5"]
     result = stages("stage1", CONFIG, "--fold", "0", *(part for one in options for part in ("--set", one)))
     assert result.code == 0, result.err
-    weights = storage.read_tensors(Path("models/toy/stage1/fold_0/weights_last.safetensors"))
+    weights = formats.read_tensors(Path("models/toy/stage1/fold_0/weights_last.safetensors"))
     assert np.abs(weights["head/pooler/kernel"] - 0.25).max() < 1e-3
     assert np.abs(weights["head/pooler/bias"] - 0.5).max() < 1e-3
     assert (weights["head/pooler/kernel"] != 0.25).any()
@@ -472,7 +474,7 @@ def test_rare_labels_are_spread_over_the_folds() -> None:
     labels = pd.Series(["|".join(np.array(names)[row]) for row in rng.random((2000, 20)) < share])
     task = Multilabel(names, "|")
     target = task.target(labels)
-    from pipeline import folds
+    from pipeline.competition import folds
 
     dealt = folds.split(task.strata(labels), np.arange(2000).astype(object), "stratified", 5, 0)
     plain = folds.split(task.strata(labels), np.arange(2000).astype(object), "plain", 5, 0)
@@ -573,7 +575,7 @@ def test_what_the_reported_fold_chose_is_noted_beside_the_score_that_it_flatters
     sets = [part for setting in settings for part in ("--set", setting)]
     assert stages("baseline", CONFIG, *sets).code == 0
     assert stages("report", CONFIG, *sets).code == 0
-    told = storage.read_json(Path("oof/toy/auc.json"))["notes"]
+    told = formats.read_json(Path("oof/toy/auc.json"))["notes"]
     assert [note[:len(start)] for note, start in zip(told, notes, strict=True)] == notes
 
 
@@ -584,12 +586,12 @@ def test_intervals_say_what_they_are_of(project: Path, stages: Command) -> None:
     assert stages("baseline", CONFIG).code == 0
     result = stages("report", CONFIG)
     assert "intervals are 95 %, of the rows, 48 in 39 groups by identical text" in result.out.replace("\n", " ")
-    report = storage.read_json(Path("oof/toy/auc.json"))
+    report = formats.read_json(Path("oof/toy/auc.json"))
     assert report["intervals"]["groups"] == 39
     low, high = report["stages"]["baseline"]["pooled_interval"]
     assert stages("report", CONFIG, "--run", "toy").code == 0
-    oof = storage.read_csv(Path("oof/toy/baseline.csv"))
-    from pipeline import metrics
+    oof = formats.read_csv(Path("oof/toy/baseline.csv"))
+    from pipeline.tasks import metrics
 
     by_rows = metrics.auc_interval(oof.label.to_numpy(), oof.logit.to_numpy(), np.arange(48))
     assert by_rows is not None
@@ -610,7 +612,7 @@ def test_outputs_whose_names_make_one_file_name_have_files_of_their_own(stages: 
     assert stages("baseline", CONFIG).code == 0
     written = {path.name for path in Path("oof/toy").glob("*.csv")}
     assert len({name.casefold() for name in written}) == len(names) + 2
-    assert "fold" not in storage.read_csv(Path("oof/toy/baseline_test.csv"))
+    assert "fold" not in formats.read_csv(Path("oof/toy/baseline_test.csv"))
 
 
 @pytest.mark.usefixtures("project")
@@ -683,7 +685,7 @@ def test_comments_of_conll_files_are_passed_over(project: Path, stages: Command)
     text = ["# id 1 domain=en", "香 _ _ B-x", "# _ _ O", "", "# id 2 domain=en", "# _ _ O", "菜 _ _ O", ""]
     Path("data/train.conll").write_text("\n".join(text * 8))
     Path("data/test.conll").write_text("\n".join(line.rsplit(" ", 1)[0] for line in text))
-    from pipeline.readers import conll
+    from pipeline.competition.readers import conll
 
     for labelled, name in ((True, "train"), (False, "test")):
         table = conll.read(Path(f"data/{name}.conll"), labelled)
@@ -728,7 +730,7 @@ def test_words_of_a_file_are_predicted_as_they_stand(stages: Command) -> None:
     Path("new.conll").write_text("北京大学\n\n我\n\u3000\n好\n\nNew\u00a0York\n好\n")
     table = stages("predict", "toy", "new.conll", "--format", "csv", "--output", "answers.csv")
     assert table.code == 0, table.err
-    assert storage.read_csv(Path("answers.csv")).text.tolist() == [
+    assert formats.read_csv(Path("answers.csv")).text.tolist() == [
         "北京大学", "我", "\u3000", "好", "New\u00a0York", "好"]
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from pipeline import tokenizer_json, tokens
-from pipeline.config import Tokens
+from pipeline.config.model import Tokens
+from pipeline.export import tokenizer_json
+from pipeline.text import tokenization
 from tests.test_graph_tokens import TEXTS
 from tests.test_tokens import CHARACTERS, PIECES
 
@@ -32,7 +33,7 @@ def check(tokenizer: str, vocab: str, lowercase: bool, most: int, first: list[st
           ) -> None:
     again, config = read_again(tokenizer, vocab, lowercase, most, second is not None)
     table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
-    expected = tokens.encode(table, VOCABULARIES[tokenizer][vocab], config)
+    expected = tokenization.encode(table, VOCABULARIES[tokenizer][vocab], config)
     found = again.encode_batch(first if second is None else list(zip(first, second, strict=True)))
     for row, (one, (start, end)) in enumerate(zip(found, itertools.pairwise(expected.offsets), strict=True)):
         length = sum(one.attention_mask)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tokens, vocabulary
-from pipeline.batches import Batch
-from pipeline.config import Tokens
-from pipeline.tokens import TokenTable
-from pipeline.vocabulary import SPECIAL
+from pipeline.config.model import Tokens
+from pipeline.text import tokenization, vocabulary
+from pipeline.text.packing import Batch
+from pipeline.text.token_table import TokenTable
+from pipeline.text.vocabulary import SPECIAL
 
 CHARACTERS = [*SPECIAL, "香", "辣", "a", "b", "B", "é", "É", "，", "[", "]", "S", "s", "e", "p", "1", "K"]
 PIECES = [*SPECIAL, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",", "ah", "博", "推", "zz", "a", "##a",
@@ -20,7 +20,7 @@ PIECES = [*SPECIAL, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",", 
 
 def encoded(*texts: str, vocab: list[str] = CHARACTERS, **options: object) -> list[list[str]]:
     """The rows as tokens, [CLS] and [SEP] included."""
-    table = tokens.encode(pd.DataFrame({"text": texts}), vocab, Tokens.model_validate(options))
+    table = tokenization.encode(pd.DataFrame({"text": texts}), vocab, Tokens.model_validate(options))
     return [[vocab[number] for number in table.ids[start:end]]
             for start, end in zip(table.offsets, table.offsets[1:], strict=False)]
 
@@ -33,7 +33,8 @@ def between(rows: list[list[str]]) -> list[str]:
 
 
 def pairs(first: list[str], second: list[str], **options: object) -> TokenTable:
-    return tokens.encode(pd.DataFrame({"text": first, "text_pair": second}), CHARACTERS, Tokens.model_validate(options))
+    table = pd.DataFrame({"text": first, "text_pair": second})
+    return tokenization.encode(table, CHARACTERS, Tokens.model_validate(options))
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -83,9 +84,9 @@ def test_wordpiece_keeps_capitals_and_accents_where_the_config_says_so() -> None
 
 def test_a_special_token_written_in_a_text_is_not_the_special_token() -> None:
     special = {SPECIAL.index(token) for token in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")}
-    for tokenizer, vocab in (("characters", CHARACTERS), ("wordpiece", PIECES)):
-        table = tokens.encode(pd.DataFrame({"text": ["[PAD] [CLS] [SEP] [MASK]"]}), vocab,
-                              Tokens.model_validate({"tokenizer": tokenizer, "max_tokens": 64}))
+    for kind, vocab in (("characters", CHARACTERS), ("wordpiece", PIECES)):
+        table = tokenization.encode(pd.DataFrame({"text": ["[PAD] [CLS] [SEP] [MASK]"]}), vocab,
+                              Tokens.model_validate({"tokenizer": kind, "max_tokens": 64}))
         assert not special & set(table.ids[1:-1].tolist())
 
 
@@ -137,7 +138,7 @@ def lengths_kept(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def test_wordpiece_pairs_are_cut_by_tokens() -> None:
-    table = tokens.encode(pd.DataFrame({"text": ["unwanted running"], "text_pair": ["the cafe"]}), PIECES,
+    table = tokenization.encode(pd.DataFrame({"text": ["unwanted running"], "text_pair": ["the cafe"]}), PIECES,
                           Tokens(tokenizer="wordpiece", max_tokens=7))
     assert [PIECES[number] for number in table.ids] == ["[CLS]", "un", "##want", "[SEP]", "the", "cafe", "[SEP]"]
     assert table.second.tolist() == [4]
@@ -146,7 +147,7 @@ def test_wordpiece_pairs_are_cut_by_tokens() -> None:
 @settings(deadline=None)
 @given(st.lists(st.text("香辣ab", max_size=12), min_size=1, max_size=20), st.integers(3, 16), st.data())
 def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, data: st.DataObject) -> None:
-    table = tokens.encode(pd.DataFrame({"text": texts}), CHARACTERS, Tokens(max_tokens=most))
+    table = tokenization.encode(pd.DataFrame({"text": texts}), CHARACTERS, Tokens(max_tokens=most))
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=9))
     width = int(table.lengths[rows].max()) + data.draw(st.integers(0, 3))
     ids, segments, *_ = table.batch(Batch(np.array(rows)[:, None], width))
@@ -196,7 +197,7 @@ def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
 def test_words_begin_where_their_first_token_is(tokenizer: str, text: str, row: str, places: list[int]) -> None:
     vocab = CHARACTERS if tokenizer == "characters" else PIECES
     config = Tokens.model_validate({"tokenizer": tokenizer})
-    table = tokens.encode(pd.DataFrame({"text": [text]}), vocab, config, by_word=True)
+    table = tokenization.encode(pd.DataFrame({"text": [text]}), vocab, config, by_word=True)
     assert [vocab[number] for number in table.ids] == row.split(" ")
     assert table.words is not None
     assert table.words.tolist() == [places]
@@ -205,10 +206,10 @@ def test_words_begin_where_their_first_token_is(tokenizer: str, text: str, row: 
 def test_a_word_that_is_cut_off_has_no_place() -> None:
     config = Tokens(max_tokens=5)
     texts = ["a b B a b", "ab ab", "ab", "a"]
-    table = tokens.encode(pd.DataFrame({"text": texts}), CHARACTERS, config, by_word=True)
+    table = tokenization.encode(pd.DataFrame({"text": texts}), CHARACTERS, config, by_word=True)
     assert table.words is not None
     assert table.words.tolist() == [[1, 2, 3], [1, 3, -1], [1, -1, -1], [1, -1, -1]]
-    longer = tokens.encode(pd.DataFrame({"text": ["a b B a b"]}), CHARACTERS, Tokens(), by_word=True)
+    longer = tokenization.encode(pd.DataFrame({"text": ["a b B a b"]}), CHARACTERS, Tokens(), by_word=True)
     assert longer.words is not None
     joined = table.joined(longer).words
     assert joined is not None

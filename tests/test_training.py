@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.config import Stage1
-from pipeline.training import Watch
+from pipeline.config.training import Stage1
+from pipeline.training.loop import Watch
 
 
 def follow(scores: list[float], **recipe: object) -> tuple[list[bool], list[int], int]:

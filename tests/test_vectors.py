@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from pipeline import checkpoint
 from pipeline.backend import tf
-from pipeline.encoder import PackedBert
-from pipeline.vectors import TextVectors
+from pipeline.checkpoints import checkpoint
+from pipeline.inference.text_vectors import TextVectors
+from pipeline.model.encoder import PackedBert
 from tests.conftest import Command
 
 SOURCE = "data/bert"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import bert_config, checkpoint
-from pipeline.bert_config import BertConfig
-from pipeline.vocabulary import SPECIAL
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.text.vocabulary import SPECIAL
 
 CHARACTERS = "鱼肉菜汤饭面香辣鲜嫩好差慢贵咸淡很不真太abc123"
 TINY = BertConfig(vocab_size=len(SPECIAL) + len(CHARACTERS), hidden=16, layers=2, heads=2, intermediate=32,

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import BINARY, Config
+from pipeline.config.kinds import BINARY
+from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.task import Report, Task, logit_columns, probability_columns, shown
-from pipeline.tasks.tokens import Tokens
+from pipeline.tasks.protocol import Report, Task, logit_columns, probability_columns, shown
+from pipeline.tasks.tags import Tokens
 
 __all__ = ["Report", "Task", "logit_columns", "mean_logit", "of", "probability_columns", "restored", "saved",
            "shown"]

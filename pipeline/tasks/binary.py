@@ -11,9 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import linear, metrics
+from pipeline.tasks import linear, metrics
+from pipeline.tasks.protocol import (
+    OF_ROWS,
+    ONE_FOLD,
+    Report,
+    between,
+    bounds,
+    not_finished,
+    shown,
+    spread,
+    wrong_labels,
+)
 from pipeline.tasks.rows import RowTask
-from pipeline.tasks.task import OF_ROWS, ONE_FOLD, Report, between, bounds, not_finished, shown, spread, wrong_labels
 
 MISTAKES = 5  # rows that may have a wrong label by a slip; more are a label of their own
 POSITIVE = {"1", "1.0", "true", "t", "yes", "y", "positive", "pos", "spam", "是", "对", "正"}

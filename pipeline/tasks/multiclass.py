@@ -8,10 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import linear, metrics
 from pipeline.lazy import lazily
+from pipeline.tasks import linear, metrics
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import OF_ROWS, Report, alike_names, between, bounds, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.protocol import (
+    OF_ROWS,
+    Report,
+    alike_names,
+    between,
+    bounds,
+    over_folds,
+    shown,
+    spread,
+    wrong_labels,
+)
 
 sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
 

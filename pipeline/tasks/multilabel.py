@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import linear, metrics
 from pipeline.lazy import lazily
+from pipeline.tasks import linear, metrics
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.task import ONE_FOLD, Report, alike_names, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.protocol import ONE_FOLD, Report, alike_names, over_folds, shown, spread, wrong_labels
 
 sk = lazily("sklearn.metrics")
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
+from pipeline.tasks.protocol import Report, shown, spread
 from pipeline.tasks.rows import RowTask
-from pipeline.tasks.task import Report, shown, spread
 
 LONGEST_NAME = 40  # characters of an output's name in a file's name
 JOINT = "\x1f"  # between the labels of a row, as they are read

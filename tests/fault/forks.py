@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline import cells
+from pipeline.runs import cells
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
 CONFIG = "configs/toy.toml"
@@ -147,8 +147,8 @@ def cases(wanted: Sequence[str]) -> Iterator[Case]:
 
     Last comes "finished", where it is wanted.
     """
-    for name in ("stages.command", "pipeline.baseline", "pipeline.bert_stages", "pipeline.plots",
-                 "pipeline.pretraining", "pipeline.pretrain_report"):
+    for name in ("stages.command", "pipeline.baseline", "pipeline.training.bert_stages", "pipeline.results.plots",
+                 "pipeline.pretraining.loop", "pipeline.results.pretraining"):
         importlib.import_module(name)  # here, so that no fork need do it
     cells.code_version()  # kept from here on: the sources may be edited meanwhile
     with tempfile.TemporaryDirectory() as folder:

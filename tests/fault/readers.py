@@ -10,27 +10,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import (
-    bert_config,
-    cells,
-    checkpoint,
-    competition,
-    config,
-    corpus,
-    folds,
-    predictions,
-    run,
-    sources,
-    storage,
-    tokens,
-    vocabulary,
-)
-from pipeline.checkpoint import Checkpoint
-from pipeline.config import Config, Tokens
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.competition import folds, tables
+from pipeline.config import loading
+from pipeline.config.model import Tokens
+from pipeline.config.run import Config
 from pipeline.errors import UserError
-from pipeline.run import FitCell, Run
-from pipeline.state import State
-from pipeline.vocabulary import SPECIAL
+from pipeline.files import formats, hashing, sealed
+from pipeline.files.snapshot import Inputs
+from pipeline.results import predictions
+from pipeline.runs import run
+from pipeline.runs.paths import Paths
+from pipeline.runs.resume_state import State
+from pipeline.runs.run import FitCell, Run
+from pipeline.text import corpus, tokenization, vocabulary
+from pipeline.text.vocabulary import SPECIAL
 from tests.toy import CHARACTERS, CONFIG, TINY, make_tables
 
 VOCAB = [*SPECIAL, *CHARACTERS]
@@ -59,10 +54,10 @@ class Reader:
 def _tables(path: Path) -> object:
     """The competition beside the file, through all that is made of its texts and ids."""
     settings = _settings(path.with_name("config.toml"))
-    found = competition.read(settings)
+    found = tables.read(settings)
     for table in (found.train, found.test):
-        competition.row_hash(table, table.columns)
-        tokens.encode(table, VOCAB, settings.tokens)
+        tables.row_hash(table, table.columns)
+        tokenization.encode(table, VOCAB, settings.tokens)
     folds.normalised(found.train)
     assert set(found.train.label) == {0, 1}
     return folds.deal(found.train, settings.folds)
@@ -70,10 +65,10 @@ def _tables(path: Path) -> object:
 
 def _configuration(path: Path) -> object:
     """A configuration, which a run writes beside its cells and must read back as the same."""
-    settings = config.load(path)
+    settings = loading.load(path)
     written = path.with_suffix(".again")
-    written.write_text(config.dump(settings), encoding="utf-8")
-    assert config.load(written) == settings
+    written.write_text(loading.dump(settings), encoding="utf-8")
+    assert loading.load(written) == settings
     return settings
 
 
@@ -85,7 +80,7 @@ def _vocabulary(path: Path) -> object:
         raise UserError(*problems)
     texts = pd.DataFrame({"text": ["鱼肉 abc", "x" * 200, "\u202eİ\r\n", ""]})
     for settings in (Tokens(tokenizer="characters"), Tokens(tokenizer="wordpiece")):
-        ids = tokens.encode(texts, vocab, settings).ids
+        ids = tokenization.encode(texts, vocab, settings).ids
         assert 0 <= ids.min() <= ids.max() < len(vocab)
     return vocab
 
@@ -118,8 +113,8 @@ def _cell(path: Path) -> object:
     kept = done.read_bytes()
     if path != done:
         value = json.loads(kept)
-        value["files"][path.name] = storage.sha256(path)
-        cells.write_done(path.parent, value)
+        value["files"][path.name] = hashing.sha256(path)
+        sealed.write_done(path.parent, value)
     try:
         _run().finish("baseline", _run().folds, _made_again)
         return predictions.gather(_run(), "baseline")
@@ -160,17 +155,17 @@ READERS = {
 
 @functools.cache
 def _settings(path: Path) -> Config:
-    return config.load(path)
+    return loading.load(path)
 
 
 @functools.cache
 def _run() -> Run:
     settings = _settings(Path("configs/toy.toml"))
-    return run.prepare(settings, competition.read(settings), sources.Inputs({}))
+    return run.prepare(settings, tables.read(settings), Inputs({}))
 
 
 def _state() -> State:
-    return State(storage.Paths("toy").cell("stage1", 0), {"stage": "stage1", "fold": 0})
+    return State(Paths("toy").cell("stage1", 0), {"stage": "stage1", "fold": 0})
 
 
 def _made_again(work: Run) -> FitCell:
@@ -186,19 +181,19 @@ def make_project(with_tensorflow: bool) -> None:
     Path("configs").mkdir()
     toy = CONFIG.replace("data/bert", "huggingface").replace("data/", "tables/comma/").replace("n = 3", "n = 2")
     Path("configs/toy.toml").write_text(toy)
-    Path("configs/all_keys.toml").write_text(config.dump(config.load(Path("tables/pair/config.toml"))))
+    Path("configs/all_keys.toml").write_text(loading.dump(loading.load(Path("tables/pair/config.toml"))))
     drawn = bert_config.random_tensors(TINY, 1, with_masked_lm=True)
     checkpoint.write_hugging_face(Path("huggingface"), TINY, VOCAB, drawn)
     if with_tensorflow:
         checkpoint.write_google(Path("google"), TINY, VOCAB, drawn)
     else:  # what is read of a checkpoint before its weights
-        storage.write(Path("google/vocab.txt"), Path("huggingface/vocab.txt").read_bytes())
-        storage.write(Path("google/bert_config.json"), storage.read_json(Path("huggingface/config.json")) | {
+        formats.write(Path("google/vocab.txt"), Path("huggingface/vocab.txt").read_bytes())
+        formats.write(Path("google/bert_config.json"), formats.read_json(Path("huggingface/config.json")) | {
             "hidden_act": "gelu"})
-        storage.write(Path("google/bert_model.ckpt.index"), b"")
+        formats.write(Path("google/bert_model.ckpt.index"), b"")
     lines = "\ufeff鱼肉\r\n\n  abc \n嫩\u2028好" * 20
-    storage.write(Path("texts/plain.txt"), lines.encode())
-    storage.write(Path("texts/packed.gz"), gzip.compress(lines.encode(), mtime=0))
+    formats.write(Path("texts/plain.txt"), lines.encode())
+    formats.write(Path("texts/packed.gz"), gzip.compress(lines.encode(), mtime=0))
     baseline(Path("configs/toy.toml"))
     _state().keep(PROGRESS, MOMENTS)
 
@@ -213,9 +208,9 @@ def _make_tables(kind: str) -> None:
     folder = Path("tables", kind)
     names = "".join(f"{name} = '{folder}/{name}.csv'\n" for name in tables)
     data, dealt = TABLES[kind]
-    storage.write(folder / "config.toml", f"[data]\n{names}{data}\n[bert.random]\n[folds]\n{dealt}\n")
+    formats.write(folder / "config.toml", f"[data]\n{names}{data}\n[bert.random]\n[folds]\n{dealt}\n")
     for name, table in [*tables.items(), *([extra[kind]] if kind in extra else [])]:
         rows = [list(table), *table.values.tolist()]
         unquoted = "".join("\t".join(map(str, row)) + "\n" for row in rows)
         text = unquoted if kind == "tab" and name != "folds" else table.to_csv(index=False)
-        storage.write(folder / f"{name}.csv", text.encode())
+        formats.write(folder / f"{name}.csv", text.encode())

@@ -1,0 +1,1 @@
+"""Encoders on disk: dimensions, tensor names, Google's and Hugging Face's formats."""

@@ -1,0 +1,1 @@
+"""The organiser's files to validated tables to folds."""

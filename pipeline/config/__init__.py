@@ -1,0 +1,1 @@
+"""Every key of a run's configuration: one module for each part of its file."""

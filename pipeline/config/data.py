@@ -1,0 +1,100 @@
+"""[data] and [folds]: the competition's tables, and how their rows are dealt."""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    model_validator,
+)
+
+from pipeline.config import schema
+from pipeline.config.schema import FilePath, Section
+
+
+def _separator(value: object) -> object:
+    if value in ("auto", "comma", "tab") or (isinstance(value, str) and len(value) == 1 and value not in '"\n\r\0'):
+        return value
+    raise ValueError(f"must be auto, comma, tab, or one character, got {schema.shown_value(value)}")
+
+
+class Data(Section):
+    """Where the competition's tables are and what their columns mean."""
+
+    train: FilePath
+    """Texts and labels, in one of the formats below."""
+    test: FilePath | None = None
+    """The texts to predict; labels in it are not looked at. Without it there is no submission."""
+    format: Literal["auto", "table", "folders", "conll", "spans"] = "auto"
+    """table: CSV or TSV. folders: one folder a class (aclImdb's "unsup" is left out), one .txt file a text. conll: one
+    word a line, its tag last, an empty line behind each text. spans: JSON lines with text and entities. auto: folders
+    for a folder, conll for .conll, .bio, .bmes, spans for .jsonl, else table."""
+    header: Annotated[list[str], Field(min_length=1)] | None = None
+    """table: names of the columns of a file that has no header line, for example ["label", "text"]."""
+    sample_submission: FilePath | None = None
+    """The organiser's example; its header and row order are what the submission gets."""
+    id_column: str | None = None
+    """Column of exact-text ids in train and test; without one the id is the row number from 0."""
+    text_columns: Annotated[list[str], Field(min_length=1, max_length=2)] = ["text"]
+    """One column, or two for sentence pairs."""
+    label_column: str = "label"
+    """Column of the label in train."""
+    label_columns: Annotated[list[str], Field(min_length=2)] | None = None
+    """multilabel: a column of 0 and 1 for each label, instead of one column of names. multioutput: a column an output,
+    each of two labels or more."""
+    label_weights: list[Annotated[float, Field(gt=0)]] | None = None
+    """multioutput: how much each output's loss counts; default: all alike."""
+    labels: Annotated[list[str], Field(min_length=2)] | None = None
+    """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
+    multiclass, multilabel: the names in the order of outputs, default: those of train, sorted."""
+    label_separator: Annotated[str, Field(min_length=1, max_length=10)] = "|"
+    """multilabel: what stands between the names of a row."""
+    separator: Annotated[str, BeforeValidator(_separator)] = "auto"
+    """comma, tab, or the one character itself, for example ";". auto: tab for .tsv and .txt, else comma, or what the
+    file's first line has instead."""
+    quoting: bool | None = None
+    """Whether " encloses a field. Competition CSVs: yes. run_classifier's TSVs: no. Unset: yes, but a tab-separated
+    file in which a quoted field spans lines and holds tabs is refused, since it may have swallowed rows."""
+    empty_text: Literal["refuse", "keep"] = "refuse"
+    """Whether a row without any text is an error or is predicted from [CLS] [SEP] alone."""
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "Data":
+        for key in ("labels", "label_columns", "header"):
+            again = [label for label, count in Counter(getattr(self, key) or []).items() if count > 1]
+            if again:
+                raise ValueError(f"{key} must be different texts, got {again[0]!r} twice")
+        if self.sample_submission and not self.test:
+            raise ValueError("sample_submission needs test: it is about its rows")
+        return self
+
+
+class Folds(Section):
+    """How rows are dealt to folds. Made once per run and kept in models/<run>/folds.csv."""
+
+    method: Literal["plain", "stratified", "grouped", "stratified_grouped", "given"] = "stratified_grouped"
+    """Grouped by identical text by default: a repeated text on both sides flatters the score."""
+    n: Annotated[int, Field(ge=2, le=100)] = 5
+    """Number of folds (not for given)."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
+    """The published seed."""
+    group_column: str | None = None
+    """Column whose equal values stay together, instead of identical text."""
+    column: str | None = None
+    """given: column of train that holds the fold number, 0 to n-1."""
+    file: FilePath | None = None
+    """given: a folds.csv with columns id,fold."""
+    dev: FilePath | None = None
+    """given: a labelled table that is the one validation fold; every row of train is trained on."""
+
+    @model_validator(mode="after")
+    def _given_names_its_source(self) -> "Folds":
+        inputs = [name for name in ("column", "file", "dev") if getattr(self, name)]
+        if self.method == "given" and len(inputs) != 1:
+            raise ValueError(f"method = 'given' needs exactly one of column, file, dev; got {inputs or 'none'}")
+        if self.method != "given" and inputs:
+            raise ValueError(f"{', '.join(inputs)} needs method = 'given'; got {self.method!r}")
+        if self.group_column and "grouped" not in self.method:
+            raise ValueError(f"group_column needs a grouped method; got {self.method!r}")
+        return self

@@ -1,0 +1,83 @@
+"""A run's configuration read from TOML, strictly, and written. Paths are relative to the project's root."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import (
+    ValidationError,
+)
+
+from pipeline.config import problems
+from pipeline.config.kinds import LIKELIHOOD, OTHER_DEFAULTS
+from pipeline.config.run import Config
+from pipeline.config.schema import Section
+from pipeline.errors import UserError
+from pipeline.files import inputs
+
+MOST_BYTES = 100_000  # of a file of settings
+MOST_DOTS = 500  # on a line: the time and memory that a dotted key takes to read grow with the square of its parts
+
+
+def load(path: Path, overrides: list[str] | None = None, run: str | None = None) -> Config:
+    """Reads a TOML file, applies "section.key=value" overrides, and validates the whole.
+
+    Raises UserError with one line a problem.
+    """
+    known = ", ".join(sorted(map(str, Path("configs").glob("*.toml")))) or "none under configs/"
+    raw = inputs.read(path, f"no such config. There is: {known}", MOST_BYTES)
+    try:
+        for number, line in enumerate(raw.splitlines(), 1):
+            if line.count(b".") > MOST_DOTS:
+                raise ValueError(f"more than {MOST_DOTS} dots on line {number}; write a list over several lines")
+        tree = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable TOML file: {error}") from None
+    for override in overrides or []:
+        _apply(tree, override)
+    tree.setdefault("name", path.stem)
+    if isinstance(task := tree.get("task"), str):
+        for key, value in {"stage1.loss": LIKELIHOOD.get(task, "bce"), **OTHER_DEFAULTS.get(task, {})}.items():
+            section, _, name = key.partition(".")
+            if isinstance(table := tree.setdefault(section, {}), dict):
+                table.setdefault(name, value)
+    if run is not None:
+        tree["name"] = run
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(*(f"{path}: {line}" for line in problems.explain(error))) from None
+
+
+def dump(config: Config) -> str:
+    """The resolved configuration as TOML; keys that are unset are left out."""
+    return tomli_w.dumps(config.model_dump(exclude_none=True))
+
+
+def flatten(section: Section, prefix: str) -> dict[str, Any]:
+    """Dotted key -> plain value, for comparing two configurations key by key."""
+    flat: dict[str, Any] = {}
+    for key, value in section:
+        if isinstance(value, Section):
+            flat |= flatten(value, f"{prefix}.{key}")
+        else:
+            flat[f"{prefix}.{key}"] = value
+    return flat
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: must be section.key=value, for example stage1.learning_rate=3e-4")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text  # an unquoted word is a string
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"--set {override}: {section} is a value, not a section")
+    tree[last] = value

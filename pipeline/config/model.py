@@ -1,0 +1,103 @@
+"""[bert], [tokens] and [head]: what is trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from pipeline.config.schema import MOST, Count, FilePath, Section, Share
+
+
+class RandomBert(Section):
+    """A randomly initialised encoder, for when no pretrained weights are at hand."""
+
+    layers: Annotated[int, Field(ge=1, le=48)] = 4
+    hidden: Annotated[int, Field(ge=2, le=4096)] = 256
+    heads: Annotated[int, Field(ge=1, le=64)] = 4
+    intermediate: Annotated[int, Field(ge=2, le=65_536)] = 1024
+    vocab: FilePath | None = None
+    """A vocab.txt; without one the vocabulary is made from the train and test texts."""
+    vocab_size: Annotated[int, Field(ge=16, le=MOST)] = 8000
+    """Size of a made WordPiece vocabulary, more if there are more characters."""
+    min_count: Count = 1
+    """How often a character must occur to be in a made vocabulary of characters."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "RandomBert":
+        if self.hidden % self.heads:
+            raise ValueError(f"heads must divide hidden, got {self.heads} and {self.hidden}")
+        return self
+
+
+class Bert(Section):
+    """The encoder that stage 1 starts from: a checkpoint folder, or random weights."""
+
+    checkpoint: FilePath | None = None
+    """Folder in Google's format (bert_config.json, vocab.txt, bert_model.ckpt.*) or Hugging Face's
+    (config.json, vocab.txt, model.safetensors)."""
+    random: RandomBert | None = None
+    """Used instead of a checkpoint."""
+    dropout: Share = 0.1
+    """On the embeddings and on each sub-layer's output, as BERT was trained; keras-bert has none on attention."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the encoder's matrix products. bfloat16 is for GPUs that have it, about twice as fast there (not run here)."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Bert":
+        if (self.checkpoint is None) == (self.random is None):
+            raise ValueError("give exactly one of bert.checkpoint and [bert.random]")
+        return self
+
+
+class Tokens(Section):
+    """How a text becomes token ids, and rows become batches."""
+
+    tokenizer: Literal["characters", "wordpiece"] = "characters"
+    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own."""
+    lowercase: bool | None = None
+    """Unset: as the checkpoint's tokenizer_config.json says, else true. Google's Chinese and uncased vocabularies hold
+    no capitals: without this each is [UNK]."""
+    strip_accents: bool | None = None
+    """wordpiece: whether é becomes e. Unset: as the checkpoint's tokenizer_config.json says, else as lowercase."""
+    max_tokens: Annotated[int, Field(ge=3, le=512)] = 22
+    """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first."""
+    batches: Literal["packed", "random"] = "packed"
+    """packed: several short rows share one sequence, each attending to itself. random: as published, padded."""
+
+    @property
+    def lowers(self) -> bool:
+        """Whether texts are lower-cased."""
+        return self.lowercase is not False
+
+
+class Head(Section):
+    """What stands between the encoder's token vectors and the logits."""
+
+    layers: Annotated[int, Field(ge=1, le=48)] = 1
+    """The encoder's last layers whose token vectors are put end to end; 4 is common where words are labelled."""
+    parts: Annotated[list[Literal["average", "max", "attention", "cls", "pooler"]], Field(min_length=1)] = [
+        "average", "max", "attention"]
+    """Concatenated in this order; attention is the [CLS] row of additive self-attention, cls its vector as it is,
+    pooler that vector through the checkpoint's tanh layer, as run_classifier uses it. Of no use where words are
+    labelled."""
+    dropout: Share = 0.0
+    """Before the output layer, in a stage whose dropout is on; run_classifier's is 0.1."""
+    masked: bool = True
+    """Whether padding is left out. The published head reads it, so a score depends on the batch."""
+    attention_activation: Literal["none", "softmax"] = "none"
+    """softmax, as published, is a second softmax inside the layer's own: weights differ by at most a factor e."""
+    attention_units: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Width of the additive attention; keras-self-attention's default."""
+    recurrent: Literal["none", "lstm", "gru"] = "none"
+    """tokens: a layer over the words' vectors, in both directions."""
+    recurrent_units: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Of each direction."""
+
+    @model_validator(mode="after")
+    def _pooler_reads_one_layer(self) -> "Head":
+        if "pooler" in self.parts and self.layers > 1:
+            raise ValueError(f"the pooler reads the last layer alone: it needs layers = 1, got {self.layers}")
+        return self

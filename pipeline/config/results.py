@@ -1,0 +1,51 @@
+"""[baseline] and [submit]: the number to beat, and what the competition wants to receive."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from pipeline.config.schema import Count, Section
+
+
+class Baseline(Section):
+    """Character or word n-gram tf-idf with logistic regression: the number to beat, in seconds."""
+
+    analyzer: Literal["char", "char_wb", "word"] = "char"
+    ngrams: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=2, max_length=2)] = [1, 3]
+    """Shortest and longest n-gram."""
+    min_rows: Count = 2
+    """Training rows an n-gram must occur in; 2 instead of 1 is worth 0.002 AUC on boyu."""
+    strength: Annotated[float, Field(gt=0)] = 3.0
+    """Inverse of the L2 penalty (scikit-learn's C)."""
+
+    @model_validator(mode="after")
+    def _ngrams_in_order(self) -> "Baseline":
+        if self.ngrams[0] > self.ngrams[1]:
+            raise ValueError(f"ngrams must be the shortest and the longest n-gram, got {self.ngrams}")
+        return self
+
+
+class Submit(Section):
+    """What the competition wants to receive."""
+
+    stage: Literal["baseline", "stage1", "stage2"] = "stage2"
+    """Whose predictions become submissions/<run>.csv."""
+    metric: Literal["auc", "f1", "accuracy"] = "auc"
+    """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""
+    columns: dict[str, str] | None = None
+    """The sample submission's columns of probabilities where they are not named as the labels: { class1 = "1" }."""
+    no_label: str = ""
+    """multilabel: what stands in a submission of labels for a row that has none."""
+    id_header: str = "ID"
+    """Header without a sample submission."""
+    prediction_header: str = "Prediction"
+    """Header without a sample submission."""
+
+    @model_validator(mode="after")
+    def _headers_differ(self) -> "Submit":
+        if self.id_header == self.prediction_header:
+            raise ValueError(f"id_header and prediction_header must differ, got {self.id_header!r} twice")
+        return self

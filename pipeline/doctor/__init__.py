@@ -1,0 +1,1 @@
+"""What the data alone say before anything is trained."""

@@ -1,0 +1,133 @@
+"""What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from pipeline.checkpoints import checkpoint
+from pipeline.config.run import CELLS
+from pipeline.doctor import repeated_texts
+from pipeline.errors import MismatchError
+from pipeline.runs import cells
+from pipeline.runs.paths import ALL_FOLDS
+from pipeline.runs.run import Run
+from pipeline.tasks.protocol import doubtful_names
+
+CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
+
+
+def lines(run: Run) -> Iterator[str]:
+    """The check, line by line. Raises UserError for a checkpoint whose tensors are wrong, DiskError for a full disk."""
+    config, train = run.config, run.competition.train
+    yield from run.competition.remarks
+    counts = repeated_texts.audit(run.competition, run.fold_of_row)
+    yield from _counted(counts)
+    yield from _meaning(run, counts)
+    yield from fold_lines(run, run.folds)
+    yield from _rare(run)
+    yield from (f"  {line}" for line in doubtful_names(run.competition.task.names))
+    found = run.checkpoint
+    dimensions = found.config
+    size = sum(values.nbytes for values in found.tensors().values())
+    yield (f"checkpoint: {found.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
+           f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
+    yield from checkpoint.settled(config)[1]
+    yield from _letters(run)
+    lengths = np.concatenate([run.train_tokens.lengths, run.test_tokens.lengths])
+    quarters = np.percentile(lengths, [0, 25, 50, 75, 95, 100]).astype(int)
+    yield (f"tokens a row with [CLS] and [SEP]: {quarters[0]} least, {quarters[2]} median, {quarters[4]} at 95 %, "
+           f"{quarters[5]} most; {np.mean(lengths == config.tokens.max_tokens):.1%} fill max_tokens = "
+           f"{config.tokens.max_tokens}")
+    if run.train_tokens.words is not None:
+        words, kept = sum(text.count(" ") + 1 for text in train.text), int((run.train_tokens.words >= 0).sum())
+        yield (f"words of train that max_tokens cuts off: {words - kept:,} of {words:,}"
+               + ("; each is decided to be O, and scored so: raise tokens.max_tokens" if kept < words else ""))
+    first = pd.DataFrame({"tokens": run.train_tokens.first, "fold": run.fold_of_row, "group": run.groups})
+    spread = first.groupby("tokens")["fold"].transform("nunique") > 1
+    alike = spread & (first.groupby("tokens")["group"].transform("nunique") > 1)
+    if alike.any():
+        yield (f"rows whose tokens equal those of another text in another fold: {int(alike.sum()):,}; the model cannot "
+               f"tell them apart: they are cut by tokens.max_tokens, or differ in unknown characters alone")
+    unknown = found.vocab.index("[UNK]")
+    for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
+        if len(table.ids):
+            yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
+    yield "the first five examples as the model sees them:"
+    for row in range(min(5, len(train))):
+        start, end = run.train_tokens.offsets[row:row + 2]
+        seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
+        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.name(train.label.iloc[row])}: {seen}"
+    yield from _cells(run)
+
+
+def _letters(run: Run) -> Iterator[str]:
+    """Where the tokenizer does not suit the texts or the vocabulary."""
+    config, vocab = run.config.tokens, run.checkpoint.vocab
+    some = "".join(run.competition.train.text[:1_000])
+    latin = sum(character.isascii() and character.isalpha() for character in some)
+    if config.tokenizer == "characters" and 2 * latin > sum(not character.isspace() for character in some):
+        yield ("warning: most characters are Latin letters, and tokens.tokenizer = 'characters' takes each for a token "
+               "of its own; for English and its like: tokens.tokenizer = 'wordpiece'")
+    capitals = np.mean([token.removeprefix("##")[:1].isupper() for token in vocab])
+    if config.lowers and capitals > CASED:
+        yield (f"warning: {capitals:.0%} of the vocabulary begins with a capital, which tokens.lowercase = true never "
+               f"finds; a cased checkpoint has tokens.lowercase = false")
+
+
+def _rare(run: Run) -> Iterator[str]:
+    """Labels that some fold trains or validates without."""
+    train = run.competition.train
+    counts = train.stratum.value_counts()
+    rare = counts[counts < len(run.folds)]
+    if len(rare) and run.config.folds.method != "given":
+        example = train.label[train.stratum == rare.index[-1]].iloc[0]
+        yield (f"  {len(rare)} labels, of {len(counts)} that folds balance, have fewer rows than folds.n = "
+               f"{len(run.folds)}, for example {run.competition.task.name(example)[:100]} ({int(rare.iloc[-1])}): some "
+               f"fold lacks them; fewer folds, or labels put together, would help")
+
+
+def audit_lines(run: Run) -> Iterator[str]:
+    """The counts that change a score's meaning, a line each."""
+    yield from _counted(repeated_texts.audit(run.competition, run.fold_of_row))
+
+
+def fold_lines(run: Run, wanted: list[int]) -> Iterator[str]:
+    """Rows and positives of the wanted folds, a line each."""
+    for fold in wanted:
+        inside = run.competition.train.label[run.fold_of_row == fold]
+        yield f"fold {fold}: {len(inside):,} rows, {run.competition.task.shares(inside)}"
+
+
+def _counted(counts: dict[str, int]) -> Iterator[str]:
+    for name, count in counts.items():
+        yield f"{name}: {count:,}"
+
+
+def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
+    if counts["texts in more than one fold"]:
+        yield ("  a repeated text on both sides is scored from memory: expect the OOF score to flatter; "
+               "folds.method = 'stratified_grouped' keeps them together")
+    task = run.competition.task
+    if counts[task.contradiction]:
+        yield f"  {task.contradiction} cannot be scored right on all of their rows: the best {task.score} is below 1"
+    if counts["test rows that repeat a training text"]:
+        yield "  test rows that repeat a training text are easier than grouped folds make them look"
+
+
+def _cells(run: Run) -> Iterator[str]:
+    for stage in CELLS:
+        numbers = run.cells_of(stage)
+        if not numbers:
+            continue
+        try:
+            done, damaged = cells.fitting(run.paths, stage, numbers, functools.partial(run.identity, stage))
+        except MismatchError as error:
+            yield from error.problems
+            continue
+        todo = [fold for fold in numbers if fold not in done]
+        named = f", folds {todo} to do" if todo and todo != [ALL_FOLDS] else ""
+        yield (f"{stage}: {len(done)} of {len(numbers)} cells done" + named
+               + (f" ({len(damaged)} damaged)" if damaged else ""))
+        run.require_room(stage, todo)

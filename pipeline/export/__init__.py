@@ -1,0 +1,1 @@
+"""A finished run, or a checkpoint, in another form: written, loaded again and compared."""

@@ -1,0 +1,47 @@
+"""Predictions as a person or a program asks for them: one JSON value a text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from pipeline.tasks import Task, probability_columns
+from pipeline.tasks.tags import entities
+
+Answer = dict[str, Any]
+
+
+def answers(task: Task, rows: pd.DataFrame, found: pd.DataFrame, oof: pd.DataFrame | None, metric: str
+            ) -> Iterator[Answer]:
+    """For each row its id, text, label and probabilities; of tags, the words' and the entities they make.
+
+    found: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric, None: 0.5.
+    """
+    label = task.submitted(oof, found, "accuracy" if metric == "auc" else metric)
+    probability = probability_columns(task)
+    by_text = {str(name): words for name, words in found.groupby("id", sort=False)} if task.by_word else {}
+    names = [column.removeprefix("prediction").removeprefix(":") for column in probability]
+    values = found[probability].to_numpy() if not task.by_word else None
+    for place, (row, decided) in enumerate(zip(rows.itertuples(), label.itertuples(index=False), strict=True)):
+        answer: Answer = {"id": row.id, "text": row.text}
+        if "text_pair" in rows:
+            answer["text_pair"] = row.text_pair
+        if values is None:
+            answer |= _tagged(by_text[str(row.id)], decided[0].split(" "), probability)
+        elif label.shape[1] > 1:
+            answer["labels"] = {str(column).removeprefix("prediction:"): one
+                                for column, one in zip(label, decided, strict=True)}
+        else:
+            answer["label"] = decided[0]
+        if values is not None:
+            shown = [round(float(value), 6) for value in values[place]]
+            answer["probability"] = shown[0] if names == [""] else dict(zip(names, shown, strict=True))
+        yield answer
+
+
+def _tagged(words: pd.DataFrame, tags: list[str], probability: list[str]) -> Answer:
+    text = words.text.tolist()
+    sure = words[probability].to_numpy().max(axis=1)
+    return {"tags": tags, "probability": [round(float(value), 6) for value in sure],
+            "entities": [{"label": kind, "first_word": first, "last_word": last, "text": " ".join(text[first:last + 1])}
+                         for kind, first, last in entities(tags)]}

@@ -1,0 +1,210 @@
+"""A run's finished models in memory: loaded once, they predict any texts, without the tables they were trained on."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline import tasks
+from pipeline.arrays import Ints
+from pipeline.backend import graph, tf
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.competition.readers import by_format
+from pipeline.config import loading
+from pipeline.config.run import NAME_RULE, RUN_NAME
+from pipeline.errors import UserError
+from pipeline.files import formats, sealed
+from pipeline.model.network import Network
+from pipeline.runs.paths import Paths
+from pipeline.text import tokenization, vocabulary
+from pipeline.text.packing import Batch
+from pipeline.text.token_table import TokenBatch, TokenTable
+
+AT_ONCE = 64  # rows a batch
+ROW_A_BIN = [*[tf.TensorSpec([None, None], tf.int32)] * 3, tf.TensorSpec([None, 1, None], tf.bool),
+             tf.TensorSpec([None, 1, None], tf.int32)]  # a TokenBatch of any size, with one graph for all of them
+TRIED = 256  # rows that an export is tried on
+
+
+class Predictor:
+    """The networks of a stage's finished folds; a prediction is the mean of theirs.
+
+    run: its name; stage: "stage1" or "stage2"; None: stage 2 where it is finished; folds: None: all that are finished.
+    Raises UserError where there is no such run or cell, or a file of it is damaged.
+    """
+
+    def __init__(self, run: str, stage: str | None = None, folds: Iterable[int] | None = None):
+        if not RUN_NAME.fullmatch(run):
+            raise UserError(f"run {NAME_RULE}; got {run!r}")
+        self.paths = Paths(run)
+        path = self.paths.models / "config.toml"
+        if not path.exists():
+            known = ", ".join(sorted(found.parent.name for found in Path("models").glob("*/config.toml"))) or "none"
+            raise UserError(f"{path}: no such run. There is: {known}")
+        self.config = loading.load(path)
+        self.stage = stage or ("stage2" if self._finished("stage2") else "stage1")
+        wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
+        self._read_model(wanted)
+        self.networks = {fold: self._network(fold) for fold in wanted}
+        networks = list(self.networks.values())
+        self._logits = graph(lambda *batch: [one.logit_of_tokens(*batch) for one in networks], signature=ROW_A_BIN)
+        self._looked_at = graph(lambda *batch: tf.add_n([one.looked_at(*batch) for one in networks]) / len(networks),
+                                signature=ROW_A_BIN[:4])
+        self._vectors = graph(networks[0].encoder, signature=ROW_A_BIN[:4])
+
+    @property
+    def folds(self) -> list[int]:
+        """Whose networks are loaded."""
+        return list(self.networks)
+
+    def table(self, texts: Iterable[str], second: Iterable[str] | None = None, ids: Iterable[str] | None = None
+              ) -> pd.DataFrame:
+        """Texts, or pairs of them, as rows with their numbers for ids where there are none.
+
+        Where words are labelled, a text without a space is taken character by character if the run's tokens are
+        characters.
+        """
+        columns = {"text": list(map(self._spaced, texts) if self.task.by_word else texts)}
+        if second is not None:
+            columns["text_pair"] = list(second)
+        rows = pd.DataFrame(columns, dtype=str)
+        rows.insert(0, "id", list(map(str, range(len(rows)) if ids is None else ids)))
+        return rows
+
+    def _spaced(self, text: str) -> str:
+        words = text.split()
+        if len(words) == 1 and self.config.tokens.tokenizer == "characters":
+            words = list(words[0])
+        return " ".join(words)
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The task's table of predictions of rows with id, text (, text_pair): the mean over the folds."""
+        return self.mean([self.task.test_table(rows, logit) for logit in self.logits(rows).values()])
+
+    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
+        """By each fold's network, as Network.predict gives them."""
+        table = tokenization.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
+        some, found = zip(*((some, self._logits(*map(tf.constant, batch)))
+                            for some, batch in batches(table, np.unique(table.first))), strict=True)
+        order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
+        place[order] = np.arange(len(order))
+        return {fold: np.concatenate(logits)[place[table.first]]
+                for fold, logits in zip(self.networks, zip(*found, strict=True), strict=True)}
+
+    def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
+        found = tables[0].copy()
+        probabilities = tasks.probability_columns(self.task)
+        found[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in tables],
+                                       axis=0).astype(np.float32)
+        if logits := tasks.logit_columns(self.task):
+            found[logits] = tasks.mean_logit(self.task, [table[logits].to_numpy(np.float64) for table in tables])
+        return found
+
+    @property
+    def attends(self) -> bool:
+        """Whether the head has a [CLS] attention, so that ``looked_at`` can say what it looked at."""
+        return not self.task.by_word and "attention" in self.config.head.parts and len(self.task.outputs) == 1
+
+    def looked_at(self, rows: pd.DataFrame) -> list[list[tuple[str, float]]]:
+        """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
+        table = tokenization.encode(rows, self.vocab, self.config.tokens)
+        found = np.zeros([len(rows), int(table.lengths.max())])
+        for some, batch in batches(table, np.arange(len(rows))):
+            weights = self._looked_at(*map(tf.constant, batch[:4])).numpy()[:, 0]
+            found[some, :weights.shape[1]] = weights
+        return [[(self.vocab[token], float(weight)) for token, weight in
+                 zip(table.ids[start:end], found[row], strict=False)]
+                for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
+
+    def vectors(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """float32 [rows, size]: the mean of each text's token vectors, by the first fold's encoder."""
+        table = tokenization.encode(rows, self.vocab, self.config.tokens)
+        found = np.zeros([len(rows), self.networks[self.folds[0]].encoder.size], np.float32)
+        for some, batch in batches(table, np.arange(len(rows))):
+            there = batch.member[:, 0, :, None]
+            vectors = self._vectors(*map(tf.constant, batch[:4])).numpy()
+            found[some] = (vectors * there).sum(axis=1) / there.sum(axis=1)
+        return found
+
+    def thresholds(self) -> pd.DataFrame | None:
+        """The out-of-fold predictions of the loaded folds, which decisions are made by where the competition scores
+        them, as ``submit`` makes them; None: at 0.5."""
+        if self.config.submit.metric == "auc":
+            return None
+        return pd.concat([formats.read_csv(self.paths.cell(self.stage, fold) / "oof.csv", self.task.label_dtype)
+                          for fold in self.folds], ignore_index=True)
+
+    def some_rows(self) -> pd.DataFrame:
+        """Texts to try the model on: of the run's test or train table where it is there, else a few made of the
+        vocabulary."""
+        data = self.config.data
+        assert data is not None
+        for name in (data.test, data.train):
+            if name and Path(name).exists():
+                table = by_format.read(Path(name), self.config, False)[:TRIED]
+                in_table = by_format.format_of(Path(name), data) == "table"
+                names = data.text_columns if in_table else ["text"]
+                texts = {key: table[name].tolist() for key, name in zip(("text", "text_pair"), names, strict=False)}
+                return pd.DataFrame({"id": list(map(str, range(len(table)))), **texts}, dtype=str)
+        rng = np.random.default_rng(0)
+        made = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
+        return self.table(*made)
+
+    def encoder(self) -> Checkpoint:
+        """The fine-tuned encoder of the first fold, as a checkpoint."""
+        weights = self.networks[self.folds[0]].encoder.dump()
+        return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict,
+                          self.config.tokens.lowers, self.config.tokens.strip_accents)
+
+    def warm(self) -> None:
+        """Asks once for everything there is, so that no first request waits for a graph."""
+        row = self.table(["a"], [""] if self.pairs else None)
+        self.predict(row)
+        self.vectors(row)
+        if self.attends:
+            self.looked_at(row)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row has two texts."""
+        assert self.config.data is not None
+        return len(self.config.data.text_columns) == 2
+
+    def _finished(self, stage: str) -> list[int]:
+        folder = self.paths.models / stage
+        return sorted(int(found.parent.name.removeprefix("fold_")) for found in folder.glob("fold_*/DONE.json"))
+
+    def _read_model(self, folds: list[int]) -> None:
+        """Encoder, vocabulary and task as the first fold's stage-1 cell has them."""
+        if not folds:
+            raise UserError(f"{self.paths.models / self.stage}: has no finished fold; run it first")
+        for fold in folds:
+            for stage in dict.fromkeys(("stage1", self.stage)):
+                if sealed.read_done(self.paths.cell(stage, fold)) is None:
+                    raise UserError(f"{self.paths.cell(stage, fold)}: is not finished, or damaged; run it first")
+        cell = self.paths.cell("stage1", folds[0])
+        model = formats.read_json(cell / "model.json")
+        self.bert, self.task = BertConfig(**model["bert"]), tasks.restored(model["task"])
+        self.vocab = vocabulary.read(cell / "vocab.txt", [])
+
+    def _network(self, fold: int) -> Network:
+        stage1, network = self.paths.cell("stage1", fold), Network(
+            self.bert, self.config, np.arange(self.bert.vocab_size), self.task)
+        if self.stage == "stage1":
+            network.load(formats.read_tensors(stage1 / f"weights_{self.config.stage1.predict_with}.safetensors"))
+        else:
+            weights = formats.read_tensors(stage1 / f"weights_{self.config.stage1.hand_on}.safetensors")
+            network.load(weights | formats.read_tensors(self.paths.cell("stage2", fold) / "head.safetensors"))
+        return network
+
+
+def batches(table: TokenTable, rows: Ints) -> Iterator[tuple[Ints, TokenBatch]]:
+    """The rows by length, some at a time, a row a bin: their numbers and their tokens, padded to the longest."""
+    rows = rows[np.argsort(table.lengths[rows], kind="stable")]
+    for at in range(0, len(rows), AT_ONCE):
+        some = rows[at:at + AT_ONCE]
+        yield some, table.batch(Batch(some[:, None], int(table.lengths[some].max())))

@@ -1,0 +1,104 @@
+"""Texts to vectors by a frozen encoder, as a scikit-learn transformer: the input of any classical model."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.arrays import Tensors
+from pipeline.backend import graph, tf
+from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.config.model import Tokens
+from pipeline.config.run import RUN_NAME
+from pipeline.errors import UserError
+from pipeline.inference.predictor import ROW_A_BIN, Predictor, batches
+from pipeline.machine.console import say
+from pipeline.model.encoder import PackedBert
+from pipeline.text import tokenization
+
+MOST_TOKENS = 128
+Pool = Literal["cls", "mean", "max"]
+Texts = Iterable[str] | Iterable[Sequence[str]]
+
+
+class TextVectors(TransformerMixin, BaseEstimator):
+    """A text's vector: that of [CLS], or the mean or the largest of its tokens' vectors, [CLS] and [SEP] among them.
+
+    source: a checkpoint's folder, or a run's name, whose stage-1 encoder of ``fold`` is taken, with the run's own
+    tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max"; tokenizer, lowercase,
+    max_tokens: as in a run's [tokens], for a checkpoint; None: 128, or as many as it has positions for.
+    Raises UserError where there is no such source.
+    """
+
+    def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
+                 tokenizer: Literal["characters", "wordpiece"] = "characters", lowercase: bool | None = None,
+                 max_tokens: int | None = None):
+        self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
+        self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
+
+    def fit(self, texts: Texts | None = None, labels: Any = None) -> Self:
+        """Loads the encoder; learns nothing."""
+        if self.pool not in ("cls", "mean", "max"):
+            raise UserError(f"pool must be cls, mean or max, got {self.pool!r}")
+        bert, self.vocab_, tensors, self.tokens_ = self._opened()
+        if not 1 <= self.layers <= bert.layers:
+            raise UserError(f"layers must be 1 to {bert.layers}, which {self.source} has; got {self.layers}")
+        self._encoder = PackedBert(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
+        self._encoder.load(tensors)
+        self._pooled = graph(self._pool, signature=ROW_A_BIN[:4])
+        self.size_ = self._encoder.size
+        return self
+
+    def transform(self, texts: Texts) -> npt.NDArray[np.float32]:
+        """float32 [texts, size]. texts: strings, or pairs of them."""
+        if hasattr(self, "size_") and not hasattr(self, "_encoder"):  # unpickled
+            self.fit()
+        check_is_fitted(self, "size_")
+        rows = list(texts)
+        columns = {"text": rows} if not rows or isinstance(rows[0], str) else {
+            "text": [row[0] for row in rows], "text_pair": [row[1] for row in rows]}
+        table = tokenization.encode(pd.DataFrame(columns, dtype=str), self.vocab_, self.tokens_)
+        found = np.zeros([len(rows), self.size_], np.float32)
+        for some, batch in batches(table, np.arange(len(rows))):
+            found[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()
+        return found
+
+    def get_feature_names_out(self, names: Any = None) -> npt.NDArray[np.object_]:
+        """bert0, bert1, ..."""
+        check_is_fitted(self, "size_")
+        return np.array([f"bert{number}" for number in range(self.size_)], dtype=object)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the encoder, which is loaded again where it is needed."""
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_encoder", "_pooled")}
+
+    def _pool(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
+        vectors, there = self._encoder(ids, segments, position, member), member[:, 0, :, None]
+        if self.pool == "cls":
+            return vectors[:, 0]
+        if self.pool == "max":
+            return tf.reduce_max(tf.where(there, vectors, vectors.dtype.min), axis=1)
+        return tf.reduce_sum(tf.where(there, vectors, 0), axis=1) / tf.reduce_sum(tf.cast(there, vectors.dtype), axis=1)
+
+    def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
+        if Path(self.source).is_dir():
+            found = checkpoint.read(Path(self.source))
+            settings = Tokens(tokenizer=self.tokenizer, strip_accents=found.strip_accents,
+                              lowercase=found.lowercase if self.lowercase is None else self.lowercase,
+                              max_tokens=self.max_tokens or min(MOST_TOKENS, found.config.positions))
+            if self.lowercase not in (None, found.lowercase) and found.lowercase is not None:
+                say(f"warning: {self.source} says lowercase = {found.lowercase} of its tokenizer, got {self.lowercase}")
+            if settings.max_tokens > found.config.positions:
+                raise UserError(f"max_tokens = {settings.max_tokens} cannot be greater than the checkpoint's position "
+                                f"embeddings: {found.config.positions} ({self.source})")
+            return found.config, found.vocab, found.tensors(), settings
+        if not RUN_NAME.fullmatch(self.source):
+            raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
+        model = Predictor(self.source, "stage1", [self.fold])
+        return model.bert, model.vocab, model.encoder().tensors(), model.config.tokens

@@ -1,0 +1,1 @@
+"""The screen, signals, and what this machine has."""

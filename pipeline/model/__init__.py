@@ -1,0 +1,1 @@
+"""Encoders, heads and losses, and the network that they make."""

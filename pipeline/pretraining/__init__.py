@@ -1,0 +1,1 @@
+"""Fitting one cell of stage 0: masked-language-model training."""

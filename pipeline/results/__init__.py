@@ -1,0 +1,1 @@
+"""What finished cells say: tables, the report, plots, the submission."""

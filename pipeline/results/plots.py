@@ -1,0 +1,191 @@
+"""The report's pictures: curves per fold and pooled, score distributions, training curves, stage 2 against stage 1."""
+
+import functools
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from pipeline.errors import visible
+from pipeline.files import formats
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs.run import Run
+from pipeline.tasks import Report, metrics
+
+matplotlib.use("Agg")
+CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "PingFang SC",
+           "Microsoft YaHei", "SimHei", "Arial Unicode MS")
+FONTS = ["DejaVu Sans", *sorted({font.name for font in font_manager.fontManager.ttflist} & set(CHINESE))]
+plt.rcParams["font.family"] = FONTS
+COLOURS = {"baseline": "#8c8c8c", "stage1": "#1f6fb4", "stage2": "#c8501e"}
+Found = dict[str, StagePredictions]
+Parts = dict[str, Report]
+
+
+def write(run: Run, found: Found, parts: Parts) -> list[Path]:
+    """Draws every picture that the task and the finished stages have under oof/<run>/; returns the paths.
+
+    parts: each stage's part of the report.
+    """
+    trained = [stage for stage in ("stage1", "stage2") if stage in found]
+    drawn = {name: PICTURES[name](run, found, parts) for name in run.competition.task.pictures}
+    drawn |= {f"training_{stage}": _training(run, found[stage]) for stage in trained}
+    written = []
+    for name, figure in drawn.items():
+        if figure:
+            written.append(run.paths.oof / f"{name}.png")
+            formats.write(written[-1], _png(figure))
+    return written
+
+
+def _figure(title: str, columns: int, rows: int = 1) -> tuple[Figure, Any]:
+    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 4.4 * rows), layout="constrained", squeeze=False)
+    figure.suptitle(title, fontsize=11)
+    return figure, axes.ravel()
+
+
+def _roc_pr(run: Run, found: Found, parts: Parts) -> Figure:
+    figure, (roc, pr) = _figure(f"{run.config.name}: out of fold", 2)
+    for stage, part in found.items():
+        _curves(roc, pr, stage, part)
+    roc.plot([0, 1], [0, 1], ":", color="#bbbbbb", linewidth=1)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (thin: folds)")
+    pr.set(xlabel="recall", ylabel="precision", title="Precision-recall", ylim=(0, 1.02))
+    for axis in (roc, pr):
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _scores(run: Run, found: Found, parts: Parts) -> Figure:
+    figure, axes = _figure(f"{run.config.name}: predictions by class", len(found))
+    for axis, (stage, part) in zip(axes, found.items(), strict=True):
+        for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
+            axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
+                      color=colour, label=f"label {_short(run.competition.task.name(value), value)}")
+        axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
+    if not {"stage1", "stage2"} <= found.keys():
+        return None
+    figure, (scatter, change) = _figure(f"{run.config.name}: stage 2 against stage 1", 2)
+    _against(scatter, change, found["stage1"].oof, found["stage2"].oof)
+    return figure
+
+
+def _confusion(run: Run, found: Found, parts: Parts) -> Figure:
+    """Of every stage, the share of each class's rows that were taken for each class."""
+    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
+    names = [_short(name, number) for number, name in enumerate(run.competition.task.names)]
+    for axis, (stage, part) in zip(axes, parts.items(), strict=True):
+        counts = np.array(part["confusion"])
+        axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+        axis.set(title=stage, xlabel="taken for", ylabel="class")
+        if len(names) <= 30:
+            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+            axis.set_yticks(range(len(names)), names, fontsize=6)
+    return figure
+
+
+def _by_class(run: Run, found: Found, parts: Parts) -> Figure:
+    """F1 of each class against how many rows it has."""
+    figure, (axis,) = _figure(f"{run.config.name}: F1 by class", 1)
+    for stage, part in parts.items():
+        classes = part["classes"]
+        axis.scatter([one["rows"] for one in classes], [one["f1"] for one in classes], s=12, color=COLOURS[stage],
+                     alpha=0.7, label=stage)
+    axis.set(xlabel="rows of the class", ylabel="F1", ylim=(-0.02, 1.02), xscale="log")
+    axis.legend(fontsize=8)
+    return figure
+
+
+PICTURES = {"roc_pr": _roc_pr, "scores": _scores, "stage2_vs_stage1": _stage2_vs_stage1, "confusion": _confusion,
+            "by_class": _by_class}
+
+
+def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
+    """A PNG of stage 0's held-out masked loss and accuracy by epoch, each cell's."""
+    figure, axes = _figure(f"{run}: stage 0, held-out texts", 2)
+    for name, history in histories.items():
+        for axis, what in zip(axes, ("loss", "accuracy"), strict=True):
+            for by, style in (("words", "-"), ("tokens", ":")):
+                axis.plot(history.epoch, history[f"held_out_{by}_{what}"], style, marker="o", markersize=3,
+                          label=f"{name}, {by} masked")
+            axis.set(xlabel="epoch", title=f"masked {what}")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(fontsize=8)
+    return _png(figure)
+
+
+def _short(name: str, number: int) -> str:
+    """A name as a legend has room for it, in which Matplotlib finds no formula; its number where this machine has no
+    font to write it in."""
+    name = visible(name)
+    if any(not any(font.get_char_index(ord(character)) for font in _fonts()) for character in name):
+        return f"no. {number}"
+    return (name if len(name) <= 24 else f"{name[:23]}…").replace("$", r"\$")
+
+
+@functools.cache
+def _fonts() -> list[Any]:
+    return [font_manager.get_font(font_manager.findfont(name)) for name in FONTS]
+
+
+def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
+    colour = COLOURS[stage]
+    for _, rows in part.oof.groupby("fold"):
+        if rows.label.nunique() == 2:
+            roc.plot(*roc_curve(rows.label, rows.logit)[:2], color=colour, alpha=0.25, linewidth=0.7)
+            precision, recall, _ = precision_recall_curve(rows.label, rows.logit)
+            pr.plot(recall, precision, color=colour, alpha=0.25, linewidth=0.7)
+    label, logit = part.oof.label.to_numpy(), part.oof.logit.to_numpy()
+    area, precise = metrics.auc(label, logit), metrics.average_precision(label, logit)
+    if area is not None and precise is not None:
+        roc.plot(*roc_curve(label, logit)[:2], color=colour, linewidth=1.8, label=f"{stage}: AUC {area:.4f}")
+        precision, recall, _ = precision_recall_curve(label, logit)
+        pr.plot(recall, precision, color=colour, linewidth=1.8, label=f"{stage}: average precision {precise:.4f}")
+
+
+def _training(run: Run, part: StagePredictions) -> Figure:
+    figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
+    task = run.competition.task
+    for fold in part.folds:
+        history = pd.read_csv(run.paths.cell(part.stage, fold) / "history.csv")
+        colour = f"C{fold % 10}"
+        loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
+        score.plot(history.epoch, history[f"valid_{task.key}"], color=colour, marker="o", markersize=3)
+        rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
+    loss.set(xlabel="epoch", title="training loss")
+    loss.legend(fontsize=7)
+    for axis in (loss, score, rate):
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    score.set(xlabel="epoch", title=f"{task.score} on the fold")
+    rate.set(xlabel="epoch", title="learning rate at the epoch's end")
+    return figure
+
+
+def _against(scatter: Any, change: Any, old: pd.DataFrame, new: pd.DataFrame) -> None:
+    both = old.merge(new, on="id", suffixes=("_1", "_2"))
+    colour = np.where(both.label_1 == 1, "#d8743f", "#6b8fb5")
+    scatter.scatter(both.prediction_1, both.prediction_2, s=3, c=colour, alpha=0.5, linewidths=0)
+    scatter.axhline(0.5, color="#bbbbbb", linewidth=0.7)
+    scatter.axvline(0.5, color="#bbbbbb", linewidth=0.7)
+    scatter.set(xlabel="stage 1", ylabel="stage 2", title="probability (orange: positive)")
+    change.hist(both.prediction_2 - both.prediction_1, bins=60, color="#777777")
+    change.set(xlabel="stage 2 - stage 1", ylabel="rows", title="change of the probability")
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,99 @@
+"""Out-of-fold and test predictions of a stage, gathered from its cells by id."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import MismatchError
+from pipeline.files import formats
+from pipeline.runs.run import Run
+from pipeline.tasks import Task
+
+
+@dataclass(frozen=True)
+class StagePredictions:
+    """What the finished cells of a stage predict.
+
+    oof: id, fold, label, logit, prediction of the validated rows, in the order of train.csv.
+    test: id, then logit_<k> and prediction_<k> of each finished fold, then their means logit and prediction.
+    folds: the finished folds; missing: the others that were wanted.
+    """
+
+    stage: str
+    oof: pd.DataFrame
+    test: pd.DataFrame
+    folds: list[int]
+    missing: list[int]
+
+
+def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredictions | None:
+    """The predictions of a stage's finished cells among the wanted folds (None: all), or None without any.
+
+    Raises MismatchError where a cell does not hold exactly the rows of its fold and of the test set.
+    """
+    wanted = run.folds if wanted is None else wanted
+    done = [fold for fold in run.done(stage) if fold in wanted]
+    if not done:
+        return None
+    task, train, test = run.competition.task, run.competition.train, run.competition.test
+    predicted = [column for column in task.test_columns if column not in task.keys]
+    parts = []
+    table: dict[str, pd.Series] = {str(name): column for name, column in task.keyed(test).items()}
+    for fold in done:
+        folder = run.paths.cell(stage, fold)
+        cell_test = _read(folder / "test.csv", test, task.test_columns, task)
+        parts.append(_read(folder / "oof.csv", train[run.fold_of_row == fold], task.oof_columns, task))
+        table |= {_of_fold(column, fold): cell_test[column] for column in predicted}
+    position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
+    joined = pd.concat(parts, ignore_index=True)
+    joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
+    of_folds = pd.DataFrame(table)
+    means = {column: of_folds[[_of_fold(column, fold) for fold in done]].astype(np.float64).mean(axis=1)
+             for column in predicted}
+    mean = pd.DataFrame(means, dtype=np.float32)
+    return StagePredictions(stage, joined, pd.concat([of_folds, mean], axis=1), done,
+                            [fold for fold in wanted if fold not in done])
+
+
+def _of_fold(column: str, fold: int) -> str:
+    """A column of a cell's test table as the stage's test table has it: logit -> logit_0, logit:a -> logit_0:a."""
+    kind, colon, name = column.partition(":")
+    return f"{kind}_{fold}{colon}{name}"
+
+
+def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.DataFrame:
+    """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
+    table = pd.DataFrame()
+    with contextlib.suppress(ValueError, OverflowError):
+        if formats.read_header(path) == columns:
+            table = formats.read_csv(path, task.label_dtype)
+    numbers = [column for column in columns if column.startswith(("logit", "prediction"))]
+    same = list(table) == columns and table[task.keys].values.tolist() == task.keyed(rows).values.tolist()
+    if not same or not np.isfinite(table[numbers].to_numpy()).all():
+        raise MismatchError(f"{path}: must hold {','.join(columns)} of each row of the fold once, in order, with a "
+                            f"finite logit; make it again: --redo {path.parent.parent.name}")
+    return table
+
+
+def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
+    """What stage 2 started from, like an OOF table: the validation predictions of the weights that were handed on."""
+    cells = [formats.read_csv(run.paths.cell("stage1", fold) / "handed_on.csv") for fold in stage2.folds]
+    task = run.competition.task
+    predicted = set(task.test_columns) - set(task.keys)
+    known = stage2.oof[[column for column in task.oof_columns if column not in predicted]]
+    return known.merge(pd.concat(cells), on=task.keys, validate="one_to_one")
+
+
+def write(run: Run, found: StagePredictions) -> list[str]:
+    """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
+    if found.missing:
+        return []
+    tables = {found.stage: found.oof, f"{found.stage}_test": found.test}
+    tables |= {f"{found.stage}_{name}": table for name, table in run.competition.task.tables(found.oof).items()}
+    paths = {run.paths.oof / f"{name}.csv": table for name, table in tables.items()}
+    for path, table in paths.items():
+        formats.write(path, table)
+    return list(map(str, paths))

@@ -1,0 +1,147 @@
+"""The report: what each finished stage scores out of fold, and what stage 2 changed. No times, paths or events.
+
+What is scored, and how it is shown, is the task's.
+"""
+
+import string
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from pipeline.config.run import STAGES, Config
+from pipeline.config.training import Training
+from pipeline.doctor import repeated_texts
+from pipeline.results import predictions
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs.run import Run
+from pipeline.tasks import Report, Task, shown
+
+
+def build(run: Run, found: dict[str, StagePredictions]) -> Report:
+    """The report as a JSON value; an undefined number is null and has a ``..._reason`` beside it."""
+    task, metric = run.competition.task, run.config.submit.metric
+    oof = {stage: grouped(run, part.oof) for stage, part in found.items()}
+    report: Report = {
+        "run": run.config.name,
+        "metric": metric,
+        "folds": {"method": run.config.folds.method, "count": len(run.folds)},
+        "data": repeated_texts.audit(run.competition, run.fold_of_row),
+        "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
+                      "groups": len(np.unique(run.groups)),
+                      "grouped_by": run.config.folds.group_column or "identical text"},
+        "stages": {stage: task.evaluate(oof[stage], found[stage].missing, metric)
+                   for stage in STAGES if stage in found},
+        "notes": _notes(run.config),
+    }
+    pairs = [("stage1", "stage2"), ("baseline", "stage1")]
+    report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
+                             for old, new in pairs if old in found and new in found]
+    if "stage2" in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
+        handed_on = grouped(run, predictions.handed_on(run, found["stage2"]))
+        report["comparisons"].append(task.compare(
+            "the epoch it was handed", handed_on, "stage2", oof["stage2"], metric))
+    pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
+    report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
+    report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
+    return report
+
+
+def grouped(run: Run, oof: pd.DataFrame) -> pd.DataFrame:
+    """An OOF table with the group of each row, by its id, as the tasks' scores need it."""
+    of_id = pd.Series(run.groups, index=run.competition.train.id)
+    return pd.concat([oof, oof.id.map(of_id).rename("group")], axis=1)
+
+
+def _notes(config: Config) -> list[str]:
+    notes = []
+    stage1, stage2 = config.stage1, config.stage2
+    if chosen := _chosen_by_the_fold(stage1, stage1.predict_with == "best"):
+        notes.append(f"stage1 chooses {chosen} by the fold that is reported: its OOF score is optimistic "
+                     f"(stage1.monitor_on = 'inner' is not)")
+    if chosen := _chosen_by_the_fold(stage1, stage1.hand_on == "best"):
+        notes.append(f"stage2 starts from a stage 1 that chose {chosen} by the fold that is reported: stage 2's OOF "
+                     f"score is optimistic too (stage1.monitor_on = 'inner' is not)")
+    if chosen := _chosen_by_the_fold(stage2, stage2.predict_with == "best"):
+        notes.append(f"stage2 chooses {chosen} by the fold that is reported: its OOF score is optimistic "
+                     f"(stage2.monitor_on = 'inner' is not)")
+    if config.pretrain and config.pretrain.fold_texts == "all" and "train" in config.pretrain.texts:
+        notes.append("stage 0 has read the validation folds' texts, though no label (pretrain.fold_texts = 'training' "
+                     "keeps them from it)")
+    if not config.head.masked:
+        notes.append("the head reads padding: a score depends on the batch that the row sits in")
+    if "grouped" not in config.folds.method and config.folds.method != "given":
+        notes.append("folds are not grouped: repeated texts on both sides flatter the score")
+    return notes
+
+
+def _chosen_by_the_fold(stage: Training, best: bool) -> str:
+    """What a stage chooses by the scores of the fold that is reported, in words; empty where it is nothing."""
+    if stage.monitor_on != "fold":
+        return ""
+    chosen = ["its epoch"] * best + ["when to stop"] * bool(stage.early_stopping) + ["its rate"] * bool(stage.plateau)
+    return " and ".join(chosen)
+
+
+def console_table(task: Task, report: Report) -> Table:
+    """Scores by stage and fold, as a rich table."""
+    table = Table(title=f"Out-of-fold {task.score}, run {report['run']}")
+    first, *others = _header(task, report)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    for row in _rows(task, report):
+        table.add_row(*row)
+    return table
+
+
+def markdown(task: Task, report: Report) -> str:
+    """The report for reading: the table, what stage 2 changed, and what to keep in mind."""
+    header = _header(task, report)
+    lines = [f"# Out-of-fold report of run `{report['run']}`", "",
+             f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
+             f"({report['folds']['method']}). {task.score}:", "",
+             "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(row) + " |" for row in _rows(task, report)]
+    lines += ["", task.footnote, "", *(f"- {line}" for line in summary(task, report))]
+    lines += ["", "| rows by what changes a score's meaning | |", "|---|---|"]
+    lines += [f"| {name} | {count:,} |" for name, count in report["data"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def summary(task: Task, report: Report) -> list[str]:
+    """What a person should read beside the table: comparisons, which stage is better, gaps and warnings."""
+    lines = [f"{stage}: {remark}" for stage, part in report["stages"].items() for remark in part.get("remarks", [])]
+    lines += [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
+             for part in report["comparisons"] if (changed := task.changed(part))]
+    for stage, part in report["stages"].items():
+        if missing := part["missing_folds"]:
+            lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled {task.score} waits "
+                         f"for them")
+    best, submitted = report["best_oof"], report["submitted"]
+    if best:
+        made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
+                + ("" if best == submitted else " (submit.stage)"))
+        lines.append(f"best pooled OOF {task.score}: {best}" + (made if submitted else ""))
+    intervals = report["intervals"]
+    lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
+                 f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
+                 f"would change is not in them")
+    return lines + report["notes"]
+
+
+def _header(task: Task, report: Report) -> list[str]:
+    return ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])), *task.header]
+
+
+def _rows(task: Task, report: Report) -> list[list[str]]:
+    rows = []
+    for stage, part in report["stages"].items():
+        by_fold = {row["fold"]: row[task.key] for row in part["folds"]}
+        rows.append([stage, *(shown(by_fold.get(fold)) for fold in range(report["folds"]["count"])), *task.row(part)])
+    return rows
+
+
+def plain(text: str) -> str:
+    """A text in which Markdown finds nothing to render: no mark-up, links, HTML or line breaks."""
+    return "".join(f"\\{c}" if c in string.punctuation else c if c.isprintable() else " " for c in text)

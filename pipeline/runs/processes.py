@@ -1,0 +1,63 @@
+"""Cells in processes: several at a time, whose lines and bars this process shows."""
+
+import functools
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from pipeline.errors import OutOfMemoryError
+from pipeline.machine import console, interrupts, resources
+from pipeline.machine.interrupts import Terminated
+
+Act = Callable[[int], None]
+
+
+def each(prepare: Callable[[], Act], items: list[int], jobs: int) -> None:
+    """Does ``prepare()`` once a process and its result on every item; in this process if jobs is 1.
+
+    ``prepare`` must be picklable. The first error ends the work, items under way are finished. Raises
+    OutOfMemoryError where a process was killed from outside.
+    """
+    if jobs == 1:
+        act = prepare()
+        for item in items:
+            act(item)
+        return
+    context = multiprocessing.get_context("spawn")
+    devices = context.SimpleQueue()
+    for number in range(jobs):
+        found = resources.gpus()
+        devices.put(found[number % len(found)] if found else "")
+    with console.relay(context) as messages, ProcessPoolExecutor(
+            jobs, context, initializer=_begin, initargs=(prepare, messages, devices)) as pool:
+        waiting = [pool.submit(_do, item) for item in items]
+        try:
+            for one in as_completed(waiting):
+                one.result()
+        except BrokenProcessPool:
+            raise OutOfMemoryError("a process that fitted a cell was killed, most often because memory ran out; "
+                                   "finished cells are kept: try again with --set hardware.jobs=1") from None
+        except (KeyboardInterrupt, Terminated):
+            interrupts.kill_children()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_act: Callable[[], Act]
+
+
+def _begin(prepare: Callable[[], Act], messages: Any, devices: Any) -> None:
+    global _act
+    interrupts.end_with_parent()
+    if device := devices.get():
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    console.send_to(messages)
+    _act = functools.cache(prepare)
+
+
+def _do(item: int) -> None:
+    _act()(item)

@@ -1,0 +1,37 @@
+"""The baseline's classifiers: logistic regression of one label or of classes, also where rows lack some of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.lazy import lazily
+
+linear_model = lazily("sklearn.linear_model")
+SURE = 20.723266  # logit of a probability of 1 - 1e-9: for what no training row speaks against
+Logits = Callable[[Any], npt.NDArray[np.float32]]
+
+
+def one_label(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
+    """Fits a label that is 0 or 1 (scikit-learn's C = strength); gives float32 [rows] of further vectors. Where all
+    rows have it, or none, they get the logit of a probability of 1 - 1e-9, or 1e-9."""
+    if target.min() == target.max():
+        return lambda rows: np.full(rows.shape[0], SURE if target[0] else -SURE, np.float32)
+    model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+    return lambda rows: model.decision_function(rows).astype(np.float32)
+
+
+def classes(vectors: Any, target: npt.NDArray[Any], count: int, strength: float, rounds: int = 2000) -> Logits:
+    """Fits classes 0 to count - 1; gives float32 [rows, count], log-probabilities of at least 1e-9's, which is what a
+    class without a row gets."""
+    present = np.unique(target)
+    model = (None if len(present) == 1 else
+             linear_model.LogisticRegression(C=strength, max_iter=rounds).fit(vectors, target))
+
+    def logits(rows: Any) -> npt.NDArray[np.float32]:
+        table = np.full((rows.shape[0], count), -SURE, np.float32)
+        table[:, present] = 0 if model is None else np.maximum(model.predict_log_proba(rows), -SURE)
+        return table
+
+    return logits

@@ -1,0 +1,1 @@
+"""Texts to token ids to packed batches; vocabularies and corpora."""

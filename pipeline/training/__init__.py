@@ -1,0 +1,1 @@
+"""Fitting one cell of stage 1 or 2."""

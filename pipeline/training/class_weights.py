@@ -1,0 +1,32 @@
+"""How much each target counts in the loss."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays import Ints
+
+Floats = npt.NDArray[np.float32]
+
+
+def of_targets(target: npt.NDArray[Any], train: Ints, balanced: bool, by_word: bool) -> Floats:
+    """float32, as the target: 0 where it is none (below 0), else 1; or, balanced, as many rows as there are to train on
+    over the number of classes and the rows of the class (scikit-learn's "balanced").
+
+    Each label and output is balanced by itself, words all together. train: int64, the rows to train on.
+    """
+    if not balanced:
+        return (target >= 0).astype(np.float32)
+    if target.ndim == 1 or by_word:
+        return _balanced(target, target[train])
+    return np.stack([_balanced(column, column[train]) for column in target.T], axis=1)
+
+
+def _balanced(target: npt.NDArray[Any], seen: npt.NDArray[Any]) -> Floats:
+    """A class that is not seen counts 1."""
+    classes, number = np.unique(target, return_inverse=True)
+    count = np.array([(seen == one).sum() for one in classes])
+    known = (count > 0) & (classes >= 0)
+    each = np.where(known, count[known].sum() / (known.sum() * np.maximum(count, 1)), classes >= 0)
+    return each.astype(np.float32)[number].reshape(target.shape)
