@@ -49,8 +49,8 @@ class Plan:
         """
         groups, plans = list(groups), []
         for slots in (one for one in SLOTS if size % one == 0):
-            width = max(_totals(np.sort(lengths[rows]), slots).max(initial=1) for rows in groups)
-            plans.append((width / slots * (layer_weights + SLOW * 2 * width * hidden), slots, int(width)))
+            width = max(int(_totals(np.sort(lengths[rows]), slots).max(initial=1)) for rows in groups)
+            plans.append((width / slots * (layer_weights + SLOW * 2 * width * hidden), slots, width))
         _, slots, width = min(plans)
         return cls(slots, width)
 
