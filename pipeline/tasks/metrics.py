@@ -99,6 +99,7 @@ def _placements(label: Labels, score: Scores) -> Scores:
 
     DeLong et al. 1988, computed from midranks as in Sun and Xu 2014 (doi:10.1109/LSP.2014.2337313).
     """
+    score = score.astype(np.float64)  # ranks have the type of what is ranked from SciPy 1.18 on
     positive, negative = score[label == 1], score[label == 0]
     ranks = stats.rankdata(np.concatenate([positive, negative]))
     placements = np.zeros(len(label))
@@ -186,5 +187,5 @@ def rank_within_folds(score: Scores, fold: npt.NDArray[np.integer]) -> Scores:
     ranks = np.zeros(len(score))
     for one in np.unique(fold):
         inside = fold == one
-        ranks[inside] = stats.rankdata(score[inside]) / inside.sum()
+        ranks[inside] = stats.rankdata(score[inside].astype(np.float64)) / inside.sum()
     return ranks
