@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import typer
 from rich.table import Table
 
@@ -35,12 +34,11 @@ def evaluate(
         say(remark)
     one_fold = np.zeros(len(rows), np.int64)
     by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
-              for number, logit in model.logits(rows).items()}
+                for number, logit in model.logits(rows).items()}
     if len(by_model) > 1:
         by_model["mean of folds"] = model.mean(list(by_model.values()))
-    groups = pd.Series(folds.groups(rows, Grouping()), index=rows.id)
-    parts = {name: task.evaluate(pd.concat([table, table.id.map(groups).rename("group")], axis=1), [], metric)
-             for name, table in by_model.items()}
+    groups = folds.groups(rows, Grouping())
+    parts = {name: task.evaluate(folds.grouped(table, rows.id, groups), [], metric) for name, table in by_model.items()}
     shown = Table("model", *task.header, title=f"{task.score} of run {run}, {model.stage}, on {len(rows):,} rows")
     for name, part in parts.items():
         shown.add_row(name, *task.row(part))
@@ -50,7 +48,7 @@ def evaluate(
     decided = task.decision_scores(ensemble, task.submitted(oof, ensemble, rule))
     how = "probabilities decided at 0.5, as predict does" if oof is None else task.decided(oof, metric)
     say(f"{list(by_model)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
-    say(f"intervals are 95 %, of the rows, {len(rows):,} in {groups.nunique():,} groups by identical text")
+    say(f"intervals are 95 %, of the rows, {len(rows):,} in {len(np.unique(groups)):,} groups by identical text")
     if output:
         formats.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": parts,
                                                     "decisions": {"how": how, **decided}})

@@ -106,25 +106,25 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
     def masked_lm() -> Tensors:
         expected = bert_config.masked_lm_shapes(config)
         shapes, read = reader(weights, [*expected, *OWN_OUTPUT, WORDS])
-        kernel, bias = OWN_OUTPUT
-        if kernel in read and not np.array_equal(read[kernel].T, read[WORDS]):
+        bias = OWN_OUTPUT[1]
+        if _own_output(read):
             return {}  # an output product of its own: the other tensors were trained with it, not with the table
         if OUTPUT_BIAS not in read and bias in read:
             read[OUTPUT_BIAS], shapes = read[bias], {**shapes, OUTPUT_BIAS: shapes[bias]}
-        there = all(shapes.get(name) == shape for name, shape in expected.items())
-        return _floats(read, expected, weights) if there else {}
-
-    def whole(expected: Shapes) -> Tensors:
-        shapes, read = reader(weights, expected)
-        there = all(shapes.get(name) == shape for name, shape in expected.items())
-        return _floats(read, expected, weights) if there else {}
+        return whole(expected, shapes, read)
 
     def pooler() -> Tensors:
-        return whole({f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)})
+        expected = {f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)}
+        return whole(expected, *reader(weights, expected))
+
+    def whole(expected: Shapes, shapes: Shapes, read: Stored) -> Tensors:
+        there = all(shapes.get(name) == shape for name, shape in expected.items())
+        return _floats(read, expected, weights) if there else {}
 
     digest = hashlib.sha256()
-    added = [path for path in (folder / "added_tokens.json",) if path.is_file()]
-    for path in [config_path, vocab_path, *added, *(name for name in names if not name.name.endswith(".meta"))]:
+    added = folder / "added_tokens.json"
+    stored = [name for name in names if not name.name.endswith(".meta")]
+    for path in [config_path, vocab_path, *[added] * added.is_file(), *stored]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
@@ -138,8 +138,11 @@ def has_own_output(folder: Path) -> bool:
     if kind == "google":
         return False
     reader = _read_pickle if weights.suffix == ".bin" else _read_hugging_face
-    kernel, _ = OWN_OUTPUT
-    _, read = reader(weights, [kernel, WORDS])
+    return _own_output(reader(weights, [*OWN_OUTPUT, WORDS])[1])
+
+
+def _own_output(read: Stored) -> bool:
+    kernel = OWN_OUTPUT[0]
     return kernel in read and WORDS in read and not np.array_equal(read[kernel].T, read[WORDS])
 
 

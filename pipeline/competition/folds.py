@@ -72,6 +72,13 @@ def groups(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.int64]:
     return pd.factorize(rows.group if config.group_column else normalised(rows), sort=True)[0].astype(np.int64)
 
 
+def grouped(predictions: pd.DataFrame, ids: pd.Series, group: FoldOfRow) -> pd.DataFrame:
+    """A table of predictions with the column ``group`` that scores need: int64, by each row's id. group: of each of
+    ``ids``."""
+    of_id = pd.Series(group, index=ids)
+    return pd.concat([predictions, predictions.id.map(of_id).rename("group")], axis=1)
+
+
 def inner(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
     """bool [rows]: a tenth of a cell's training rows, held out by the same rule as the folds."""
     method = "stratified_grouped" if config.method == "given" else config.method

@@ -56,12 +56,13 @@ def read(config: Config) -> Competition:
     if config.folds.dev:
         dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
         dev = _labelled(dev, config.folds.dev, data, task, False, problems)
-        if not (data.id_column and _is_table(data.train, data) and _is_table(config.folds.dev, data)):
-            train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
-        elif again := int(dev.id.isin(train.id).sum()):  # both files are numbered from 0
-            train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
+        own_ids = data.id_column and _is_table(data.train, data) and _is_table(config.folds.dev, data)
+        again = int(dev.id.isin(train.id).sum())  # as where both files are numbered from 0
+        if again and own_ids:
             remarks.append(f"{config.folds.dev}: {again:,} ids stand in {data.train} too, so the predictions' ids "
                            f"begin with train- and dev-")
+        if again or not own_ids:
+            train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
         train = pd.concat([train, dev], ignore_index=True)
     test = (_standard(data.test, config, False, problems, remarks) if data.test else
             pd.DataFrame(columns=["id", *columns.text_columns(train)], dtype=str))

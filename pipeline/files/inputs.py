@@ -43,8 +43,8 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         if kind != stat.S_IFREG:
             return [f"{path}: must be a file, got {KINDS.get(kind, 'a device')}"]
         with path.open("rb") as file:
-            first = file.read(200)
-            begin = first.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+            first = file.read(4_000)
+            begin = first[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     except FileNotFoundError:
         return [f"{path}: {missing}"]
     except OSError as error:
@@ -55,15 +55,10 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
         return [f"{path}: looks like a web page (HTML), not the file itself; download that again"]
     for mark, (what, advice) in CONTAINERS.items():
         if first.startswith(mark) and path.suffix != ".bin":  # torch writes its weights as zip archives
-            if (mark == ZIP and b"xl/" in _begin(path)) or path.suffix == ".xlsx":
+            if (mark == ZIP and b"xl/" in first) or path.suffix == ".xlsx":
                 what, advice = "an Excel workbook", "save it as CSV"
             return [f"{path}: is {what}; {advice.format(path)}"]
     return []
-
-
-def _begin(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4_000)
 
 
 def is_folder(path: Path) -> bool:

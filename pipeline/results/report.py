@@ -6,9 +6,9 @@ What is scored, and how it is shown, is the task's.
 import string
 
 import numpy as np
-import pandas as pd
 from rich.table import Table
 
+from pipeline.competition import folds
 from pipeline.config.run import STAGES, Config
 from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
@@ -21,7 +21,8 @@ from pipeline.tasks import Report, Task, shown
 def build(run: Run, found: dict[str, StagePredictions]) -> Report:
     """The report as a JSON value; an undefined number is null and has a ``..._reason`` beside it."""
     task, metric = run.competition.task, run.config.submit.metric
-    oof = {stage: grouped(run, part.oof) for stage, part in found.items()}
+    ids = run.competition.train.id
+    oof = {stage: folds.grouped(part.oof, ids, run.groups) for stage, part in found.items()}
     report: Report = {
         "run": run.config.name,
         "metric": metric,
@@ -38,19 +39,13 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
     report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
                              for old, new in pairs if old in found and new in found]
     if "stage2" in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
-        handed_on = grouped(run, predictions.handed_on(run, found["stage2"]))
+        handed_on = folds.grouped(predictions.handed_on(run, found["stage2"]), ids, run.groups)
         report["comparisons"].append(task.compare(
             "the epoch it was handed", handed_on, "stage2", oof["stage2"], metric))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
     return report
-
-
-def grouped(run: Run, oof: pd.DataFrame) -> pd.DataFrame:
-    """An OOF table with the group of each row, by its id, as the tasks' scores need it."""
-    of_id = pd.Series(run.groups, index=run.competition.train.id)
-    return pd.concat([oof, oof.id.map(of_id).rename("group")], axis=1)
 
 
 def _notes(config: Config) -> list[str]:

@@ -125,11 +125,9 @@ class Tokens:
                 + (f"; {broken:,} transitions are illegal in the tags' scheme" if broken else ""))
 
     def _illegal(self, label: pd.Series) -> int:
-        number = {tag: place for place, tag in enumerate(self.tags)}
-        rows = [[number[tag] for tag in row.split(" ")] for row in label]
-        first = np.array([place == 0 for row in rows for place in range(len(row))], bool)
-        flat = np.array([tag for row in rows for tag in row], np.int64)
-        return tag_schemes.illegal_transitions(flat, first, self._rules) if len(flat) else 0
+        target = self.target(label)
+        row, place = np.nonzero(target >= 0)
+        return tag_schemes.illegal_transitions(target[row, place], place == 0, self._rules) if len(row) else 0
 
     def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
         """The type of entity in the row that is rarest in all; 0 where there is none."""
@@ -151,7 +149,7 @@ class Tokens:
         """entity_f1 and f1, which is the same, accuracy of tags, loss."""
         row, place = np.nonzero(target >= 0)
         right, wide = target[row, place], self._of_words(logit, row, place).astype(np.float64)
-        first = np.diff(row, prepend=-1) != 0
+        first = place == 0
         decided = tag_schemes.decode(special.log_softmax(wide, axis=1), first, self._rules)
         true, predicted = ([self._tags(text.astype(np.int64)) for text in np.split(tags, np.flatnonzero(first)[1:])]
                            for tags in (right, decided))

@@ -27,21 +27,15 @@ def read(path: Path, problems: list[str]) -> list[str]:
             return _checked(path, _of_tokenizer_json(path), problems)
         raw = inputs.read(path)
         text = raw.decode("utf-8")
-    except UserError as error:
-        problems += error.problems
-        return []
-    except UnicodeDecodeError as error:
-        problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
-        return []
-    if text.startswith("\ufeff"):
-        problems.append(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
-        return []
-    vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    try:
+        if text.startswith("\ufeff"):
+            raise UserError(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
+        vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
         return _checked(path, vocab + _added(path.with_name("added_tokens.json"), len(vocab)), problems)
     except UserError as error:
         problems += error.problems
-        return []
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
+    return []
 
 
 def _of_tokenizer_json(path: Path) -> list[str]:

@@ -49,6 +49,7 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
     if columns is None:
         raise UserError(f"{path}: is empty; it must have a header line")
     problems = [] if header else _header_problems(path, columns, layout.delimiter)
+    as_header = _as_header(columns)
     parts, ragged = [], []
     while part := list(itertools.islice(rows, AT_ONCE)):
         lines, fields = [line for line, _ in part], [row for _, row in part]
@@ -57,7 +58,7 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
         wrong = [(line, len(row)) for line, row in zip(lines, fields, strict=True) if len(row) != len(columns)]
         ragged += [f", line {line}: must have {len(columns)} fields as {ruled_by} has, got {count}"
                    for line, count in wrong]
-        again = [line for line, row in zip(lines, fields, strict=True) if _as_header(row) == _as_header(columns)]
+        again = [line for line, row in zip(lines, fields, strict=True) if _as_header(row) == as_header]
         if len(columns) > 1:
             ragged += [f", line {line}: repeats the header; are these files put together?" for line in again]
         elif again and remarks is not None and not header:
@@ -139,9 +140,10 @@ def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
                             quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE)
         try:
             for row in reader:
-                inside = [text for text in row if len(row) == 1 or layout.delimiter in text]
-                if reader.line_num > begins and any(map(LINE_END.search, inside)):
-                    layout.spanning.append(begins)
+                if reader.line_num > begins:
+                    inside = [text for text in row if len(row) == 1 or layout.delimiter in text]
+                    if any(map(LINE_END.search, inside)):
+                        layout.spanning.append(begins)
                 yield begins, row
                 begins = reader.line_num + 1
         except csv.Error as error:
