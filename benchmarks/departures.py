@@ -21,24 +21,26 @@ from pipeline.competition import folds, tables
 from pipeline.config import loading
 from pipeline.config.data import Folds
 from pipeline.files import formats
+from pipeline.runs import artefacts
 from pipeline.runs.paths import Paths
+from pipeline.stage_table import STAGE1, STAGE2, Cell, Stage
 from pipeline.tasks import metrics
 
 CONSTANT_RATE = ["stage1.warmup=0", "stage1.decay='none'"]
-VARIANTS: dict[str, tuple[str, list[str]]] = {
-    "ours": ("stage1", []),
-    "padding-read": ("stage1", ["head.masked=false", "stage2.batch_size=32"]),
-    "inner-softmax": ("stage1", ["head.attention_activation='softmax'"]),
-    "random-batches": ("stage1", ["tokens.batches='random'"]),
-    "no-lower-case": ("stage1", ["tokens.lowercase=false"]),
-    "batch-16": ("stage1", ["stage1.batch_size=16"]),
-    "adam-no-decay": ("stage1", ["stage1.optimizer='adam'", "stage1.weight_decay=0"]),
-    "no-clipping": ("stage1", ["stage1.clip_norm=0"]),
-    "constant-rate": ("stage1", CONSTANT_RATE),
-    "epochs-by-accuracy": ("stage1", [*CONSTANT_RATE, "stage1.epochs=8", "stage1.early_stopping=3",
+VARIANTS: dict[str, tuple[Stage, list[str]]] = {
+    "ours": (STAGE1, []),
+    "padding-read": (STAGE1, ["head.masked=false", "stage2.batch_size=32"]),
+    "inner-softmax": (STAGE1, ["head.attention_activation='softmax'"]),
+    "random-batches": (STAGE1, ["tokens.batches='random'"]),
+    "no-lower-case": (STAGE1, ["tokens.lowercase=false"]),
+    "batch-16": (STAGE1, ["stage1.batch_size=16"]),
+    "adam-no-decay": (STAGE1, ["stage1.optimizer='adam'", "stage1.weight_decay=0"]),
+    "no-clipping": (STAGE1, ["stage1.clip_norm=0"]),
+    "constant-rate": (STAGE1, CONSTANT_RATE),
+    "epochs-by-accuracy": (STAGE1, [*CONSTANT_RATE, "stage1.epochs=8", "stage1.early_stopping=3",
                                       "stage1.plateau=2", "stage1.monitor='accuracy'"]),
-    "stage2-ours": ("stage2", []),
-    "stage2-published": ("stage2", ["stage2.learning_rate=1e-7", "stage2.batch_size=16",
+    "stage2-ours": (STAGE2, []),
+    "stage2-published": (STAGE2, ["stage2.learning_rate=1e-7", "stage2.batch_size=16",
                                     "stage2.dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
                                     "stage2.monitor='accuracy'"]),
 }
@@ -63,11 +65,11 @@ def _run(options: argparse.Namespace, name: str, variant: str) -> pd.DataFrame:
     run = f"{name}-{variant}" if overrides else ours
     named = [part for fold in options.fold for part in ("--fold", str(fold))]
     sets = [part for override in [*options.set, *overrides] for part in ("--set", override)]
-    source = ["--from", ours] if overrides and stage == "stage2" else []
-    for one in ("stage1", "stage2") if stage == "stage2" else ("stage1",):
-        subprocess.run([sys.executable, "-m", "stages", one, options.config, "--run", run, *source, *named, *sets],
+    source = ["--from", ours] if overrides and stage is STAGE2 else []
+    for one in (STAGE1, STAGE2) if stage is STAGE2 else (STAGE1,):
+        subprocess.run([sys.executable, "-m", "stages", str(one), options.config, "--run", run, *source, *named, *sets],
                        check=True, stdout=sys.stderr)
-    return pd.concat([formats.read_csv(Paths(run).cell(stage, fold) / "oof.csv") for fold in options.fold],
+    return pd.concat([formats.read_csv(Paths(run).cell(Cell(stage, fold, 0)) / artefacts.OOF) for fold in options.fold],
                      ignore_index=True)
 
 

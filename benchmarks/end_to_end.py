@@ -25,11 +25,12 @@ import pandas as pd
 from benchmarks import opponents
 from pipeline.config import loading
 from pipeline.files import atomic, formats
+from pipeline.runs import artefacts, opening
 from pipeline.runs.paths import Paths
+from pipeline.stage_table import PREDICTING, STAGE1, STAGE2, Cell
 from pipeline.tasks import metrics
-from stages import options as stage_options
 
-STAGES = ("stage1", "stage2")
+STAGES = tuple(map(str, (STAGE1, STAGE2)))
 Seconds = dict[str, float]  # by stage
 
 
@@ -80,7 +81,8 @@ def project(options: argparse.Namespace) -> Seconds:
         subprocess.run([sys.executable, "-m", "stages", stage, *_arguments(options), "--run", name], check=True,
                        stdout=sys.stderr)
         seconds[stage] = time.perf_counter() - begin
-        shutil.copy(Paths(name).cell(stage, options.fold) / "oof.csv", options.out / f"{stage}.csv")
+        cell = Paths(name).cell(Cell(PREDICTING[stage], options.fold, 0))
+        shutil.copy(cell / artefacts.OOF, options.out / f"{stage}.csv")
     return seconds
 
 
@@ -89,11 +91,11 @@ def published(options: argparse.Namespace) -> Seconds:
     begin = time.perf_counter()
     from pipeline.backend import keras
 
-    work = stage_options.load(options.config, options.set, _run_name(options))
+    work = opening.read(loading.load(options.config, options.set, _run_name(options)))
     keras.utils.set_random_seed(work.config.seed)
     rows = work.competition.train
     label = rows.label.to_numpy(np.float32)
-    fold, = stage_options.chosen_folds(work, [options.fold])
+    fold, = opening.chosen_folds(work, [options.fold])
     train, valid = np.flatnonzero(work.fold_of_row != fold), np.flatnonzero(work.fold_of_row == fold)
     model = opponents.published_model(work.checkpoint.config, work.checkpoint.tensors())
     seconds = {}

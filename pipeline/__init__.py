@@ -3,6 +3,7 @@
 Its floors, from the bottom up. A module imports from its own floor and those below; tests/test_layers.py holds that.
 
     errors, lazy, arrays    lines for the user and exit codes; modules imported late; names of arrays
+    stage_table             what a stage is and what a cell is, declared once
     backend                 the one import of TensorFlow and Keras
     files/                  what is read is looked at first, what is written is whole
     machine/                screen, signals, cores and memory

@@ -12,8 +12,10 @@ from pipeline.config.results import Baseline
 from pipeline.errors import UserError
 from pipeline.lazy import lazily
 from pipeline.machine.console import say
-from pipeline.runs.cells import Files
-from pipeline.runs.run import FitCell, Run
+from pipeline.runs import artefacts
+from pipeline.runs.cells import Files, FitCell
+from pipeline.runs.run import Run
+from pipeline.stage_table import Cell
 from pipeline.text.columns import text_columns
 
 features = lazily("sklearn.feature_extraction.text")
@@ -29,13 +31,13 @@ def start(run: Run) -> FitCell:
     target = task.target(train.label)
     documents_of = _of_words if task.by_word else _of_rows
 
-    def fit_cell(fold: int) -> Files:
-        valid = run.fold_of_row == fold
+    def fit_cell(cell: Cell) -> Files:
+        valid = run.fold_of_row == cell.fold
         vectorizer = _vectorizer(config, task.by_word)
         try:
             vectors = vectorizer.fit_transform(documents_of(train[~valid]))
         except ValueError as error:
-            raise UserError(f"baseline fold {fold}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
+            raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                             f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
         known = target[~valid]
         logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
@@ -46,9 +48,9 @@ def start(run: Run) -> FitCell:
 
         valid_logit = logit(train[valid])
         test_logit = logit(test) if len(test) else valid_logit[:0]
-        say(f"baseline fold {fold}  valid {task.told(task.scores(target[valid], valid_logit))}")
-        return {"oof.csv": task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
-                "test.csv": task.test_table(test, test_logit)}
+        say(f"{cell}  valid {task.told(task.scores(target[valid], valid_logit))}")
+        return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
+                artefacts.TEST: task.test_table(test, test_logit)}
 
     return fit_cell
 

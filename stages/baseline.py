@@ -3,13 +3,14 @@
 Example: python -m stages baseline configs/example.toml
 """
 
-from pipeline import baseline as tfidf
+from pipeline.runs import opening, scheduler
+from pipeline.stage_table import BASELINE
 from stages import options
 
 
 def baseline(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-             run: options.RunName = None, other: options.From = None, redo: options.Redo = None,
+             run: options.NewName = None, other: options.From = None, redo: options.Redo = None,
              strict: options.Strict = False) -> None:
     with options.opened(config, overrides, run, other, redo) as work:
-        work.finish("baseline", options.chosen_folds(work, fold), tfidf.start, strict)
-        options.tell(work, "baseline")
+        scheduler.finish(work, BASELINE, opening.chosen_folds(work, fold), strict)
+        options.say_where(work, BASELINE)

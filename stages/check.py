@@ -3,14 +3,15 @@
 Example: python -m stages check configs/example.toml
 """
 
-
+from pipeline.config import loading
 from pipeline.doctor import inspection
 from pipeline.machine.console import say
+from pipeline.runs import opening
 from stages import options
 
 
-def check(config: options.ConfigPath, overrides: options.Set = None, run: options.RunName = None) -> None:
-    work = options.load(config, overrides, run)
+def check(config: options.ConfigPath, overrides: options.Set = None, run: options.NewName = None) -> None:
+    work = opening.read(loading.load(config, overrides, run))
     for line in inspection.lines(work):
         say(line)
     say(f"{config}: everything checked is in order")

@@ -16,18 +16,18 @@ from pipeline.config.data import Folds as Grouping
 from pipeline.files import formats
 from pipeline.machine import console
 from pipeline.machine.console import say
-from stages.predict import Folds, RunName, StageName
+from stages import options
 
 
 def evaluate(
-        run: RunName,
+        run: options.RunName,
         labelled: Annotated[Path, typer.Argument(help="Texts and labels, in the format of the run's train.")],
-        stage: StageName = None, fold: Folds = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
-    model = Predictor(run, stage and stage.value, fold)
+    model = Predictor(run, stage, fold)
     task, metric = model.task, model.config.submit.metric
     rows, remarks = tables.read_labelled(labelled, model.config, task)
     for remark in remarks:
@@ -50,6 +50,6 @@ def evaluate(
     say(f"{list(by_model)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
     say(f"intervals are 95 %, of the rows, {len(rows):,} in {len(np.unique(groups)):,} groups by identical text")
     if output:
-        formats.write(output.with_suffix(".json"), {"run": run, "stage": model.stage, "models": parts,
+        formats.write(output.with_suffix(".json"), {"run": run, "stage": str(model.stage), "models": parts,
                                                     "decisions": {"how": how, **decided}})
         say(f"evaluate: {output.with_suffix('.json')}")

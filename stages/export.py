@@ -14,7 +14,7 @@ import typer
 from pipeline.errors import UserError
 from pipeline.files import atomic, formats
 from pipeline.machine.console import say
-from stages.predict import Folds, RunName, StageName
+from stages import options
 
 if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
@@ -28,17 +28,17 @@ class Target(StrEnum):
 
 
 def export(
-        run: RunName,
+        run: options.RunName,
         to: Annotated[Target, typer.Option(help="savedmodel: the mean of the folds, from texts to probabilities. "
                                            "onnx: the same from token ids, with its tokenizer. "
                                            "huggingface, google: one fold's fine-tuned encoder.")],
         target: Annotated[Path | None, typer.Option(help="Where to put it; default: models/RUN/export/.")] = None,
-        stage: StageName = None, fold: Folds = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
         tanh_gelu: Annotated[bool, typer.Option("--tanh-gelu", help="google: write an encoder with the exact GELU as "
                                                 "one with its approximation by tanh.")] = False) -> None:
     from pipeline.inference.predictor import Predictor
 
-    model = Predictor(run, stage and stage.value, fold)
+    model = Predictor(run, stage, fold)
     target = target or model.paths.models / "export" / to.value
     if to == Target.savedmodel:
         told = _saved_model(model, target, run)

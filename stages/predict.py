@@ -20,6 +20,7 @@ from pipeline.errors import UserError, visible
 from pipeline.files import atomic, inputs
 from pipeline.inference.answers import answers
 from pipeline.machine import console
+from stages import options
 
 if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
@@ -33,22 +34,12 @@ class Form(StrEnum):
     csv = "csv"
 
 
-class Stage(StrEnum):
-    stage1 = "stage1"
-    stage2 = "stage2"
-
-
-RunName = Annotated[str, typer.Argument(help="The run's name: models/RUN.", metavar="RUN")]
-StageName = Annotated[Stage | None, typer.Option(help="Default: stage 2 where it is finished.")]
-Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable. Default: their mean.")]
-
-
 def predict(
-        run: RunName,
+        run: options.RunName,
         texts: Annotated[Path | None, typer.Argument(
             help="A file in the format of the run's train (labels are not read); a .txt is one text per line, a pair "
                  "with a tab between, unless train is a .txt too. Default: lines of standard input.")] = None,
-        stage: StageName = None, fold: Folds = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
         form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, a line a text. csv: the "
                                            "columns of a test table.")] = Form.jsonl) -> None:
@@ -56,7 +47,7 @@ def predict(
         inputs.check(texts)
     from pipeline.inference.predictor import Predictor
 
-    model = Predictor(run, stage and stage.value, fold)
+    model = Predictor(run, stage, fold)
     chunks = _of_lines(texts, model) if texts is None or _is_lines(texts, model) else _of_file(texts, model)
     if output is None:
         _write(model, chunks, form, sys.stdout)

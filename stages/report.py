@@ -3,18 +3,18 @@
 With --fold only those folds are shown, and no file is written. Example: python -m stages report configs/example.toml
 """
 
-
 from pipeline.files import formats
 from pipeline.machine.console import console, say
 from pipeline.results import plots, predictions
 from pipeline.results import report as scores
+from pipeline.runs import opening
 from stages import options
 
 
 def report(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           run: options.RunName = None) -> None:
+           run: options.NewName = None) -> None:
     with options.opened(config, overrides, run) as work:
-        found = options.finished(work, options.chosen_folds(work, fold))
+        found = predictions.of_all_stages(work, opening.chosen_folds(work, fold))
         task, result = work.competition.task, scores.build(work, found)
         console.print(scores.console_table(task, result))
         for line in scores.summary(task, result):

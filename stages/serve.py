@@ -13,14 +13,14 @@ import typer
 from pipeline.errors import UserError
 from pipeline.inference.server import Limits
 from pipeline.machine.console import say
-from stages.predict import Folds, RunName, StageName
+from stages import options
 
 
 def serve(
-        run: RunName,
+        run: options.RunName,
         host: Annotated[str, typer.Option(help="An address of this machine; 0.0.0.0 is all of them.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-        stage: StageName = None, fold: Folds = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
         most_texts: Annotated[int, typer.Option(min=1, help="Texts a request.")] = 256,
         most_characters: Annotated[int, typer.Option(min=1, help="Characters a text.")] = 10_000,
         most_waiting: Annotated[int, typer.Option(min=1, help="Texts that wait, of all requests; then 503.")] = 2_048,
@@ -33,7 +33,7 @@ def serve(
     from pipeline.inference import server
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
-    model = Predictor(run, stage and stage.value, fold)
+    model = Predictor(run, stage, fold)
     model.warm()
     limits = Limits(texts=most_texts, characters=most_characters, waiting=most_waiting, batch=batch)
     say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, folds {model.folds}; "

@@ -4,20 +4,20 @@ With --fold the mean is over those folds and goes to a file that says so, to pro
 Example: python -m stages submit configs/example.toml
 """
 
-
 from pipeline.machine.console import say
-from pipeline.results import submission
+from pipeline.results import predictions, submission
+from pipeline.runs import opening
 from stages import options
 
 
 def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           run: options.RunName = None) -> None:
+           run: options.NewName = None) -> None:
     with options.opened(config, overrides, run) as work:
         if not work.competition.test.size:
             say("submission: none, the config names no data.test")
             return
-        folds = options.chosen_folds(work, fold)
-        found = options.finished(work, folds)
+        folds = opening.chosen_folds(work, fold)
+        found = predictions.of_all_stages(work, folds)
         paths = submission.write(work, found, folds)
         metric = work.config.submit.metric
         if metric != "auc":

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import problems
-from pipeline.config.run import CELLS, Config
+from pipeline.config import loading, problems
+from pipeline.config.run import Config
 from pipeline.config.schema import Section
 from pipeline.files import atomic, formats, sealed
-from pipeline.runs.paths import ALL_FOLDS
+from pipeline.runs import opening
 from pipeline.runs.run import Run
-from stages import options
+from pipeline.stage_table import PRETRAIN, STAGES
 from tests.conftest import Command
 
 CONFIG = "configs/toy.toml"
@@ -82,7 +82,7 @@ def changed(settings: Config, key: str) -> Config:
 
 
 def identities(run: Run) -> dict[str, dict[str, Any]]:
-    return {stage: run.identity(stage, ALL_FOLDS if stage == "pretrain" else 0) for stage in CELLS}
+    return {name: run.identity(run.cell(stage, 0)) for name, stage in STAGES.items()}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def opened(project: Path) -> Run:
     (project / "texts.txt").write_text("鱼香\n肉菜汤\n")
     with (project / CONFIG).open("a") as file:
         file.write('[pretrain]\nfiles = ["texts.txt"]\n')
-    return options.load(Path(CONFIG), None, None)
+    return opening.read(loading.load(Path(CONFIG)))
 
 
 @pytest.mark.parametrize("key", [key for key, _, _ in problems.describe()])
@@ -104,7 +104,7 @@ def test_every_key_is_in_an_identity_or_cannot_matter(opened: Run, key: str) -> 
     else:
         settings = changed(opened.config, key)
     before, after = identities(opened), identities(dataclasses.replace(opened, config=settings))
-    moved = {stage for stage in CELLS if before[stage] != after[stage]}
+    moved = {stage for stage in STAGES if before[stage] != after[stage]}
     section = key.partition(".")[0]
     expected = {"pretrain": {"pretrain"}, "baseline": {"baseline"}, "stage1": {"stage1"}, "stage2": {"stage2"},
                 "seed": {"pretrain", "stage1", "stage2"}, "head": {"stage1"}, "data": {"stage1", "stage2"},
@@ -164,7 +164,7 @@ def test_stage_0_knows_which_fold_a_text_is_withheld_from(opened: Run) -> None:
     settings = opened.config.model_copy(update={"pretrain": pretrain.model_copy(update={"fold_texts": "training"})})
     dealt = opened.fold_of_row
     one, other_way = (dataclasses.replace(opened, config=settings, dealt=folds) for folds in (dealt, (dealt + 1) % 3))
-    assert one.identity("pretrain", 0) != other_way.identity("pretrain", 0)
+    assert one.identity(one.cell(PRETRAIN, 0)) != other_way.identity(other_way.cell(PRETRAIN, 0))
 
 
 def test_batch_size_of_prediction_and_xla_stay_with_the_run(project: Path, stages: Command) -> None:

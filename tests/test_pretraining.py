@@ -195,7 +195,7 @@ def test_stage_0_learns_is_told_and_is_what_stage_1_starts_from(with_pretrain: P
     refused = stages("stage1", "configs/toy.toml")
     assert refused.code == 2
     assert refused.lines == ["pretrain is not done, which this stage starts from: "
-                             "python -m stages pretrain configs/toy.toml"]
+                             "python -m stages pretrain models/toy/config.toml"]
     told = stages("pretrain", "configs/toy.toml")
     assert told.code == 0, told.err
     cell = Path("models/toy/pretrain/all_folds")
@@ -234,14 +234,14 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
     monkeypatch.setattr(Trainer, name, killed)
     assert stages("pretrain", "configs/toy.toml").code == 130
     assert not Path("models/toy/pretrain/all_folds").exists()
-    assert Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
+    assert list(Path("models/toy/pretrain").glob(".all_folds.*.state.safetensors"))
     monkeypatch.setattr(Trainer, name, whole)
     again = stages("pretrain", "configs/toy.toml")
     assert f"goes on after step {step}\n" in again.out
     for file in ("huggingface/model.safetensors", "history.csv", "examples.csv"):
         one, other = (Path("models") / run / "pretrain/all_folds" / file for run in ("whole", "toy"))
         assert one.read_bytes() == other.read_bytes(), file
-    assert not Path("models/toy/pretrain/.all_folds.state.safetensors").exists()
+    assert not list(Path("models/toy/pretrain").glob(".all_folds.*"))
 
 
 def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, stages: Command,

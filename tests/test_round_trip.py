@@ -22,6 +22,7 @@ from pipeline.results import predictions, report, submission
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.paths import Paths
 from pipeline.runs.run import Run
+from pipeline.stage_table import STAGE1, Cell
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
@@ -116,14 +117,14 @@ def gathered(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | Non
     """The predictions of made-up cells, each giving an id its value, and a run that is enough to gather them."""
     run = SimpleNamespace(
         competition=Competition(train, test, sample, TASK), fold_of_row=fold_of_row, folds=wanted,
-        paths=Paths("run"), done=lambda stage: wanted,
+        paths=Paths("run"), finished=lambda stage: [Cell(stage, fold, 0) for fold in wanted],
         config=Config.model_validate({"name": "run", "bert": {"random": {}}, "data": {"train": "a", "test": "b"}}))
     for fold in wanted:
-        cell, rows = run.paths.cell("stage1", fold), train[fold_of_row == fold]
+        cell, rows = run.paths.cell(Cell(STAGE1, fold, 0)), train[fold_of_row == fold]
         formats.write(cell / "oof.csv", TASK.oof_table(rows, fold_of_row[fold_of_row == fold],
                                                        np.array([value[one] for one in rows.id], np.float32)))
         formats.write(cell / "test.csv", TASK.test_table(test, np.array([value[one] for one in test.id], np.float32)))
-    found = predictions.gather(cast(Run, run), "stage1")
+    found = predictions.gather(cast(Run, run), STAGE1)
     assert found is not None
     return found, cast(Run, run)
 

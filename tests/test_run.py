@@ -17,7 +17,9 @@ from pipeline.backend import tf
 from pipeline.checkpoints import bert_config, checkpoint
 from pipeline.files import formats, hashing, sealed
 from pipeline.machine import resources
-from pipeline.runs.run import FitCell, Run
+from pipeline.runs import scheduler
+from pipeline.runs.run import Run
+from pipeline.stage_table import Stage
 from pipeline.text.vocabulary import SPECIAL
 from pipeline.training import bert_stages, loop
 from pipeline.training.loop import Trainer
@@ -232,7 +234,7 @@ def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
         for path in whole.iterdir():
             if path.name != "DONE.json":
                 assert path.read_bytes() == (resumed / path.name).read_bytes(), path
-        assert not Path(f"models/toy/{stage}/.fold_0.state.safetensors").exists()
+        assert not list(Path(f"models/toy/{stage}").glob(".fold_0.*"))
 
 
 def test_published_recipe_keeps_last_and_best_epoch(project: Path, stages: Command) -> None:
@@ -327,13 +329,13 @@ def test_an_error_in_a_process_is_told_like_any_other(project: Path, stages: Com
 
 def test_a_killed_process_ends_with_exit_code_6(project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch
                                                 ) -> None:
-    monkeypatch.setattr("stages.stage1._start", killed)
+    monkeypatch.setattr(scheduler, "_fitter", killed)
     result = stages("stage1", CONFIG, "--set", "hardware.jobs=2")
     assert result.code == 6
     assert "hardware.jobs=1" in result.err
 
 
-def killed(work: Run) -> FitCell:
+def killed(run: Run, stage: Stage) -> None:
     """What the system does to a process that takes too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -462,7 +464,10 @@ def test_a_full_disk_is_told_as_one_whoever_writes(project: Path, stages: Comman
     def full(path: Path, **_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
+    state = Path("models/toy/baseline/.fold_0.state.safetensors")
+    state.parent.mkdir(parents=True)
+    state.touch()
     monkeypatch.setattr(Path, "unlink", full)
     result = stages("baseline", CONFIG, "--fold", "0")
     assert result.code == 5
-    assert result.lines == ["models/toy/baseline/.fold_0.state.safetensors: cannot be written: No space left on device"]
+    assert result.lines == [f"{state}: cannot be written: No space left on device"]

@@ -49,7 +49,6 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     except ValidationError as error:
         raise UserError(*(f"{path}: {line}" for line in problems.explain(error))) from None
 
-
 def dump(config: Config) -> str:
     """The resolved configuration as TOML; keys that are unset are left out."""
     return tomli_w.dumps(config.model_dump(exclude_none=True))

@@ -8,6 +8,7 @@ from pydantic import (
 )
 
 from pipeline.config.schema import Count, Section
+from pipeline.stage_table import Predicting
 
 
 class Baseline(Section):
@@ -31,7 +32,7 @@ class Baseline(Section):
 class Submit(Section):
     """What the competition wants to receive."""
 
-    stage: Literal["baseline", "stage1", "stage2"] = "stage2"
+    stage: Predicting = "stage2"
     """Whose predictions become submissions/<run>.csv."""
     metric: Literal["auc", "f1", "accuracy"] = "auc"
     """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""

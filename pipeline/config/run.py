@@ -19,11 +19,10 @@ from pipeline.config.model import Bert, Head, Tokens
 from pipeline.config.results import Baseline, Submit
 from pipeline.config.schema import Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
+from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 NAME_RULE = "must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit"
-STAGES = ("baseline", "stage1", "stage2")  # those that predict
-CELLS = ("pretrain", *STAGES)  # those that leave cells
 
 
 class Config(Section):
@@ -53,7 +52,7 @@ class Config(Section):
     @field_validator("data")
     @classmethod
     def _data_where_it_is_read(cls, value: Data | None, others: ValidationInfo) -> Data | None:
-        pretrain = others.data.get("pretrain")
+        pretrain = others.data.get(str(PRETRAIN))
         if value is None and (pretrain is None or pretrain.texts):
             raise PydanticCustomError("missing", "Field required")
         return value
@@ -69,7 +68,7 @@ class Config(Section):
         if problems:
             raise ValueError("; ".join(problems))
         losses = LIKELIHOOD[self.task], "focal", "smooth_f1"
-        for name, loss in (("stage1", self.stage1.loss), ("stage2", self.stage2.loss)):
+        for name, loss in ((STAGE1, self.stage1.loss), (STAGE2, self.stage2.loss)):
             if loss not in losses:
                 raise ValueError(f"{name}.loss must be {', '.join(losses)} for task = {self.task!r}, got {loss!r}")
         if self.stage1.frozen and not self.head.masked:

@@ -1,18 +1,16 @@
 """What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
 
-import functools
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from pipeline.checkpoints import checkpoint
-from pipeline.config.run import CELLS
 from pipeline.doctor import repeated_texts
 from pipeline.errors import MismatchError
-from pipeline.runs import cells
-from pipeline.runs.paths import ALL_FOLDS
+from pipeline.runs import cells, scheduler
 from pipeline.runs.run import Run
+from pipeline.stage_table import ALL_FOLDS, STAGES
 from pipeline.tasks.protocol import doubtful_names
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
@@ -117,17 +115,18 @@ def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
 
 
 def _cells(run: Run) -> Iterator[str]:
-    for stage in CELLS:
-        numbers = run.cells_of(stage)
-        if not numbers:
+    for stage in STAGES.values():
+        wanted = run.cells(stage)
+        if not wanted:
             continue
         try:
-            done, damaged = cells.fitting(run.paths, stage, numbers, functools.partial(run.identity, stage))
+            done, damaged = cells.finished(run.paths, wanted, run.identity)
         except MismatchError as error:
             yield from error.problems
             continue
-        todo = [fold for fold in numbers if fold not in done]
-        named = f", folds {todo} to do" if todo and todo != [ALL_FOLDS] else ""
-        yield (f"{stage}: {len(done)} of {len(numbers)} cells done" + named
+        todo = [cell for cell in wanted if cell not in done]
+        numbers = [cell.fold for cell in todo]
+        named = f", folds {numbers} to do" if todo and numbers != [ALL_FOLDS] else ""
+        yield (f"{stage}: {len(done)} of {len(wanted)} cells done" + named
                + (f" ({len(damaged)} damaged)" if damaged else ""))
-        run.require_room(stage, todo)
+        scheduler.require_room(run, stage, todo)

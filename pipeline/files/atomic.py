@@ -1,13 +1,21 @@
 """Files and folders that are written whole or not at all, and what a killed process leaves of them."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import re
+import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import DiskError, disk
+
+ATTEMPT = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}\.building$")
+WEEK = 7 * 24 * 3600  # seconds
 
 
 @contextlib.contextmanager
@@ -31,33 +39,73 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, of this attempt alone, beside ``folder``; deleted where ``publish`` did not give it away.
+
+    Its name holds the host, the process and a random part, so that attempts on several machines that share a disk
+    never write to one folder.
+    """
+    made = folder.with_name(f".{folder.name}.{attempt()}.building")
+    with disk(folder):
+        made.mkdir(parents=True)
+        with held(made):
+            try:
+                yield made
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(made: Path, folder: Path) -> bool:
+    """Gives a filled folder its own name; False where there is one of that name already, which then stays."""
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    to_disk(folder.parent)
+    return True
+
+
+@contextlib.contextmanager
 def publishing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes ``folder``'s place when the block ends without an exception."""
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
-    with disk(folder):
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        with held(building):
-            try:
-                yield building
-            except BaseException:
-                shutil.rmtree(building, ignore_errors=True)
-                raise
+    with building(folder) as made:
+        yield made
+        while not publish(made, folder):
             remove(folder)
-            building.replace(folder)
-            to_disk(folder.parent)
+
+
+def attempt() -> str:
+    """A name that no other attempt at anything has: host.process.random."""
+    return f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
 
 
 def sweep(folder: Path) -> None:
-    """Deletes, at any depth, what was being built, written or removed when a process was killed."""
+    """Deletes, at any depth, what was being built, written or removed when a process was killed.
+
+    What a process of another host builds is left alone for a week, since nothing says whether it still runs.
+    """
     for ending in ("building", "writing", "removing"):
         for left in list(folder.rglob(f".*.{ending}")):
             with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                if _elsewhere(left):
+                    continue
                 if left.is_dir():
                     with held(left, wait=False):  # refused where a process is at it
                         shutil.rmtree(left, ignore_errors=True)
                 else:
                     left.unlink()
+
+
+def _elsewhere(path: Path) -> bool:
+    """Whether an attempt on another host may still be at this path."""
+    built = ATTEMPT.search(path.name)
+    return built is not None and built["host"] != _host() and time.time() - path.stat().st_mtime < WEEK
 
 
 def remove(folder: Path) -> None:

@@ -7,17 +7,19 @@ from typing import Any
 
 from pipeline.files import formats, hashing
 
+DONE = "DONE.json"
+
 
 def write_done(folder: Path, done: dict[str, Any]) -> None:
     """Writes DONE.json, the last of a folder's files, with a hash of its own content."""
     content = {key: value for key, value in done.items() if key != "sha256"}
-    formats.write(folder / "DONE.json", content | {"sha256": digest(content)})
+    formats.write(folder / DONE, content | {"sha256": digest(content)})
 
 
 def read_done(folder: Path) -> dict[str, Any] | None:
     """The folder's DONE.json where it is whole and names files, all inside, and each has its hash; else None."""
     try:
-        done = formats.read_json(folder / "DONE.json")
+        done = formats.read_json(folder / DONE)
         if done.pop("sha256") != digest(done):
             return None
         inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])

@@ -12,13 +12,16 @@ from pipeline.arrays import Ints
 from pipeline.backend import graph, tf
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.competition.folds import fold_count
 from pipeline.competition.readers import by_format
 from pipeline.config import loading
 from pipeline.config.run import NAME_RULE, RUN_NAME
 from pipeline.errors import UserError
 from pipeline.files import formats, sealed
 from pipeline.model.network import Network
+from pipeline.runs import artefacts
 from pipeline.runs.paths import Paths
+from pipeline.stage_table import STAGE1, STAGE2, Cell, Stage
 from pipeline.text import tokenization, vocabulary
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenBatch, TokenTable
@@ -32,20 +35,24 @@ TRIED = 256  # rows that an export is tried on
 class Predictor:
     """The networks of a stage's finished folds; a prediction is the mean of theirs.
 
-    run: its name; stage: "stage1" or "stage2"; None: stage 2 where it is finished; folds: None: all that are finished.
+    Args:
+        run: its name.
+        stage: stage 1 or stage 2; None: stage 2 where it is finished, else stage 1.
+        folds: None: all that are finished.
+
     Raises UserError where there is no such run or cell, or a file of it is damaged.
     """
 
-    def __init__(self, run: str, stage: str | None = None, folds: Iterable[int] | None = None):
+    def __init__(self, run: str, stage: Stage | None = None, folds: Iterable[int] | None = None):
         if not RUN_NAME.fullmatch(run):
             raise UserError(f"run {NAME_RULE}; got {run!r}")
         self.paths = Paths(run)
-        path = self.paths.models / "config.toml"
+        path = self.paths.settings
         if not path.exists():
             known = ", ".join(sorted(found.parent.name for found in Path("models").glob("*/config.toml"))) or "none"
             raise UserError(f"{path}: no such run. There is: {known}")
         self.config = loading.load(path)
-        self.stage = stage or ("stage2" if self._finished("stage2") else "stage1")
+        self.stage = stage or (STAGE2 if self._finished(STAGE2) else STAGE1)
         wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
         self._read_model(wanted)
         self.networks = {fold: self._network(fold) for fold in wanted}
@@ -135,7 +142,7 @@ class Predictor:
         them, as ``submit`` makes them; None: at 0.5."""
         if self.config.submit.metric == "auc":
             return None
-        return pd.concat([formats.read_csv(self.paths.cell(self.stage, fold) / "oof.csv", self.task.label_dtype)
+        return pd.concat([formats.read_csv(self._folder(self.stage, fold) / artefacts.OOF, self.task.label_dtype)
                           for fold in self.folds], ignore_index=True)
 
     def some_rows(self) -> pd.DataFrame:
@@ -174,31 +181,34 @@ class Predictor:
         assert self.config.data is not None
         return len(self.config.data.text_columns) == 2
 
-    def _finished(self, stage: str) -> list[int]:
-        folder = self.paths.models / stage
-        return sorted(int(found.parent.name.removeprefix("fold_")) for found in folder.glob("fold_*/DONE.json"))
+    def _folder(self, stage: Stage, fold: int) -> Path:
+        return self.paths.cell(Cell(stage, fold, self.config.seed))
+
+    def _finished(self, stage: Stage) -> list[int]:
+        count = fold_count(self.config.folds)
+        return [fold for fold in range(count) if (self._folder(stage, fold) / sealed.DONE).exists()]
 
     def _read_model(self, folds: list[int]) -> None:
         """Encoder, vocabulary and task as the first fold's stage-1 cell has them."""
         if not folds:
-            raise UserError(f"{self.paths.models / self.stage}: has no finished fold; run it first")
+            raise UserError(f"{self.paths.stage(self.stage)}: has no finished fold; run it first")
         for fold in folds:
-            for stage in dict.fromkeys(("stage1", self.stage)):
-                if sealed.read_done(self.paths.cell(stage, fold)) is None:
-                    raise UserError(f"{self.paths.cell(stage, fold)}: is not finished, or damaged; run it first")
-        cell = self.paths.cell("stage1", folds[0])
-        model = formats.read_json(cell / "model.json")
+            for stage in dict.fromkeys((STAGE1, self.stage)):
+                if sealed.read_done(self._folder(stage, fold)) is None:
+                    raise UserError(f"{self._folder(stage, fold)}: is not finished, or damaged; run it first")
+        cell = self._folder(STAGE1, folds[0])
+        model = formats.read_json(cell / artefacts.MODEL)
         self.bert, self.task = BertConfig(**model["bert"]), tasks.restored(model["task"])
-        self.vocab = vocabulary.read(cell / "vocab.txt", [])
+        self.vocab = vocabulary.read(cell / artefacts.VOCABULARY, [])
 
     def _network(self, fold: int) -> Network:
-        stage1, network = self.paths.cell("stage1", fold), Network(
+        stage1, network = self._folder(STAGE1, fold), Network(
             self.bert, self.config, np.arange(self.bert.vocab_size), self.task)
-        if self.stage == "stage1":
-            network.load(formats.read_tensors(stage1 / f"weights_{self.config.stage1.predict_with}.safetensors"))
+        if self.stage == STAGE1:
+            network.load(formats.read_tensors(stage1 / artefacts.weights(self.config.stage1.predict_with)))
         else:
-            weights = formats.read_tensors(stage1 / f"weights_{self.config.stage1.hand_on}.safetensors")
-            network.load(weights | formats.read_tensors(self.paths.cell("stage2", fold) / "head.safetensors"))
+            weights = formats.read_tensors(stage1 / artefacts.weights(self.config.stage1.hand_on))
+            network.load(weights | formats.read_tensors(self._folder(STAGE2, fold) / artefacts.HEAD))
         return network
 
 

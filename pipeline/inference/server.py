@@ -151,7 +151,7 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
     @app.get("/health")
     def health() -> dict[str, Any]:
         """Whether the server answers, and what with."""
-        return {"status": "ok", "run": model.paths.run, "stage": model.stage, "folds": model.folds,
+        return {"status": "ok", "run": model.paths.run, "stage": str(model.stage), "folds": model.folds,
                 "pairs": model.pairs, "attention": model.attends, "words": model.task.by_word,
                 "waiting": predicting.waiting}
 

@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.inference.predictor import ROW_A_BIN, Predictor, batches
 from pipeline.machine.console import say
 from pipeline.model.encoder import PackedBert
+from pipeline.stage_table import STAGE1
 from pipeline.text import tokenization
 
 MOST_TOKENS = 128
@@ -100,5 +101,5 @@ class TextVectors(TransformerMixin, BaseEstimator):
             return found.config, found.vocab, found.tensors(), settings
         if not RUN_NAME.fullmatch(self.source):
             raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
-        model = Predictor(self.source, "stage1", [self.fold])
+        model = Predictor(self.source, STAGE1, [self.fold])
         return model.bert, model.vocab, model.encoder().tensors(), model.config.tokens

@@ -21,11 +21,11 @@ from pipeline.machine.console import Clock, progress, say
 from pipeline.pretraining import masking
 from pipeline.pretraining.masked_lm import MaskedLanguageModel
 from pipeline.pretraining.masking import ALL_MASKED, MaskedBatch
-from pipeline.runs import cells
-from pipeline.runs.cells import Files
-from pipeline.runs.paths import ALL_FOLDS
-from pipeline.runs.resume_state import State
-from pipeline.runs.run import FitCell, Run
+from pipeline.runs import artefacts
+from pipeline.runs.cells import Files, FitCell
+from pipeline.runs.resume_file import ResumeFile
+from pipeline.runs.run import Run
+from pipeline.stage_table import ALL_FOLDS, PRETRAIN, Cell
 from pipeline.text.corpus import Corpus
 from pipeline.text.packing import SLOTS, Batch, Plan
 from pipeline.training.optimizer import Optimizer, gradients, schedule
@@ -40,7 +40,7 @@ def start(run: Run) -> FitCell:
     """Sets up stage 0 and returns the function that fits one of its cells."""
     recipe = run.config.pretrain
     assert recipe is not None
-    use_threads(run.pretrain_threads)
+    use_threads(run.made_with.threads(PRETRAIN))
     base, corpus = run.checkpoint, run.corpus
     if recipe.max_tokens > base.config.positions:
         raise UserError(f"pretrain.max_tokens = {recipe.max_tokens} cannot be greater than the checkpoint's position "
@@ -51,23 +51,22 @@ def start(run: Run) -> FitCell:
     if run.config.bert.checkpoint and checkpoint.has_own_output(Path(run.config.bert.checkpoint)):
         say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts afresh")
     weights, tokens = base.tensors() | head, run.config.tokens
-    trainer = Trainer(model, recipe, run.xla)
+    trainer = Trainer(model, recipe, run.made_with.xla)
 
-    def fit_cell(fold: int) -> Files:
-        clock, name = Clock(), cells.cell_name("pretrain", fold)
-        rows = corpus.training_rows(None if fold == ALL_FOLDS else fold)
-        data = CellData(corpus, rows, np.flatnonzero(corpus.held), cells.seed_of(run.config.seed, 0, fold + 1), name)
-        kept = State(run.paths.cell("pretrain", fold),
-                     run.identity("pretrain", fold) | run.made_with("pretrain"))
+    def fit_cell(cell: Cell) -> Files:
+        clock, name = Clock(), str(cell)
+        rows = corpus.training_rows(None if cell.fold == ALL_FOLDS else cell.fold)
+        data = CellData(corpus, rows, np.flatnonzero(corpus.held), cell.random_seed, name)
+        kept = ResumeFile(run.paths.cell(cell), run.identity(cell) | run.made_with.of(cell.stage))
         with memory_told(name, f"{recipe.batch_tokens} tokens", "halve pretrain.batch_tokens"):
             history = trainer.fit(data, weights, kept)
-        files: Files = {"history.csv": history, "examples.csv": _examples(trainer, data, base.vocab)}
+        files: Files = {artefacts.HISTORY: history, artefacts.EXAMPLES: _examples(trainer, data, base.vocab)}
         trained = model.dump()
-        files["huggingface"] = functools.partial(
+        files[artefacts.HUGGING_FACE] = functools.partial(
             checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage,
             lowercase=tokens.lowers, strip_accents=tokens.strip_accents)
         if base.config.activation == "gelu_tanh" and base.config.epsilon == BertConfig.epsilon:
-            files["google"] = functools.partial(
+            files[artefacts.GOOGLE] = functools.partial(
                 checkpoint.write_google, config=base.config, vocab=base.vocab, weights=trained, lowercase=tokens.lowers,
                 strip_accents=tokens.strip_accents)
         say(f"{name}  done in {clock}")
@@ -116,7 +115,7 @@ class Trainer:
         """Of the table of word embeddings, each of which can be guessed."""
         return self._model.config.vocab_size
 
-    def fit(self, data: CellData, weights: Tensors, kept: State) -> pd.DataFrame:
+    def fit(self, data: CellData, weights: Tensors, kept: ResumeFile) -> pd.DataFrame:
         """Trains from the weights, or on from what was kept; the model then holds the result. A row an epoch.
 
         Raises DivergedError where the loss is not finite.
@@ -143,7 +142,7 @@ class Trainer:
                         raise DivergedError(f"{data.name}, step {now.step}: the loss is not finite at learning rate "
                                             f"{rate:.2g}; lower pretrain.learning_rate")
                     if now.step % per_epoch and pace.keep_now():  # an epoch's end is kept below, with its row
-                        kept.keep(asdict(now), self._state())
+                        kept.write(asdict(now), self._state())
                         done = now.step % per_epoch
                         say(f"{data.name}  epoch {now.step / per_epoch:.2f}/{recipe.epochs}  "
                             f"loss {now.loss / done:.4f}  {pace.line(now.step)}")
@@ -151,12 +150,12 @@ class Trainer:
                                    | self._held_out(data, plan, size))
                 now.loss = 0.0
                 self._tell(data, now)
-                kept.keep(asdict(now), self._state())
+                kept.write(asdict(now), self._state())
         return pd.DataFrame(now.history)
 
-    def _start(self, data: CellData, plan: Plan, size: int, weights: Tensors, kept: State) -> Progress:
+    def _start(self, data: CellData, plan: Plan, size: int, weights: Tensors, kept: ResumeFile) -> Progress:
         self._optimizer.reset()
-        if found := kept.read():
+        if found := kept.take_over():
             now, tensors = Progress(**found[0]), found[1]
             self._model.load(tensors)
             self._optimizer.load(tensors)

@@ -16,7 +16,9 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from pipeline.errors import visible
 from pipeline.files import formats
 from pipeline.results.predictions import StagePredictions
+from pipeline.runs import artefacts
 from pipeline.runs.run import Run
+from pipeline.stage_table import BASELINE, PREDICTING, STAGE1, STAGE2
 from pipeline.tasks import Report, metrics
 
 matplotlib.use("Agg")
@@ -24,7 +26,7 @@ CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi 
            "Microsoft YaHei", "SimHei", "Arial Unicode MS")
 FONTS = ["DejaVu Sans", *sorted({font.name for font in font_manager.fontManager.ttflist} & set(CHINESE))]
 plt.rcParams["font.family"] = FONTS
-COLOURS = {"baseline": "#8c8c8c", "stage1": "#1f6fb4", "stage2": "#c8501e"}
+COLOURS = {str(BASELINE): "#8c8c8c", str(STAGE1): "#1f6fb4", str(STAGE2): "#c8501e"}
 Found = dict[str, StagePredictions]
 Parts = dict[str, Report]
 
@@ -34,7 +36,7 @@ def write(run: Run, found: Found, parts: Parts) -> list[Path]:
 
     parts: each stage's part of the report.
     """
-    trained = [stage for stage in ("stage1", "stage2") if stage in found]
+    trained = [name for name, stage in PREDICTING.items() if stage.trains_bert and name in found]
     drawn = {name: PICTURES[name](run, found, parts) for name in run.competition.task.pictures}
     drawn |= {f"training_{stage}": _training(run, found[stage]) for stage in trained}
     written = []
@@ -75,10 +77,11 @@ def _scores(run: Run, found: Found, parts: Parts) -> Figure:
 
 
 def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
-    if not {"stage1", "stage2"} <= found.keys():
+    before, after = found.get(str(STAGE1)), found.get(str(STAGE2))
+    if before is None or after is None:
         return None
     figure, (scatter, change) = _figure(f"{run.config.name}: stage 2 against stage 1", 2)
-    _against(scatter, change, found["stage1"].oof, found["stage2"].oof)
+    _against(scatter, change, before.oof, after.oof)
     return figure
 
 
@@ -158,9 +161,9 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
 def _training(run: Run, part: StagePredictions) -> Figure:
     figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
     task = run.competition.task
-    for fold in part.folds:
-        history = pd.read_csv(run.paths.cell(part.stage, fold) / "history.csv")
-        colour = f"C{fold % 10}"
+    for cell in run.cells(part.stage, part.folds):
+        history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
+        fold, colour = cell.fold, f"C{cell.fold % 10}"
         loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
         score.plot(history.epoch, history[f"valid_{task.key}"], color=colour, marker="o", markersize=3)
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import MismatchError
+from pipeline.errors import MismatchError, UserError
 from pipeline.files import formats
+from pipeline.runs import artefacts
 from pipeline.runs.run import Run
+from pipeline.stage_table import PREDICTING, STAGE1, Stage
 from pipeline.tasks import Task
 
 
@@ -22,31 +24,32 @@ class StagePredictions:
     folds: the finished folds; missing: the others that were wanted.
     """
 
-    stage: str
+    stage: Stage
     oof: pd.DataFrame
     test: pd.DataFrame
     folds: list[int]
     missing: list[int]
 
 
-def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredictions | None:
+def gather(run: Run, stage: Stage, wanted: list[int] | None = None) -> StagePredictions | None:
     """The predictions of a stage's finished cells among the wanted folds (None: all), or None without any.
 
     Raises MismatchError where a cell does not hold exactly the rows of its fold and of the test set.
     """
     wanted = run.folds if wanted is None else wanted
-    done = [fold for fold in run.done(stage) if fold in wanted]
-    if not done:
+    cells = [cell for cell in run.finished(stage) if cell.fold in wanted]
+    if not cells:
         return None
+    done = [cell.fold for cell in cells]
     task, train, test = run.competition.task, run.competition.train, run.competition.test
     predicted = [column for column in task.test_columns if column not in task.keys]
     parts = []
     table: dict[str, pd.Series] = {str(name): column for name, column in task.keyed(test).items()}
-    for fold in done:
-        folder = run.paths.cell(stage, fold)
-        cell_test = _read(folder / "test.csv", test, task.test_columns, task)
-        parts.append(_read(folder / "oof.csv", train[run.fold_of_row == fold], task.oof_columns, task))
-        table |= {_of_fold(column, fold): cell_test[column] for column in predicted}
+    for cell in cells:
+        folder = run.paths.cell(cell)
+        cell_test = _read(folder / artefacts.TEST, test, task.test_columns, task)
+        parts.append(_read(folder / artefacts.OOF, train[run.fold_of_row == cell.fold], task.oof_columns, task))
+        table |= {_of_fold(column, cell.fold): cell_test[column] for column in predicted}
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
     joined = joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
@@ -56,6 +59,17 @@ def gather(run: Run, stage: str, wanted: list[int] | None = None) -> StagePredic
     mean = pd.DataFrame(means, dtype=np.float32)
     return StagePredictions(stage, joined, pd.concat([of_folds, mean], axis=1), done,
                             [fold for fold in wanted if fold not in done])
+
+
+def of_all_stages(run: Run, folds: list[int] | None = None) -> dict[str, StagePredictions]:
+    """The predictions of every stage, by its name, that has a finished cell among the folds (None: all).
+
+    Raises UserError where no stage has one.
+    """
+    parts = {name: part for name, stage in PREDICTING.items() if (part := gather(run, stage, folds)) is not None}
+    if not parts:
+        raise UserError(f"run {run.config.name!r} has no finished cell; run a stage first: baseline, stage1")
+    return parts
 
 
 def _of_fold(column: str, fold: int) -> str:
@@ -80,18 +94,19 @@ def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.
 
 def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
     """What stage 2 started from, like an OOF table: the validation predictions of the weights that were handed on."""
-    cells = [formats.read_csv(run.paths.cell("stage1", fold) / "handed_on.csv") for fold in stage2.folds]
+    tables = [formats.read_csv(run.paths.cell(cell) / artefacts.HANDED_ON)
+              for cell in run.cells(STAGE1, stage2.folds)]
     task = run.competition.task
     predicted = set(task.test_columns) - set(task.keys)
     known = stage2.oof[[column for column in task.oof_columns if column not in predicted]]
-    return known.merge(pd.concat(cells), on=task.keys, validate="one_to_one")
+    return known.merge(pd.concat(tables), on=task.keys, validate="one_to_one")
 
 
 def write(run: Run, found: StagePredictions) -> list[str]:
     """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
     if found.missing:
         return []
-    tables = {found.stage: found.oof, f"{found.stage}_test": found.test}
+    tables = {str(found.stage): found.oof, f"{found.stage}_test": found.test}
     tables |= {f"{found.stage}_{name}": table for name, table in run.competition.task.tables(found.oof).items()}
     paths = {run.paths.oof / f"{name}.csv": table for name, table in tables.items()}
     for path, table in paths.items():

@@ -7,20 +7,21 @@ import pandas as pd
 from pipeline.files import formats
 from pipeline.results import plots
 from pipeline.results.report import plain
-from pipeline.runs import cells
+from pipeline.runs import artefacts
 from pipeline.runs.run import Run
+from pipeline.stage_table import Cell
 
 COLUMNS = {"epoch": "epoch", "loss": "training loss", "held_out_words_loss": "words: loss",
            "held_out_words_accuracy": "accuracy", "held_out_tokens_loss": "tokens: loss",
            "held_out_tokens_accuracy": "accuracy"}
 
 
-def write(run: Run, wanted: list[int]) -> list[Path]:
+def write(run: Run, cells: list[Cell]) -> list[Path]:
     """Writes oof/<run>/pretrain.md and pretrain.png from the finished cells; returns the paths."""
     pretrain = run.config.pretrain
     assert pretrain is not None
-    folders = {cells.cell_name("pretrain", cell): run.paths.cell("pretrain", cell) for cell in wanted}
-    histories = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
+    folders = {str(cell): run.paths.cell(cell) for cell in cells}
+    histories = {name: pd.read_csv(folder / artefacts.HISTORY) for name, folder in folders.items()}
     paths = [run.paths.oof / "pretrain.md", run.paths.oof / "pretrain.png"]
     lines = [f"# Stage 0 of run `{run.config.name}`", "",
              f"Masked-language-model training, {pretrain.masking} masked, started from {plain(run.checkpoint.source)}. "
@@ -31,7 +32,7 @@ def write(run: Run, wanted: list[int]) -> list[Path]:
         for row in histories[name][list(COLUMNS)].itertuples(index=False):
             lines.append(f"| {row[0]:.0f} | " + " | ".join("" if pd.isna(one) else f"{one:.4f}" for one in row[1:])
                          + " |")
-        examples = pd.read_csv(folder / "examples.csv", dtype=str, keep_default_na=False)
+        examples = pd.read_csv(folder / artefacts.EXAMPLES, dtype=str, keep_default_na=False)
         lines += ["", "| held-out text with blanks | what stood there | what the model puts there |", "|---|---|---|"]
         lines += [" | ".join(["", *(plain(str(one)) for one in row), ""]).strip()
                   for row in examples.itertuples(index=False)]

@@ -9,12 +9,13 @@ import numpy as np
 from rich.table import Table
 
 from pipeline.competition import folds
-from pipeline.config.run import STAGES, Config
+from pipeline.config.run import Config
 from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
 from pipeline.results import predictions
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
+from pipeline.stage_table import PREDICTING, STAGE2
 from pipeline.tasks import Report, Task, shown
 
 
@@ -32,16 +33,16 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
                       "groups": len(np.unique(run.groups)),
                       "grouped_by": run.config.folds.group_column or "identical text"},
         "stages": {stage: task.evaluate(oof[stage], found[stage].missing, metric)
-                   for stage in STAGES if stage in found},
+                   for stage in PREDICTING if stage in found},
         "notes": _notes(run.config),
     }
-    pairs = [("stage1", "stage2"), ("baseline", "stage1")]
+    pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
     report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
                              for old, new in pairs if old in found and new in found]
-    if "stage2" in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
-        handed_on = folds.grouped(predictions.handed_on(run, found["stage2"]), ids, run.groups)
-        report["comparisons"].append(task.compare(
-            "the epoch it was handed", handed_on, "stage2", oof["stage2"], metric))
+    last = str(STAGE2)
+    if last in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
+        handed_on = folds.grouped(predictions.handed_on(run, found[last]), ids, run.groups)
+        report["comparisons"].append(task.compare("the epoch it was handed", handed_on, last, oof[last], metric))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage if len(run.competition.test) else None

@@ -92,9 +92,9 @@ def write(run: Run, found: dict[str, StagePredictions], folds: list[int]) -> lis
         if not part.missing:
             table = build(run, part)
             if folds != run.folds:
-                targets = [run.paths.submission(f"{stage}_folds_{'-'.join(map(str, folds))}")]
+                targets = [run.paths.submission(part.stage, folds)]
             else:
-                targets = [run.paths.submission(stage)] + [run.paths.submission()] * (stage == chosen)
+                targets = [run.paths.submission(part.stage)] + [run.paths.submission()] * (stage == chosen)
             for path in targets:
                 formats.write(path, table)
                 paths.append(str(path))

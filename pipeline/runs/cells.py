@@ -1,9 +1,10 @@
-"""Cells: one stage on one fold. What a cell's numbers mean, whether it is done, and how it is published.
+"""Finished cells on the disk: whether a cell is there, what it means, and how it gets there.
 
 A cell is a folder models/<run>/<stage>/fold_<k>/ whose DONE.json, written last, names the cell's identity and the
 hash of every file. Without a valid one there is no cell.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -14,44 +15,45 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import MismatchError
 from pipeline.files import atomic, formats, sealed
-from pipeline.runs.paths import ALL_FOLDS, Paths
+from pipeline.runs.paths import Paths
+from pipeline.stage_table import ALL_FOLDS, Cell
 
 Identity = dict[str, Any]
 Files = dict[str, Any]  # file name -> table, tensors or JSON value; folder name -> function that fills it
+FitCell = Callable[[Cell], Files]
 PACKAGES = ("tensorflow", "tf-keras", "keras-bert", "keras-self-attention", "numpy", "scikit-learn", "tokenizers")
 
 
-def fitting(paths: Paths, stage: str, folds: Iterable[int], identity_of: Callable[[int], Identity]
-            ) -> tuple[list[int], list[int]]:
-    """The folds whose cells are done and mean what this run means, and the folds whose cells are there but damaged.
+def finished(paths: Paths, cells: Iterable[Cell], identity_of: Callable[[Cell], Identity]
+             ) -> tuple[list[Cell], list[Cell]]:
+    """The cells of a stage that are done and mean what this run means, and those that are there but damaged.
 
     Raises MismatchError where a cell was made from other data, folds or settings.
     """
-    done_folds, damaged, changes = [], [], {}
-    for fold in folds:
-        folder = paths.cell(stage, fold)
+    done_cells, damaged, changes = [], [], {}
+    for cell in cells:
+        folder = paths.cell(cell)
         if not folder.exists():
             continue
         done = sealed.read_done(folder)
         if done is None:
-            damaged.append(fold)
-        elif changed := differences(done["identity"], identity_of(fold)):
-            changes[fold] = changed
+            damaged.append(cell)
+        elif changed := differences(done["identity"], identity_of(cell)):
+            changes[cell] = changed
         else:
-            done_folds.append(fold)
+            done_cells.append(cell)
     if changes:
         lines = dict.fromkeys(line for changed in changes.values() for line in changed)
+        stage = next(iter(changes)).stage
         raise MismatchError(
-            f"{paths.models / stage}: {_folds(changes)} was made with other settings or data than this run's:",
+            f"{paths.stage(stage)}: {_folds(changes)} was made with other settings or data than this run's:",
             *(f"  {line}" for line in lines),
             f"  either keep it and go on under a new name: --run NEW --from {paths.run}   "
             f"(reuses every cell that still fits)",
             f"  or make it again: --redo {stage}   (discards {stage}'s cells and what was built on them)")
-    return done_folds, damaged
+    return done_cells, damaged
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
@@ -64,47 +66,52 @@ def differences(old: Identity, new: Identity) -> list[str]:
             for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
 
 
-def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str, Any]) -> None:
-    """Writes a finished cell: all files, then DONE.json, then the folder under its own name."""
-    with atomic.publishing(folder) as building:
+def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str, Any]) -> bool:
+    """Writes a finished cell: all files, then DONE.json, then the folder under its own name.
+
+    Returns False, and keeps what is there, where another attempt at the same cell was finished first.
+    """
+    with atomic.building(folder) as building:
         for name, content in files.items():
             if callable(content):
                 content(building / name)
             else:
                 formats.write(building / name, content)
         sealed.write_done(building, {"identity": identity, "files": sealed.hashes(building), "provenance": provenance})
-    unfinished(folder).unlink(missing_ok=True)
+        while not (first := atomic.publish(building, folder)):
+            done = sealed.read_done(folder)
+            if done is not None and not differences(done["identity"], identity):
+                break
+            atomic.remove(folder)  # damaged, or of other settings: no finished attempt
+    for state in unfinished(folder):
+        state.unlink(missing_ok=True)
+    return first
 
 
-def unfinished(folder: Path) -> Path:
-    """Where the state of a cell is kept that is still in training."""
-    return folder.with_name(f".{folder.name}.state.safetensors")
+def unfinished(folder: Path) -> list[Path]:
+    """The states, the newest first, of attempts at a cell that is still in training."""
+    pattern = f".{folder.name}.*state.safetensors"  # without an attempt's name, too, as earlier versions wrote it
+    ages = []
+    for path in folder.parent.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):  # another attempt has just taken it over
+            ages.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(ages, reverse=True)]
 
 
-def seed_of(run_seed: int, stage: int, fold: int) -> int:
-    """A seed of the cell's own, so that a cell is the same whatever was trained before it."""
-    return int(np.random.SeedSequence([run_seed, stage, fold]).generate_state(1)[0] >> 1)
-
-
-def cell_name(stage: str, fold: int) -> str:
-    """What a cell is called on the screen."""
-    return stage if fold == ALL_FOLDS else f"{stage} fold {fold}"
-
-
-def reuse(old: Paths, new: Paths, stage: str, fold: int, identity: Identity) -> bool:
+def reuse(old: Paths, new: Paths, cell: Cell, identity: Identity) -> bool:
     """Copies another run's cell where it fits this run's identity; True where it did."""
-    done = sealed.read_done(old.cell(stage, fold))
-    if done is None or differences(done["identity"], identity) or new.cell(stage, fold).exists():
+    done = sealed.read_done(old.cell(cell))
+    if done is None or differences(done["identity"], identity) or new.cell(cell).exists():
         return False
-    with atomic.publishing(new.cell(stage, fold)) as building:
-        for name in [*done["files"], "DONE.json"]:
+    with atomic.publishing(new.cell(cell)) as building:
+        for name in [*done["files"], sealed.DONE]:
             (building / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(old.cell(stage, fold) / name, building / name)
+            shutil.copyfile(old.cell(cell) / name, building / name)
     return True
 
 
 def fingerprint(folder: Path) -> str:
-    """What a child cell names its parent by: the parent's identity and the bytes of its files."""
+    """What a cell names the cell by that it starts from: a hash of that cell's identity and of its files."""
     done = sealed.read_done(folder) or {}
     return sealed.digest([done.get("identity"), done.get("files")])
 
@@ -124,8 +131,8 @@ def provenance(made_with: dict[str, int]) -> dict[str, Any]:
             "packages": {name: importlib.metadata.version(name) for name in PACKAGES}} | made_with
 
 
-def _folds(folds: Iterable[int]) -> str:
-    numbers = list(folds)
+def _folds(cells: Iterable[Cell]) -> str:
+    numbers = [cell.fold for cell in cells]
     if numbers == [ALL_FOLDS]:
         return "its cell"
     return f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-ALL_FOLDS = -1  # the number of a cell that serves every fold
+from pipeline.stage_table import Cell, Stage
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ class Paths:
         return self.models / "folds.csv"
 
     @property
+    def settings(self) -> Path:
+        """The run's configuration with every key."""
+        return self.models / "config.toml"
+
+    @property
+    def made_with(self) -> Path:
+        """Threads, batch size and compilation that the run's cells are made with."""
+        return self.models / "run.json"
+
+    @property
     def features(self) -> Path:
         return Path("models/.features")
 
@@ -32,9 +42,13 @@ class Paths:
     def corpus(self) -> Path:
         return self.models / ".corpus"
 
-    def cell(self, stage: str, fold: int) -> Path:
-        """fold: a fold's number, or ALL_FOLDS."""
-        return self.models / stage / ("all_folds" if fold == ALL_FOLDS else f"fold_{fold}")
+    def stage(self, stage: Stage) -> Path:
+        return self.models / stage.name
 
-    def submission(self, stage: str | None = None) -> Path:
-        return Path("submissions") / (f"{self.run}_{stage}.csv" if stage else f"{self.run}.csv")
+    def cell(self, cell: Cell) -> Path:
+        return self.models / cell.folder
+
+    def submission(self, stage: Stage | None = None, folds: list[int] | None = None) -> Path:
+        """The run's submission, a stage's, or a stage's by some folds alone."""
+        parts = [self.run, *([stage.name] if stage else []), *(["folds", "-".join(map(str, folds))] if folds else [])]
+        return Path("submissions") / f"{'_'.join(parts)}.csv"

@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.errors import OutOfMemoryError
 from pipeline.machine import console, interrupts, resources
 from pipeline.machine.interrupts import Terminated
 
-Act = Callable[[int], None]
+Item = TypeVar("Item")
 
 
-def each(prepare: Callable[[], Act], items: list[int], jobs: int) -> None:
+def each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], jobs: int) -> None:
     """Does ``prepare()`` once a process and its result on every item; in this process if jobs is 1.
 
-    ``prepare`` must be picklable. The first error ends the work, items under way are finished. Raises
+    ``prepare`` and the items must be picklable. The first error ends the work, items under way are finished. Raises
     OutOfMemoryError where a process was killed from outside.
     """
     if jobs == 1:
@@ -47,10 +47,10 @@ def each(prepare: Callable[[], Act], items: list[int], jobs: int) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-_act: Callable[[], Act]
+_act: Callable[[], Callable[[Any], None]]
 
 
-def _begin(prepare: Callable[[], Act], messages: Any, devices: Any) -> None:
+def _begin(prepare: Callable[[], Callable[[Any], None]], messages: Any, devices: Any) -> None:
     global _act
     interrupts.end_with_parent()
     if device := devices.get():
@@ -59,5 +59,5 @@ def _begin(prepare: Callable[[], Act], messages: Any, devices: Any) -> None:
     _act = functools.cache(prepare)
 
 
-def _do(item: int) -> None:
+def _do(item: Any) -> None:
     _act()(item)

@@ -19,10 +19,11 @@ from pipeline.errors import DivergedError, MismatchError
 from pipeline.files import formats
 from pipeline.machine.console import Clock, say
 from pipeline.model.network import HEAD, Network, RowSource
-from pipeline.runs import cells
-from pipeline.runs.cells import Files
-from pipeline.runs.resume_state import State
-from pipeline.runs.run import FitCell, Run
+from pipeline.runs import artefacts, cells, identity
+from pipeline.runs.cells import Files, FitCell
+from pipeline.runs.resume_file import ResumeFile
+from pipeline.runs.run import Run
+from pipeline.stage_table import STAGE1, STAGE2, Cell, Stage
 from pipeline.text import vocabulary
 from pipeline.text.packing import Plan
 from pipeline.training import class_weights, encoder_outputs
@@ -36,32 +37,31 @@ REPRODUCES = {"float32": 1e-4, "bfloat16": 1e-2}
 
 def start_stage1(run: Run) -> FitCell:
     """Sets up stage 1 and returns the function that fits one of its cells."""
-    setup = Setup(run, run.config.stage1)
+    setup = Setup(run, STAGE1)
     recipe, network = run.config.stage1, setup.network
     trainer = Trainer(network, recipe, head_only=recipe.frozen, from_vectors=recipe.frozen)
 
-    def fit_cell(fold: int) -> Files:
-        clock = Clock()
-        seed = cells.seed_of(run.config.seed, 1, fold)
-        tensors = run.encoder_weights(fold)
+    def fit_cell(cell: Cell) -> Files:
+        clock, seed = Clock(), cell.random_seed
+        tensors = run.encoder_weights(cell.fold)
         network.start(tensors, seed)
-        rows = setup.features(run.start_identity(fold)) if recipe.frozen else setup.tokens
-        data = setup.data("stage1", fold, rows)
+        rows = setup.features(identity.start_of_stage1(run, cell.fold)) if recipe.frozen else setup.tokens
+        data = setup.data(cell, rows)
         with memory_told(data.name, f"{recipe.batch_size} rows, {setup.shape}",
                          "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
-            fitted = fit(trainer, data, seed, setup.state("stage1", fold))
+            fitted = fit(trainer, data, seed, setup.resume_file(cell))
         if recipe.frozen:
             _none_moved(tensors, network.dump(), data.name)
         else:
             _all_moved(tensors, fitted.last.weights, data.name)
         chosen, handed = fitted.epoch(recipe.predict_with), fitted.epoch(recipe.hand_on)
         network.load(chosen.weights)
-        files: Files = {f"weights_{recipe.hand_on}.safetensors": tensors | handed.weights,
-                              f"weights_{recipe.predict_with}.safetensors": tensors | chosen.weights}
+        files: Files = {artefacts.weights(recipe.hand_on): tensors | handed.weights,
+                        artefacts.weights(recipe.predict_with): tensors | chosen.weights}
         files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
-        files |= {"model.json": {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)},
-                  "vocab.txt": vocabulary.lines(run.checkpoint.vocab)}
-        files["handed_on.csv"] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
+        files |= {artefacts.MODEL: {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)},
+                  artefacts.VOCABULARY: vocabulary.lines(run.checkpoint.vocab)}
+        files[artefacts.HANDED_ON] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files
 
@@ -70,25 +70,24 @@ def start_stage1(run: Run) -> FitCell:
 
 def start_stage2(run: Run) -> FitCell:
     """Sets up stage 2 and returns the function that fits one of its cells; stage 1 of that fold must be done."""
-    setup = Setup(run, run.config.stage2)
+    setup = Setup(run, STAGE2)
     recipe, network, cached = run.config.stage2, setup.network, caches_features(run.config)
     trainer = Trainer(network, recipe, head_only=True, from_vectors=cached)
 
-    def fit_cell(fold: int) -> Files:
-        clock = Clock()
-        seed = cells.seed_of(run.config.seed, 2, fold)
-        parent = run.paths.cell("stage1", fold)
-        weights = formats.read_tensors(parent / f"weights_{run.config.stage1.hand_on}.safetensors")
+    def fit_cell(cell: Cell) -> Files:
+        clock, seed = Clock(), cell.random_seed
+        parent = run.paths.cell(run.cell(STAGE1, cell.fold))
+        weights = formats.read_tensors(parent / artefacts.weights(run.config.stage1.hand_on))
         network.start(weights, seed)
         rows = setup.features(cells.fingerprint(parent)) if cached else setup.tokens
-        data = setup.data("stage2", fold, rows)
+        data = setup.data(cell, rows)
         _reproduces(setup, data, parent)
         with memory_told(data.name, f"{setup.predict_size} rows, {setup.shape}", "halve hardware.predict_batch"):
-            fitted = fit(trainer, data, seed, setup.state("stage2", fold))
+            fitted = fit(trainer, data, seed, setup.resume_file(cell))
         _none_moved(weights, network.dump(), data.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
-        files: Files = {"head.safetensors": chosen.weights}
+        files: Files = {artefacts.HEAD: chosen.weights}
         files |= _tables(run, data, chosen, setup.predict(rows, setup.test), fitted)
         say(f"{data.name}  done in {clock}")
         return files
@@ -99,16 +98,18 @@ def start_stage2(run: Run) -> FitCell:
 class Setup:
     """What all cells of a stage share: the rows as tokens, the network, and how rows are batched."""
 
-    def __init__(self, run: Run, recipe: Training):
-        use_threads(run.threads)
-        self.run, self.recipe = run, recipe
+    def __init__(self, run: Run, stage: Stage):
+        use_threads(run.made_with.threads(stage))
+        self.run, self.stage = run, stage
+        self.recipe: Training = stage.settings(run.config)
         self.tokens = run.train_tokens.joined(run.test_tokens)
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
         bert = run.checkpoint.config
         used = np.union1d(self.tokens.ids, [0])
-        self.network = Network(bert, run.config, used, run.competition.task, run.xla)
-        self.plan, self.predict_size = Plan(), run.predict_batch
+        self.network = Network(bert, run.config, used, run.competition.task, run.made_with.xla)
+        self.plan, self.predict_size = Plan(), run.made_with.predict_batch
         if run.config.tokens.batches == "packed":
+            recipe = self.recipe
             size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
                     else self.predict_size)
             self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, bert.layer_weights,
@@ -121,30 +122,30 @@ class Setup:
         """How long a sequence is, in words."""
         return f"{self.plan.slots} in {self.plan.width} tokens" if self.plan.width else "padded to the longest"
 
-    def data(self, stage: str, fold: int, source: RowSource) -> CellData:
+    def data(self, cell: Cell, source: RowSource) -> CellData:
         """What a cell trains and validates on."""
-        train, valid, monitor = self._split(fold)
+        train, valid, monitor = self._split(cell.fold)
         task = self.run.competition.task
         target = scored = task.target(self.run.competition.train.label)
         if self.tokens.words is not None:
             target = _seen(scored, self.tokens.words[:len(scored)])
         weight = class_weights.of_targets(target, train, self.recipe.class_weights == "balanced", task.by_word)
         return CellData(source, task, target, scored, weight, train, valid, monitor, self.plan, self.predict_size,
-                        f"{stage} fold {fold}")
+                        str(cell))
 
     def features(self, encoder: str) -> FeatureTable:
         """The outputs of the network's present encoder for this run's rows, kept under a name that all they follow
         from is in. encoder: what names its weights."""
         hardware = self.run.config.hardware
         made_by = [encoder, self.tokens.digest, self.run.config.bert.precision, self.run.config.head.layers,
-                   cells.provenance(self.run.made_with("stage1")), self.plan.slots, self.plan.width, self.predict_size]
+                   cells.provenance(self.run.made_with.of(STAGE1)), self.plan.slots, self.plan.width, self.predict_size]
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
         return encoder_outputs.compute(self.network, self.tokens, self.plan, self.predict_size,
                                 self.run.paths.features / key, hardware.feature_cache)
 
-    def state(self, stage: str, fold: int) -> State:
-        """Where a cell in training is kept; it is gone on from under the same threads and batch size only."""
-        return State(self.run.paths.cell(stage, fold), self.run.identity(stage, fold) | self.run.made_with(stage))
+    def resume_file(self, cell: Cell) -> ResumeFile:
+        """The state of a cell in training, which is gone on from under the same threads and batch size only."""
+        return ResumeFile(self.run.paths.cell(cell), self.run.identity(cell) | self.run.made_with.of(cell.stage))
 
     def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
         """Logits, float32 [rows], [rows, outputs] or [rows, words, outputs], by the network's present weights."""
@@ -178,9 +179,9 @@ def _seen(target: npt.NDArray[np.int32], words: npt.NDArray[np.int32]) -> npt.ND
 def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted
             ) -> Files:
     train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
-    return {"oof.csv": data.task.oof_table(train, fold, chosen.logit),
-            "test.csv": data.task.test_table(run.competition.test, test_logit),
-            "history.csv": fitted.history}
+    return {artefacts.OOF: data.task.oof_table(train, fold, chosen.logit),
+            artefacts.TEST: data.task.test_table(run.competition.test, test_logit),
+            artefacts.HISTORY: fitted.history}
 
 
 def _all_moved(before: Tensors, after: Tensors, name: str) -> None:
@@ -202,7 +203,7 @@ def _none_moved(before: Tensors, after: Tensors, name: str) -> None:
 
 def _reproduces(setup: Setup, data: CellData, parent: Path) -> None:
     """Before the first step the network must give the probabilities recorded for the very weights it loaded."""
-    recorded = formats.read_csv(parent / "handed_on.csv")
+    recorded = formats.read_csv(parent / artefacts.HANDED_ON)
     train = setup.run.competition.train
     now = data.task.test_table(train.iloc[data.valid], setup.predict(data.source, data.valid))
     probabilities = tasks.probability_columns(data.task)

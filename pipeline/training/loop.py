@@ -15,7 +15,7 @@ from pipeline.errors import DivergedError
 from pipeline.machine.console import progress, say
 from pipeline.model import losses
 from pipeline.model.network import Network, RowSource
-from pipeline.runs.resume_state import State
+from pipeline.runs.resume_file import ResumeFile
 from pipeline.tasks import Task
 from pipeline.text.packing import Batch, Plan, pad
 from pipeline.training.optimizer import Optimizer, gradients, schedule
@@ -188,11 +188,11 @@ class Course:
     best: Epoch | None = None
 
     @classmethod
-    def begun(cls, trainer: "Trainer", seed: int, state: State) -> "Course":
+    def begun(cls, trainer: "Trainer", seed: int, resume: ResumeFile) -> "Course":
         """From the network's present weights, or, where a state was kept, on from there."""
         trainer.optimizer.reset()
         course = cls(np.random.default_rng(seed), Watch(trainer.recipe))
-        if found := state.read():
+        if found := resume.take_over():
             progress, tensors = found
             course.rng.bit_generator.state = progress["rng"]
             course.watch = Watch(trainer.recipe, **progress["watch"])
@@ -204,7 +204,7 @@ class Course:
             trainer.optimizer.load(tensors)
         return course
 
-    def keep(self, trainer: "Trainer", state: State) -> None:
+    def keep(self, trainer: "Trainer", resume: ResumeFile) -> None:
         """Writes all of it, the optimizer's moments too."""
         assert self.last is not None
         assert self.best is not None
@@ -214,7 +214,7 @@ class Course:
                 tensors |= {f"{name}/{key}": values for key, values in epoch.weights.items()}
                 tensors[f"{name} logit"] = epoch.logit
         watch = {key: value for key, value in vars(self.watch).items() if key != "recipe"}
-        state.keep({"rng": self.rng.bit_generator.state, "watch": watch, "history": self.history,
+        resume.write({"rng": self.rng.bit_generator.state, "watch": watch, "history": self.history,
                     "last": self.last.number, "best": self.best.number}, tensors)
 
 
@@ -223,13 +223,13 @@ def _epoch(name: str, number: int, tensors: Tensors) -> Epoch:
     return Epoch(number, weights, tensors[f"{name} logit"])
 
 
-def fit(trainer: Trainer, data: CellData, seed: int, state: State) -> Fitted:
+def fit(trainer: Trainer, data: CellData, seed: int, resume: ResumeFile) -> Fitted:
     """Trains the network from its present weights, or on from what was kept, and validates after every epoch.
 
     Raises DivergedError where the loss or a validation logit is not finite.
     """
     recipe, network = trainer.recipe, trainer.network
-    course = Course.begun(trainer, seed, state)
+    course = Course.begun(trainer, seed, resume)
     per_epoch = 1 if recipe.batch_size == "fold" else math.ceil(len(data.train) / recipe.batch_size)
     total = recipe.epochs * per_epoch
     dump = network.dump_head if trainer.head_only else network.dump
@@ -266,7 +266,7 @@ def fit(trainer: Trainer, data: CellData, seed: int, state: State) -> Fitted:
             course.last = Epoch(number, dump(), logit)
             if course.watch.improved(monitored):
                 course.best = course.last
-            course.keep(trainer, state)
+            course.keep(trainer, resume)
             say(f"{data.name}  epoch {number}/{recipe.epochs}  loss {row['loss']:.4f}  "
                 f"valid {data.task.told(valid)}")
     assert course.last is not None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -20,14 +21,15 @@ from pipeline.errors import UserError
 from pipeline.files import formats, hashing, sealed
 from pipeline.files.snapshot import Inputs
 from pipeline.results import predictions
-from pipeline.runs import run
-from pipeline.runs.paths import Paths
-from pipeline.runs.resume_state import State
-from pipeline.runs.run import FitCell, Run
+from pipeline.runs import cells, folds_file, scheduler
+from pipeline.runs.resume_file import ResumeFile
+from pipeline.runs.run import Run
+from pipeline.stage_table import BASELINE, STAGE1, Stage
 from pipeline.text import corpus, tokenization, vocabulary
 from pipeline.text.vocabulary import SPECIAL
 from tests.toy import CHARACTERS, CONFIG, TINY, make_tables
 
+STATE = "models/toy/stage1/.fold_0.state.safetensors"  # without the random name of an attempt
 VOCAB = [*SPECIAL, *CHARACTERS]
 TABLES = {  # [data] and [folds] of each kind of table
     "comma": ("id_column = 'id'", "method = 'plain'\nn = 2"),
@@ -116,22 +118,26 @@ def _cell(path: Path) -> object:
         value["files"][path.name] = hashing.sha256(path)
         sealed.write_done(path.parent, value)
     try:
-        _run().finish("baseline", _run().folds, _made_again)
-        return predictions.gather(_run(), "baseline")
+        with mock.patch.object(scheduler, "_fitter", _made_again):
+            scheduler.finish(_run(), BASELINE)
+        return predictions.gather(_run(), BASELINE)
     finally:
         done.write_bytes(kept if path != done else done.read_bytes())
 
 
 def _run_files(path: Path) -> object:
     """What a run keeps beside its cells."""
-    again = run.prepare(_run().config, _run().tables, _run().inputs)
-    assert again.threads > 0
+    run = _run()
+    again = Run(run.config, run.tables, folds_file.dealt_or_read(run.config, run.competition), run.inputs)
+    assert again.made_with.threads(STAGE1) > 0
     return again
 
 
 def _kept_state(path: Path) -> object:
     """Where a cell in training stands: as it was kept, or nothing."""
-    found = _state().read()
+    found = _state().take_over()
+    for taken in cells.unfinished(_run().paths.cell(_run().cell(STAGE1, 0))):
+        taken.unlink()  # or the next attempt would find it
     assert found is None or (found[0] == PROGRESS and found[1].keys() == MOMENTS.keys() and all(
         np.array_equal(found[1][name], values) for name, values in MOMENTS.items()))
     return found
@@ -148,7 +154,7 @@ READERS = {
     "cell": Reader(("models/toy/baseline/fold_0/DONE.json", "models/toy/baseline/fold_0/*t*.csv",
                     "models/toy/baseline/fold_0/oof.csv"), _cell),
     "run": Reader(("models/toy/folds.*", "models/toy/run.json"), _run_files),
-    "state": Reader(("models/toy/stage1/.fold_0.state.safetensors",), _kept_state),
+    "state": Reader((STATE,), _kept_state),
     "google-weights": Reader(("google/bert_model.ckpt.*",), _weights),  # the one that needs TensorFlow
 }
 
@@ -161,14 +167,16 @@ def _settings(path: Path) -> Config:
 @functools.cache
 def _run() -> Run:
     settings = _settings(Path("configs/toy.toml"))
-    return run.prepare(settings, tables.read(settings), Inputs({}))
+    competition = tables.read(settings)
+    return Run(settings, competition, folds_file.dealt_or_read(settings, competition), Inputs({}))
 
 
-def _state() -> State:
-    return State(Paths("toy").cell("stage1", 0), {"stage": "stage1", "fold": 0})
+def _state() -> ResumeFile:
+    cell = _run().cell(STAGE1, 0)
+    return ResumeFile(_run().paths.cell(cell), {"stage": "stage1", "fold": 0})
 
 
-def _made_again(work: Run) -> FitCell:
+def _made_again(run: Run, stage: Stage) -> None:
     raise UserError("made again")
 
 
@@ -195,7 +203,9 @@ def make_project(with_tensorflow: bool) -> None:
     formats.write(Path("texts/plain.txt"), lines.encode())
     formats.write(Path("texts/packed.gz"), gzip.compress(lines.encode(), mtime=0))
     baseline(Path("configs/toy.toml"))
-    _state().keep(PROGRESS, MOMENTS)
+    state = _state()
+    state.write(PROGRESS, MOMENTS)
+    state.path.rename(STATE)
 
 
 def _make_tables(kind: str) -> None:

@@ -1,0 +1,71 @@
+"""A run's folds: dealt once, kept in models/<run>/folds.csv, and verified whenever they are read again."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.competition import folds, tables
+from pipeline.competition.folds import FoldOfRow
+from pipeline.competition.readers import delimited
+from pipeline.competition.tables import Competition
+from pipeline.config.loading import flatten
+from pipeline.config.run import Config
+from pipeline.errors import MismatchError
+from pipeline.files import formats, hashing
+from pipeline.runs import cells
+from pipeline.runs.cells import Identity
+from pipeline.runs.paths import Paths
+
+
+def dealt_or_read(config: Config, competition: Competition) -> FoldOfRow:
+    """int64 [rows]: each training row's fold, read where the run has its folds, else dealt. Writes nothing.
+
+    Raises UserError where the rows cannot be dealt, MismatchError where the kept folds are damaged, or of other rows
+    or settings.
+    """
+    path = Paths(config.name).folds
+    record = path.with_suffix(".json")
+    if not path.exists() or not record.exists():
+        return folds.deal(competition.train, config.folds)
+    try:
+        content = formats.read_json(record)
+        source, digest = dict(content["source"]), str(content["sha256"])
+    except (ValueError, KeyError, TypeError):
+        raise MismatchError(f"{record}: damaged; deal the folds again and discard every cell: --redo folds") from None
+    if changed := cells.differences(source, _source(config, competition.train)):
+        raise MismatchError(f"{path}: the folds were dealt from other rows or settings:",
+                            *(f"  {line}" for line in changed),
+                            "  go on under a new name: --run NEW, or deal again and discard every cell: --redo folds")
+    if hashing.sha256(path) != digest:
+        raise MismatchError(f"{path}: was changed after the folds were dealt; put it back, or --redo folds")
+    table = delimited.read_table(path)
+    fold_of_row = np.asarray(table["fold"], dtype=np.int64)
+    folds.verify(fold_of_row, competition.train, config.folds)
+    return fold_of_row
+
+
+def write(config: Config, competition: Competition, fold_of_row: FoldOfRow) -> None:
+    """Keeps the folds, and what they were dealt from, where they are not kept already."""
+    path = Paths(config.name).folds
+    record = path.with_suffix(".json")
+    if not (path.exists() and record.exists()):
+        formats.write(path, competition.train[["id"]].assign(fold=fold_of_row))
+    content = {"sha256": hashing.sha256(path), "source": _source(config, competition.train)}
+    if not record.exists() or formats.read_json(record) != content:
+        formats.write(record, content)
+
+
+def discard(paths: Paths) -> None:
+    """Deletes the folds, so that they are dealt again."""
+    for path in (paths.folds, paths.folds.with_suffix(".json")):
+        path.unlink(missing_ok=True)
+
+
+def _source(config: Config, train: pd.DataFrame) -> Identity:
+    """What the folds follow from."""
+    source = flatten(config.folds, "folds")
+    if config.folds.file and Path(config.folds.file).is_file():
+        source["folds.file"] = hashing.sha256(Path(config.folds.file))
+    columns = [name for name in ("id", "text", "text_pair", "label", "group", "fold") if name in train]
+    return source | {"training rows": tables.row_hash(train, columns)}

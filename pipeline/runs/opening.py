@@ -1,0 +1,90 @@
+"""Opening a run: its configuration settled, its tables read and validated, its folds dealt or read, its lock held."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.checkpoints import checkpoint
+from pipeline.competition import tables
+from pipeline.config import loading
+from pipeline.config.run import NAME_RULE, RUN_NAME, Config
+from pipeline.errors import UserError
+from pipeline.files import atomic, formats
+from pipeline.files.snapshot import Inputs
+from pipeline.machine import console
+from pipeline.runs import folds_file, lock, scheduler
+from pipeline.runs.paths import Paths
+from pipeline.runs.run import Run
+from pipeline.stage_table import STAGES
+
+FOLDS = "folds"  # what --redo calls the folds, from which every stage's cells follow
+
+
+def read(config: Config) -> Run:
+    """A run to look at: reads everything, writes nothing, and holds no lock.
+
+    Raises UserError with all that is wrong with the tables, and MismatchError where the run's folds are of other rows.
+    """
+    config, _ = checkpoint.settled(config)
+    inputs = Inputs.of(_input_paths(config))
+    competition = tables.read(config) if config.data else None
+    fold_of_row = folds_file.dealt_or_read(config, competition) if competition else None
+    return Run(config, competition, fold_of_row, inputs)
+
+
+@contextlib.contextmanager
+def opened(config: Config, redo: str | None = None, copy_from: str | None = None) -> Iterator[Run]:
+    """A run to work on: locked, its folds dealt and kept with its configuration, its log written to models/<run>/.
+
+    redo: a stage whose cells are discarded, with those built on them, or "folds", with every cell.
+    copy_from: another run, whose cells are copied where they fit this one.
+
+    Raises what ``read`` raises before anything is written, LockedError where another process works on the run, and
+    UserError for a stage or a run that there is not.
+    """
+    config, _ = checkpoint.settled(config)
+    paths = Paths(config.name)
+    if copy_from is not None and not RUN_NAME.fullmatch(copy_from):
+        raise UserError(f"--from {NAME_RULE}; got {copy_from!r}")
+    if redo not in (None, FOLDS, *STAGES):
+        raise UserError(f"--redo {redo}: must be {FOLDS}, {', '.join(STAGES)}")
+    inputs = Inputs.of(_input_paths(config))
+    competition = tables.read(config) if config.data else None
+    with lock.lock(paths):
+        console.keep_log(paths.models / "run.log")
+        for folder in (paths.models, paths.oof):
+            atomic.sweep(folder)
+        if redo == FOLDS:
+            for stage in STAGES.values():
+                atomic.remove(paths.stage(stage))
+            folds_file.discard(paths)
+        fold_of_row = folds_file.dealt_or_read(config, competition) if competition else None
+        run = Run(config, competition, fold_of_row, inputs)
+        if redo in STAGES:
+            scheduler.discard(run, STAGES[redo])
+        if competition is not None and fold_of_row is not None:
+            folds_file.write(config, competition, fold_of_row)
+        formats.write(paths.settings, loading.dump(config))
+        if copy_from:
+            scheduler.take_from(run, copy_from)
+        yield run
+
+
+def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
+    """These folds, sorted, or all. Raises UserError for one that the run has not."""
+    wrong = [fold for fold in folds or [] if fold not in run.folds]
+    if wrong:
+        raise UserError(f"--fold {wrong[0]}: this run has folds 0 to {len(run.folds) - 1}")
+    return sorted(set(folds)) if folds else run.folds
+
+
+def _input_paths(config: Config) -> list[Path]:
+    """Every file and folder that the configuration names for reading."""
+    names: list[str | None] = [config.folds.dev, config.folds.file, config.bert.checkpoint]
+    if config.data:
+        names += [config.data.train, config.data.test, config.data.sample_submission]
+    if config.bert.random:
+        names.append(config.bert.random.vocab)
+    if config.pretrain:
+        names += config.pretrain.files
+    return [Path(name) for name in names if name]
