@@ -71,8 +71,7 @@ def _write(model: "Predictor", chunks: Iterator[pd.DataFrame], form: Form, file:
 
 def _is_lines(path: Path, model: "Predictor") -> bool:
     """Whether a file is a text a line: a .txt is, unless the run's own training file is one."""
-    data = model.config.data
-    assert data is not None
+    data = model.config.competition
     return path.suffix == ".txt" and data.format == "auto" and Path(data.train).suffix != ".txt"
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import loading, problems
+from pipeline.config import loading, problems, schema
+from pipeline.config.kinds import KINDS
+from pipeline.config.run import Config
 from stages.command import NAMES
 from tests.conftest import ROOT, Command
 
@@ -142,7 +144,7 @@ def test_required_sections_are_named(project: Path, stages: Command) -> None:
     ("folds.group_column=用户", "用户"),
 ])
 def test_set_takes_toml_and_bare_words(project: Path, text: str, value: object) -> None:
-    found = loading.flatten(loading.load(Path(CONFIG), [text]), "")[f".{text.partition('=')[0].strip()}"]
+    found = schema.flatten(loading.load(Path(CONFIG), [text]), "")[f".{text.partition('=')[0].strip()}"]
     assert found == value
     assert type(found) is type(value)
 
@@ -232,3 +234,56 @@ def test_every_command_and_key_that_a_text_mentions_exists(path: Path) -> None:
     commands = {name.replace("_", "-") for name in NAMES}
     assert set(re.findall(r"python -m stages +([\w-]+)", TEXTS[path])) <= {*commands, "STAGE"}
     assert set(re.findall(r"--set[ =]['\"]?([a-z_0-9.]+)=", TEXTS[path])) <= {*KEYS, "section.key"}
+
+
+def test_contradictions_are_told_all_at_once_and_beside_wrong_values(project: Path, stages: Command) -> None:
+    contradictory = {
+        "stage1.plateau=2": "stage1: plateau sets the rate itself: it needs warmup = 0 and decay = 'none'",
+        "stage2.weight_decay=0.1": "stage2: adam takes no weight decay: set weight_decay = 0, got 0.1",
+        "baseline.ngrams=[3, 1]": "baseline: ngrams must be the shortest and the longest n-gram, got [3, 1]",
+        "folds.column='fold'": "folds: column needs method = 'given'; got 'stratified_grouped'",
+        "submit.id_header='Prediction'": "submit: id_header and prediction_header must differ, got 'Prediction' twice",
+        "head.recurrent='gru'": "head.recurrent is for task = 'tags', got 'binary'",
+        "data.format='conll'": "data.format = 'conll' is for task = 'tags', got 'binary'",
+        "stage1.loss='cross_entropy'": "stage1.loss must be bce, focal, smooth_f1 for task = 'binary', got "
+                                       "'cross_entropy'",
+        "data.label_weights=[1.0]": "data.label_weights needs task = 'multioutput' and a weight for each of "
+                                    "data.label_columns",
+    }
+    assert set(refused(stages, *setting(*contradictory))) == set(contradictory.values())
+    lines = refused(stages, *setting(*contradictory, "tokens.max_tokens=0", "stage2.epoch=1"))
+    assert set(contradictory.values()) < set(lines)
+    assert len(lines) == len(contradictory) + 2
+
+
+def test_a_rule_about_a_wrong_value_is_not_told(project: Path, stages: Command) -> None:
+    line, = refused(stages, *setting("task=multioutputs", "data.label_columns=['a','b']"))
+    assert line == ("task: must be binary, multiclass, multilabel, multioutput, tags, got 'multioutputs'")
+    line, = refused(stages, *setting("task=multioutput", "data.label_columns=3"))
+    assert line.startswith("data.label_columns: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_defaults_of_a_kind_are_those_of_a_config_made_in_code(kind: str) -> None:
+    columns = {"label_columns": ["a", "b"]} if KINDS[kind].label_columns == "outputs" else {}
+    made = Config.model_validate({"name": "run", "task": kind, "bert": {"random": {}},
+                                  "data": {"train": "train.csv"} | columns})
+    assert made.stage1.loss == KINDS[kind].likelihood
+    assert made.stage1.monitor == made.stage2.monitor == made.submit.metric == KINDS[kind].metric
+
+
+def test_keys_shows_the_defaults_of_every_kind() -> None:
+    assert problems.shown_default("stage1.loss", "bce") == "bce; cross_entropy for multiclass, multioutput, tags"
+    assert problems.shown_default("submit.metric", "auc") == "auc; f1 for tags"
+    assert problems.shown_default("seed", 2020) == "2020"
+
+
+def test_the_page_of_keys_is_what_the_command_writes(stages: Command) -> None:
+    assert (ROOT / "docs/keys.md").read_text(encoding="utf-8") == stages("keys", "--markdown").out, (
+        "write it again: python -m stages keys --markdown > docs/keys.md")
+
+
+def test_a_former_name_of_a_kind_is_read_with_a_line(project: Path, stages: Command) -> None:
+    result = stages("check", CONFIG, "--set", "task=tokens")
+    assert result.lines[0] == f"{CONFIG}: task = 'tokens' is now called 'tags'; the former name is still read"
+    assert result.lines[1].startswith("data/train.csv, ")  # read as tags, whatever else is wrong

@@ -12,13 +12,13 @@ from pipeline.model.losses import LOSSES
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.tags import Tokens
+from pipeline.tasks.tags import Tags
 from pipeline.text.packing import Batch, Plan, pad
 from pipeline.text.token_table import TokenTable
 from pipeline.training import class_weights
 from tests.test_model import ALL, LENGTHS, network, plan_of, token_rows
 
-TAGS = Tokens(("O", "B-a", "I-a"))
+TAGS = Tags(("O", "B-a", "I-a"))
 TWO = Multioutput({"one": Binary("0", "1"), "other": Multiclass(("a", "b", "c"))}, (1.0, 0.25))
 
 

@@ -209,7 +209,7 @@ def test_predict_reads_a_file_as_the_run_does(stages: Command) -> None:
     Path("lines.jsonl").write_text('{"text": "香"}\n')
     refused = stages("predict", "toy", "lines.jsonl")
     assert refused.code == 2
-    assert "is read as spans, which is for task = 'tokens'" in refused.lines[0]
+    assert "is read as spans, which is for task = 'tags'" in refused.lines[0]
     Path("lines.txt").write_text("\n".join(test.text) + "\n")
     lines = [json.loads(line) for line in stages("predict", "toy", "lines.txt").out.splitlines()]
     assert [line["probability"] for line in lines] == [line["probability"] for line in plain]

@@ -154,7 +154,7 @@ def test_a_label_whose_name_could_be_two_is_refused(name: str, separator: str) -
 
 def test_words_and_tags_of_a_table_are_taken_as_they_stand() -> None:
     write("train.csv", "id,text,label\na,New York \u3000,B-LOC I-LOC O\nb,x,O\n")
-    found = read("tokens", id_column="id")
+    found = read("tags", id_column="id")
     assert found.train.text.tolist() == ["New York \u3000", "x"]
     assert found.train.label.tolist() == ["B-LOC I-LOC O", "O"]
 
@@ -162,7 +162,7 @@ def test_words_and_tags_of_a_table_are_taken_as_they_stand() -> None:
 def test_a_table_has_a_tag_for_each_word() -> None:
     write("train.csv", "id,text,label\na,New York,B-LOC\nb,x  y,O O O\nc,x,B-LOC\n")
     with pytest.raises(UserError) as refused:
-        read("tokens", id_column="id")
+        read("tags", id_column="id")
     assert refused.value.problems == [
         "train.csv, column label, line 2: must have a tag for each of its 2 words, got 1",
         "train.csv, column label, line 3: words must have one space between them and none around them"]
@@ -469,7 +469,7 @@ def test_a_file_without_spans_or_in_another_encoding_is_refused(content: str | b
     ("folder", "table", "table"), ("x" * 5_000, "auto", "table")])
 def test_the_format_is_the_configured_one_or_that_of_the_file(path: str, form: str, found: str) -> None:
     Path("folder").mkdir()
-    data = config("tokens", train=path, format=form).data
+    data = config("tags", train=path, format=form).data
     assert data is not None
     assert by_format.format_of(Path(path), data) == found
 
@@ -478,7 +478,7 @@ def test_each_file_has_a_format_of_its_own() -> None:
     write("train.conll", CONLL)
     write("test.csv", "key,words\na,x y\n")
     write("dev.jsonl", jsonl({"id": "d", "text": "EU", "entities": [entity(0, 2, "ORG")]}))
-    found = tables.read(config("tokens", train="train.conll", test="test.csv", id_column="key",
+    found = tables.read(config("tags", train="train.conll", test="test.csv", id_column="key",
                                     text_columns=["words"], dealt={"method": "given", "dev": "dev.jsonl"}).model_copy(
                                         update={"tokens": Tokens(tokenizer="wordpiece")}))
     assert found.train[["id", "text", "label", "place"]].to_numpy().tolist() == [
@@ -489,16 +489,16 @@ def test_each_file_has_a_format_of_its_own() -> None:
 
 def test_ids_that_a_file_of_spans_has_twice_are_refused() -> None:
     write("train.jsonl", jsonl(*[{"id": "a", "text": "b", "entities": [entity(0, 1)]}] * 2))
-    assert told(lambda: read("tokens", train="train.jsonl")) == [
+    assert told(lambda: read("tags", train="train.jsonl")) == [
         "train.jsonl, line 2: id 'a' stands twice; ids must be unique"]
 
 
 @pytest.mark.parametrize(("path", "task", "problem"), [
-    ("a.conll", "binary", "is read as conll, which is for task = 'tokens', got 'binary'; "
+    ("a.conll", "binary", "is read as conll, which is for task = 'tags', got 'binary'; "
                           "set data.format = 'table' if it is a table"),
-    ("a.jsonl", "multiclass", "is read as spans, which is for task = 'tokens', got 'multiclass'; "
+    ("a.jsonl", "multiclass", "is read as spans, which is for task = 'tags', got 'multiclass'; "
                               "set data.format = 'table' if it is a table"),
-    (".", "tokens", "must be a file, got a folder; a folder of texts has no tags of words"),
+    (".", "tags", "must be a file, got a folder; a folder of texts has no tags of words"),
 ])
 def test_a_format_that_cannot_hold_the_tasks_labels_is_refused(path: str, task: str, problem: str) -> None:
     assert told(lambda: read(task, train=path)) == [f"{path}: {problem}"]
@@ -510,7 +510,7 @@ NO_TABLE = "such a file has id, text and label alone"
 def test_a_column_that_only_a_table_has_is_told_of_other_files() -> None:
     write("train.conll", CONLL)
     make_tree("train", IMDB)
-    assert told(lambda: read("tokens", train="train.conll", dealt={"method": "grouped", "group_column": "user"})) == [
+    assert told(lambda: read("tags", train="train.conll", dealt={"method": "grouped", "group_column": "user"})) == [
         f"train.conll: no column 'user', which folds.group_column names; {NO_TABLE}"]
     assert told(lambda: read(train="train", dealt={"method": "given", "column": "fold"})) == [
         f"train: no column 'fold', which folds.column names; {NO_TABLE}"]

@@ -27,7 +27,7 @@ from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import JOINT, Multioutput
-from pipeline.tasks.tags import Tokens
+from pipeline.tasks.tags import Tags
 
 LineEnd = Literal["\n", "\r\n", "\r"]
 TASK = Binary("0", "1")
@@ -180,7 +180,7 @@ def test_classes_labels_and_outputs_with_names_of_any_kind_read_back(folder: Pat
 @FEW
 def test_words_and_tags_with_names_of_any_kind_read_back(folder: Path, words: list[str]) -> None:
     kinds = ["x", "y\rz", "a,b"]
-    tags = Tokens(("O", *(f"B-{kind}" for kind in kinds)))
+    tags = Tags(("O", *(f"B-{kind}" for kind in kinds)))
     rows = pd.DataFrame({"id": ["0"], "text": [" ".join(words)], "label": [" ".join(["B-y\rz"] * len(words))]})
     logit = np.zeros((1, len(words), 4), np.float32)
     read_back(folder / "oof.csv", tags.oof_table(rows, np.zeros(1, np.int64), logit))

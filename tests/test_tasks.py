@@ -228,7 +228,7 @@ def words(project: Path) -> None:
         "".join(f"{word}\t{tag}\n" for word, tag in zip(text, tagged(text), strict=True)) for text in train))
     Path("data/test.conll").write_text("\n".join("".join(f"{word}\n" for word in text) for text in test))
     config = Path(CONFIG)
-    config.write_text('task = "tokens"\n' + config.read_text().replace(
+    config.write_text('task = "tags"\n' + config.read_text().replace(
         'sample_submission = "data/sample_submission.csv"\nid_column = "id"\n', "").replace(".csv", ".conll"))
 
 
@@ -439,12 +439,12 @@ def test_a_tag_that_is_none_is_refused(stages: Command, tag: str | None, message
     ("binary", ["data.label_columns=['a','b']"], "data.label_columns is for task = 'multilabel' or 'multioutput'"),
     ("multioutput", [], "task = 'multioutput' needs data.label_columns"),
     ("multioutput", ["data.label_columns=['a','b']", "data.label_weights=[1.0]"], "a weight for each"),
-    ("tokens", ["data.labels=['a','b']"], "data.labels is for one column of labels"),
-    ("tokens", ["data.text_columns=['a','b']"], "labels the words of one text"),
-    ("tokens", ["stage1.monitor=auc"], "has no auc"),
-    ("tokens", ["head.masked=false", "stage2.batch_size=4"], "needs head.masked = true"),
-    ("binary", ["head.recurrent=gru"], "head.recurrent is for task = 'tokens'"),
-    ("binary", ["data.format=conll"], "data.format = 'conll' is for task = 'tokens'"),
+    ("tags", ["data.labels=['a','b']"], "data.labels is for one column of labels"),
+    ("tags", ["data.text_columns=['a','b']"], "labels the words of one text"),
+    ("tags", ["stage1.monitor=auc"], "has no auc"),
+    ("tags", ["head.masked=false", "stage2.batch_size=4"], "needs head.masked = true"),
+    ("binary", ["head.recurrent=gru"], "head.recurrent is for task = 'tags'"),
+    ("binary", ["data.format=conll"], "data.format = 'conll' is for task = 'tags'"),
     ("binary", ["head.layers=2", "head.parts=['pooler']"], "the pooler reads the last layer alone"),
     ("binary", ["stage1.frozen=true", "head.masked=false", "stage2.batch_size=4"], "stage1.frozen = true needs"),
 ])
@@ -669,7 +669,7 @@ def test_a_dev_file_in_another_scheme_of_tags_is_told(project: Path, stages: Com
     Path("data/train.conll").write_text("\n".join(lines))
     Path("data/dev.conll").write_text("\n".join(["香\tB-y", "菜\tO", ""] * 3))
     config = Path(CONFIG)
-    config.write_text('task = "tokens"\n' + config.read_text().replace("train.csv", "train.conll").replace(
+    config.write_text('task = "tags"\n' + config.read_text().replace("train.csv", "train.conll").replace(
         'id_column = "id"\n', "").replace('sample_submission = "data/sample_submission.csv"\n', "").replace(
         'test = "data/test.csv"\n', ""))
     refused = stages("check", CONFIG, "--set", "folds.method=given", "--set", "folds.dev=data/dev.conll")

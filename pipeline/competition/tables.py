@@ -47,8 +47,8 @@ class Competition:
 
 def read(config: Config) -> Competition:
     """Reads and validates train, test, sample submission and dev file. Raises UserError with all their problems."""
-    data = _data(config)
-    _check_label_columns(data, config.task)
+    data = config.competition
+    _check_label_columns(config)
     problems, remarks = list[str](), list[str]()
     train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
     task = tasks.of(config, train.label.tolist())
@@ -77,7 +77,7 @@ def read_labelled(path: Path, config: Config, task: Task) -> tuple[pd.DataFrame,
     should look at, a line each. Raises UserError."""
     plain, problems, remarks = config.model_copy(update={"folds": Folds()}), list[str](), list[str]()
     rows = _standard(str(path), plain, True, problems, remarks)
-    rows = _labelled(rows, str(path), _data(config), task, False, problems)
+    rows = _labelled(rows, str(path), config.competition, task, False, problems)
     if problems:
         raise UserError(*problems)
     return rows, remarks
@@ -86,7 +86,7 @@ def read_labelled(path: Path, config: Config, task: Task) -> tuple[pd.DataFrame,
 def read_texts(path: Path, config: Config) -> tuple[pd.DataFrame, list[str]]:
     """A file of texts to predict, read as the run's own files are: id, text (, text_pair); and what a person should
     look at, a line each. A table without the run's id column has row numbers from 0 for ids. Raises UserError."""
-    data, problems, remarks = _data(config), list[str](), list[str]()
+    data, problems, remarks = config.competition, list[str](), list[str]()
     if data.id_column and _is_table(str(path), data):
         inputs.check(path)
         if data.id_column not in by_format.columns(path, config):
@@ -110,7 +110,7 @@ def row_hash(table: pd.DataFrame, columns: Iterable[str]) -> str:
 def _standard(path: str, config: Config, labelled: bool, problems: list[str], remarks: list[str] | None = None
               ) -> pd.DataFrame:
     """The table under standard column names (id, text, ... and place); problems and remarks are added to the lists."""
-    data = _data(config)
+    data = config.competition
     names = {f"text{'_pair' * place}": column for place, column in enumerate(data.text_columns)}
     if data.id_column:
         names = {"id": data.id_column} | names
@@ -155,11 +155,6 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     return table
 
 
-def _data(config: Config) -> Data:
-    assert config.data is not None
-    return config.data
-
-
 def _is_table(path: str, data: Data) -> bool:
     return by_format.format_of(Path(path), data) == "table"
 
@@ -173,9 +168,9 @@ def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
 
 def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str]) -> list[str]:
     """One label of several columns, as the task takes it; problems are added to the list."""
-    data, wrong, taken = _data(config), list[str](), columns.copy()
+    data, wrong, taken = config.competition, list[str](), columns.copy()
     for name, column in columns.items():
-        if config.task == "multilabel":
+        if config.kind.label_columns == "names":
             column = column.replace(ZERO_OR_ONE)
             taken[name], bad, rule = column, ~column.isin(["0", "1"]), "must be 0 or 1"
         else:
@@ -184,7 +179,7 @@ def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str
         taken[name] = column.mask(bad, "1")  # its line is enough: nothing else is missed for it
     problems += shortened(path, wrong)
     rows = taken.itertuples(index=False, name=None)
-    if config.task == "multilabel":
+    if config.kind.label_columns == "names":
         return [data.label_separator.join(itertools.compress(columns.columns, [value == "1" for value in row]))
                 for row in rows]
     return [JOINT.join(row) for row in rows]
@@ -205,10 +200,11 @@ def _labelled(table: pd.DataFrame, path: str, data: Data, task: Task, trained_on
     return table.assign(label=label, stratum=task.strata(label))
 
 
-def _check_label_columns(data: Data, task: str) -> None:
+def _check_label_columns(config: Config) -> None:
     """Raises UserError for a label whose name could not be told from the names of two, or of none."""
+    data = config.competition
     wrong = [name for name in data.label_columns or [] if not name or data.label_separator in name]
-    if wrong and task == "multilabel":
+    if wrong and config.kind.label_columns == "names":
         raise UserError(f"data.label_columns: a label's name must not be empty nor hold data.label_separator, "
                         f"{data.label_separator!r}; got {wrong[0]!r}")
 
@@ -228,7 +224,7 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
 def _sample(config: Config, test: pd.DataFrame, task: Task, problems: list[str]) -> pd.DataFrame | None:
     """The sample submission; what the run's own submission could not answer is added to the problems, before hours are
     spent on it."""
-    data, path = _data(config), Path(str(_data(config).sample_submission))
+    data, path = config.competition, Path(str(config.competition.sample_submission))
     try:
         sample = read_table(path, data.separator, data.quoting)
     except UserError as error:

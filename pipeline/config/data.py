@@ -1,16 +1,13 @@
 """[data] and [folds]: the competition's tables, and how their rows are dealt."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field
 
 from pipeline.config import schema
-from pipeline.config.schema import FilePath, Section
+from pipeline.config.schema import Contradiction, FilePath, RandomSeed, Section
 
 
 def _separator(value: object) -> object:
@@ -59,15 +56,13 @@ class Data(Section):
     empty_text: Literal["refuse", "keep"] = "refuse"
     """Whether a row without any text is an error or is predicted from [CLS] [SEP] alone."""
 
-    @model_validator(mode="after")
-    def _labels_differ(self) -> "Data":
+    def contradictions(self) -> Iterator[Contradiction]:
         for key in ("labels", "label_columns", "header"):
             again = [label for label, count in Counter(getattr(self, key) or []).items() if count > 1]
             if again:
-                raise ValueError(f"{key} must be different texts, got {again[0]!r} twice")
+                yield (key,), f"{key} must be different texts, got {again[0]!r} twice"
         if self.sample_submission and not self.test:
-            raise ValueError("sample_submission needs test: it is about its rows")
-        return self
+            yield ("sample_submission", "test"), "sample_submission needs test: it is about its rows"
 
 
 class Folds(Section):
@@ -77,7 +72,7 @@ class Folds(Section):
     """Grouped by identical text by default: a repeated text on both sides flatters the score."""
     n: Annotated[int, Field(ge=2, le=100)] = 5
     """Number of folds (not for given)."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
+    seed: RandomSeed = 2020
     """The published seed."""
     group_column: str | None = None
     """Column whose equal values stay together, instead of identical text."""
@@ -88,13 +83,13 @@ class Folds(Section):
     dev: FilePath | None = None
     """given: a labelled table that is the one validation fold; every row of train is trained on."""
 
-    @model_validator(mode="after")
-    def _given_names_its_source(self) -> "Folds":
-        inputs = [name for name in ("column", "file", "dev") if getattr(self, name)]
+    def contradictions(self) -> Iterator[Contradiction]:
+        sources = ("column", "file", "dev")
+        inputs = [name for name in sources if getattr(self, name)]
         if self.method == "given" and len(inputs) != 1:
-            raise ValueError(f"method = 'given' needs exactly one of column, file, dev; got {inputs or 'none'}")
+            yield ("method", *sources), (f"method = 'given' needs exactly one of column, file, dev; got "
+                                         f"{inputs or 'none'}")
         if self.method != "given" and inputs:
-            raise ValueError(f"{', '.join(inputs)} needs method = 'given'; got {self.method!r}")
+            yield ("method", *inputs), f"{', '.join(inputs)} needs method = 'given'; got {self.method!r}"
         if self.group_column and "grouped" not in self.method:
-            raise ValueError(f"group_column needs a grouped method; got {self.method!r}")
-        return self
+            yield ("method", "group_column"), f"group_column needs a grouped method; got {self.method!r}"

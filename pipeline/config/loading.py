@@ -1,19 +1,17 @@
 """A run's configuration read from TOML, strictly, and written. Paths are relative to the project's root."""
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from pipeline.config import problems
-from pipeline.config.kinds import LIKELIHOOD, OTHER_DEFAULTS
+from pipeline.config.kinds import FORMER_NAMES
 from pipeline.config.run import Config
-from pipeline.config.schema import Section
-from pipeline.errors import UserError
+from pipeline.errors import UserError, visible
 from pipeline.files import inputs
 
 MOST_BYTES = 100_000  # of a file of settings
@@ -37,32 +35,21 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     for override in overrides or []:
         _apply(tree, override)
     tree.setdefault("name", path.stem)
-    if isinstance(task := tree.get("task"), str):
-        for key, value in {"stage1.loss": LIKELIHOOD.get(task, "bce"), **OTHER_DEFAULTS.get(task, {})}.items():
-            section, _, name = key.partition(".")
-            if isinstance(table := tree.setdefault(section, {}), dict):
-                table.setdefault(name, value)
+    former = tree.get("task")
+    if isinstance(former, str) and former in FORMER_NAMES:
+        tree["task"] = FORMER_NAMES[former]
+        print(visible(f"{path}: task = {former!r} is now called {tree['task']!r}; the former name is still read"),
+              file=sys.stderr)
     if run is not None:
         tree["name"] = run
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(*(f"{path}: {line}" for line in problems.explain(error))) from None
+        raise UserError(*(f"{path}: {line}" for line in problems.explain(error, tree))) from None
 
 def dump(config: Config) -> str:
     """The resolved configuration as TOML; keys that are unset are left out."""
     return tomli_w.dumps(config.model_dump(exclude_none=True))
-
-
-def flatten(section: Section, prefix: str) -> dict[str, Any]:
-    """Dotted key -> plain value, for comparing two configurations key by key."""
-    flat: dict[str, Any] = {}
-    for key, value in section:
-        if isinstance(value, Section):
-            flat |= flatten(value, f"{prefix}.{key}")
-        else:
-            flat[f"{prefix}.{key}"] = value
-    return flat
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

@@ -1,13 +1,11 @@
 """[bert], [tokens] and [head]: what is trained."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field
 
-from pipeline.config.schema import MOST, Count, FilePath, Section, Share
+from pipeline.config.schema import MOST, Contradiction, Count, FilePath, Section, Share
 
 
 class RandomBert(Section):
@@ -24,11 +22,9 @@ class RandomBert(Section):
     min_count: Count = 1
     """How often a character must occur to be in a made vocabulary of characters."""
 
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "RandomBert":
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.hidden % self.heads:
-            raise ValueError(f"heads must divide hidden, got {self.heads} and {self.hidden}")
-        return self
+            yield ("heads", "hidden"), f"heads must divide hidden, got {self.heads} and {self.hidden}"
 
 
 class Bert(Section):
@@ -41,15 +37,12 @@ class Bert(Section):
     """Used instead of a checkpoint."""
     dropout: Share = 0.1
     """On the embeddings and on each sub-layer's output, as BERT was trained; keras-bert has none on attention."""
-
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the encoder's matrix products. bfloat16 is for GPUs that have it, about twice as fast there (not run here)."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "Bert":
+    def contradictions(self) -> Iterator[Contradiction]:
         if (self.checkpoint is None) == (self.random is None):
-            raise ValueError("give exactly one of bert.checkpoint and [bert.random]")
-        return self
+            yield ("checkpoint", "random"), "give exactly one of bert.checkpoint and [bert.random]"
 
 
 class Tokens(Section):
@@ -92,12 +85,10 @@ class Head(Section):
     attention_units: Annotated[int, Field(ge=1, le=4096)] = 32
     """Width of the additive attention; keras-self-attention's default."""
     recurrent: Literal["none", "lstm", "gru"] = "none"
-    """tokens: a layer over the words' vectors, in both directions."""
+    """tags: a layer over the words' vectors, in both directions."""
     recurrent_units: Annotated[int, Field(ge=1, le=4096)] = 64
     """Of each direction."""
 
-    @model_validator(mode="after")
-    def _pooler_reads_one_layer(self) -> "Head":
+    def contradictions(self) -> Iterator[Contradiction]:
         if "pooler" in self.parts and self.layers > 1:
-            raise ValueError(f"the pooler reads the last layer alone: it needs layers = 1, got {self.layers}")
-        return self
+            yield ("parts", "layers"), f"the pooler reads the last layer alone: it needs layers = 1, got {self.layers}"

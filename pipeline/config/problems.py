@@ -1,25 +1,28 @@
-"""Every key by its name, and what is wrong with a file of them, in words."""
+"""Every key by its name, default and meaning, and all that is wrong with a file of them, in words."""
 
+import copy
 import difflib
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
-from pipeline.config import schema
+from pipeline.config import kinds, schema
+from pipeline.config.kinds import KINDS
 from pipeline.config.run import Config
 from pipeline.config.schema import Section
 
 SHOWN = 20  # problems that are told; the rest are counted
+REQUIRED = {"data.train": "?", "bert": {"checkpoint": "?"}, "data": {"train": "?"}}  # what may stand for a missing key
+Loc = tuple[str | int, ...]
 
 
 def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[str, Any, str]]:
     """Every key as (dotted name, default, meaning), in the order of definition."""
     rows: list[tuple[str, Any, str]] = []
     for name, field in section.model_fields.items():
-        kinds = [field.annotation, *get_args(field.annotation)]
-        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+        types = [field.annotation, *get_args(field.annotation)]
+        inner = next((kind for kind in types if isinstance(kind, type) and issubclass(kind, Section)), None)
         if inner:
             rows += describe(inner, f"{prefix}{name}.")
         else:
@@ -28,14 +31,92 @@ def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[st
     return rows
 
 
-def explain(error: ValidationError) -> list[str]:
-    """One line for each wrong key or value, with its dotted name, the rule, and what came."""
-    found = error.errors()
-    return ([_explain(problem) for problem in found[:SHOWN]]
-            + [f"{len(found) - SHOWN} more wrong keys or values"] * (len(found) > SHOWN))
+def shown_default(key: str, default: Any) -> str:
+    """A key's default as a reader sees it: also those of the kinds of label that have another one."""
+    others: dict[Any, list[str]] = {}
+    for kind in KINDS if key in kinds.DEFAULTS else ():
+        if (own := kinds.defaults(kind)[key]) != default:
+            others.setdefault(own, []).append(kind)
+    return "; ".join(["" if default is None else str(default),
+                      *(f"{value} for {', '.join(names)}" for value, names in others.items())])
 
 
-def _explain(problem: Any) -> str:
+def markdown() -> str:
+    """Every key as docs/keys.md holds them, one table for each section."""
+    lines = ["# Every key of a configuration", "",
+             "Written by `python -m stages keys --markdown`; the meanings stand beside the keys in `pipeline/config/`.",
+             "A key that is not given has its default. An unknown key is an error.", ""]
+    section = None
+    for key, default, meaning in describe():
+        table, _, name = key.rpartition(".")
+        if table != section:
+            section = table
+            lines += [f"\n## [{table}]\n" if table else "## At the top", "", "| key | default | meaning |",
+                      "|---|---|---|"]
+        cells = (f"`{name}`", f"`{shown_default(key, default)}`" if default is not None else "", meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def explain(error: ValidationError, tree: Mapping[str, Any] | None = None) -> list[str]:
+    """All that is wrong with a file, a line each: wrong keys and values, with the rule and what came, and what the
+    other keys say against each other. tree: the file, as nested tables; None: of another table than a Config's."""
+    lines = [line for problem in error.errors() for line in _explain(problem)]
+    if tree is not None:
+        lines += [line for line in _contradictions(error, tree) if line not in lines]
+    return lines[:SHOWN] + [f"{len(lines) - SHOWN} more wrong keys or values"] * (len(lines) > SHOWN)
+
+
+def _contradictions(error: ValidationError, tree: Mapping[str, Any]) -> list[str]:
+    """The contradictions among the keys that are right: wrong ones are taken out, and rules about them passed over."""
+    rest, wrong = copy.deepcopy(dict(tree)), set()
+    for problem in error.errors():
+        loc, kind = problem["loc"], problem["type"]
+        if _is_section(loc) and kind == "value_error":  # a contradiction of that table, and no wrong value
+            continue
+        key = ".".join(str(part) for part in loc)
+        wrong.add(key)
+        _replace(rest, loc, REQUIRED.get(key))
+    try:
+        config = Config.model_validate(rest, context=schema.UNCHECKED)
+    except ValidationError:
+        return []
+    return [line for keys, line in _all_contradictions(config)
+            if not any(key == bad or key.startswith(f"{bad}.") or bad.startswith(f"{key}.")
+                       for key in keys for bad in wrong)]
+
+
+def _all_contradictions(section: Section, prefix: str = "") -> Iterator[tuple[list[str], str]]:
+    """Dotted keys and line of every contradiction, of the tables inside first."""
+    for name, value in section:
+        if isinstance(value, Section):
+            yield from _all_contradictions(value, f"{prefix}{name}.")
+    for keys, line in section.contradictions():
+        yield [f"{prefix}{key}" for key in keys], f"{prefix[:-1]}: {line}" if prefix else line
+
+
+def _is_section(loc: Loc) -> bool:
+    """Whether it is the place of a table, or of the whole file."""
+    prefix = "".join(f"{part}." for part in loc)
+    return any(key.startswith(prefix) for key, _, _ in describe())
+
+
+def _replace(tree: dict[str, Any], loc: Loc, value: Any) -> None:
+    """Puts a value in a key's place, or takes the key out for None."""
+    for part in loc[:-1]:
+        inner = tree.get(str(part))
+        if not isinstance(inner, dict):
+            break
+        tree = inner
+    else:
+        tree.pop(str(loc[-1]), None)
+        if value is not None:
+            tree[str(loc[-1])] = value
+        return
+    tree.pop(str(part), None)  # a list in which one value is wrong
+
+
+def _explain(problem: Any) -> list[str]:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = [key for key, _, _ in describe()]
@@ -44,13 +125,13 @@ def _explain(problem: Any) -> str:
         elsewhere = [key for key in known if key.rpartition(".")[2] == last]
         siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
         near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
-        found = near or elsewhere or difflib.get_close_matches(where, known, n=1)
-        return f"unknown key {where}" + (f"; did you mean {' or '.join(found)}?" if found else "")
+        meant = near or elsewhere or difflib.get_close_matches(where, known, n=1)
+        return [f"unknown key {where}" + (f"; did you mean {' or '.join(meant)}?" if meant else "")]
     if problem["type"] == "missing":
-        return f"{where} is missing: it must be given"
+        return [f"{where} is missing: it must be given"]
     if problem["type"] == "model_type":
-        return f"{where}: must be a table, [{where}]; got {schema.shown_value(problem['input'])}"
+        return [f"{where}: must be a table, [{where}]; got {schema.shown_value(problem['input'])}"]
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return f"{where}: {message}" if where else message
-    return f"{where}: {message[0].lower() + message[1:]}; got {schema.shown_value(problem['input'])}"
+        return [f"{where}: {line}" if where else line for line in message.split("\n")]
+    return [f"{where}: {message[0].lower() + message[1:]}; got {schema.shown_value(problem['input'])}"]

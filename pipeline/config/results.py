@@ -1,13 +1,11 @@
 """[baseline] and [submit]: the number to beat, and what the competition wants to receive."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field
 
-from pipeline.config.schema import Count, Section
+from pipeline.config.schema import Contradiction, Count, Section
 from pipeline.stage_table import Predicting
 
 
@@ -22,11 +20,9 @@ class Baseline(Section):
     strength: Annotated[float, Field(gt=0)] = 3.0
     """Inverse of the L2 penalty (scikit-learn's C)."""
 
-    @model_validator(mode="after")
-    def _ngrams_in_order(self) -> "Baseline":
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.ngrams[0] > self.ngrams[1]:
-            raise ValueError(f"ngrams must be the shortest and the longest n-gram, got {self.ngrams}")
-        return self
+            yield ("ngrams",), f"ngrams must be the shortest and the longest n-gram, got {self.ngrams}"
 
 
 class Submit(Section):
@@ -45,8 +41,7 @@ class Submit(Section):
     prediction_header: str = "Prediction"
     """Header without a sample submission."""
 
-    @model_validator(mode="after")
-    def _headers_differ(self) -> "Submit":
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.id_header == self.prediction_header:
-            raise ValueError(f"id_header and prediction_header must differ, got {self.id_header!r} twice")
-        return self
+            yield ("id_header", "prediction_header"), (f"id_header and prediction_header must differ, got "
+                                                       f"{self.id_header!r} twice")

@@ -1,28 +1,31 @@
 """A whole run: every table of its file, and what they must agree on."""
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.config import kinds, schema
 from pipeline.config.data import Data, Folds
-from pipeline.config.kinds import BINARY, LIKELIHOOD
+from pipeline.config.kinds import BINARY, KINDS, Kind
 from pipeline.config.machine import Hardware
 from pipeline.config.model import Bert, Head, Tokens
 from pipeline.config.results import Baseline, Submit
-from pipeline.config.schema import Section
+from pipeline.config.schema import Contradiction, RandomSeed, Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
+from pipeline.errors import UserError
 from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 NAME_RULE = "must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit"
+
+
+def _a_kind(value: object) -> object:
+    if not isinstance(value, str) or value not in KINDS:
+        raise ValueError(f"must be {', '.join(KINDS)}, got {schema.shown_value(value)}")
+    return value
 
 
 class Config(Section):
@@ -30,11 +33,11 @@ class Config(Section):
 
     name: str
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2020
+    seed: RandomSeed = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
-    task: Literal["binary", "multiclass", "multilabel", "multioutput", "tokens"] = "binary"
-    """What a label is: one of two, one of several classes, any number of names at once, several labels of the kinds one
-    of two or of several, or a tag for each word."""
+    task: Annotated[str, BeforeValidator(_a_kind)] = "binary"
+    """What a label is: binary: one of two. multiclass: one of several classes. multilabel: any number of names at once.
+    multioutput: several labels, each of two or more. tags: a tag for each word."""
     pretrain: Pretrain | None = None
     """Without this table there is no stage 0."""
     data: Annotated[Data | None, Field(validate_default=True)] = None
@@ -49,6 +52,11 @@ class Config(Section):
     submit: Submit = Submit()
     hardware: Hardware = Hardware()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_kind(cls, tree: Any) -> Any:
+        return kinds.with_defaults(tree) if isinstance(tree, Mapping) else tree
+
     @field_validator("data")
     @classmethod
     def _data_where_it_is_read(cls, value: Data | None, others: ValidationInfo) -> Data | None:
@@ -57,55 +65,80 @@ class Config(Section):
             raise PydanticCustomError("missing", "Field required")
         return value
 
-    @model_validator(mode="after")
-    def _whole_is_consistent(self) -> "Config":
+    @property
+    def kind(self) -> Kind:
+        """What follows from the kind of label."""
+        return KINDS[self.task]
+
+    @property
+    def competition(self) -> Data:
+        """[data]. Raises UserError in a run that only pre-trains on files."""
+        if self.data is None:
+            raise UserError(f"run {self.name!r} has no [data]: all it can do is pretrain")
+        return self.data
+
+    def contradictions(self) -> Iterator[Contradiction]:
         if not RUN_NAME.fullmatch(self.name):
-            raise ValueError(f"name {NAME_RULE}; got {self.name!r}")
-        if self.data and self.task == "binary" and len(self.data.labels or BINARY) != 2:
-            raise ValueError(f"data.labels must be the negative and the positive label, got {self.data.labels}; "
-                             f"of more classes: task = 'multiclass'")
-        problems = list(self._label_problems())
-        if problems:
-            raise ValueError("; ".join(problems))
-        losses = LIKELIHOOD[self.task], "focal", "smooth_f1"
-        for name, loss in ((STAGE1, self.stage1.loss), (STAGE2, self.stage2.loss)):
-            if loss not in losses:
-                raise ValueError(f"{name}.loss must be {', '.join(losses)} for task = {self.task!r}, got {loss!r}")
+            yield ("name",), f"name {NAME_RULE}; got {self.name!r}"
+        if self.data:
+            yield from self._columns_for_the_kind(self.data)
+            yield from self._formats_for_the_kind(self.data)
+        yield from self._recipes_for_the_kind()
         if self.stage1.frozen and not self.head.masked:
-            raise ValueError("stage1.frozen = true needs head.masked = true: its outputs may not depend on padding")
+            yield ("stage1.frozen", "head.masked"), ("stage1.frozen = true needs head.masked = true: its outputs may "
+                                                     "not depend on padding")
         if self.stage2.batch_size == "fold" and not caches_features(self):
-            raise ValueError("stage2.batch_size = 'fold' needs head.masked = true and stage2.dropout = false")
+            yield ("stage2.batch_size", "head.masked", "stage2.dropout"), (
+                "stage2.batch_size = 'fold' needs head.masked = true and stage2.dropout = false")
         if self.bert.precision != "float32" and self.tokens.batches == "random":
-            raise ValueError("bert.precision = 'bfloat16' needs tokens.batches = 'packed': keras-bert is float32")
-        return self
+            yield ("bert.precision", "tokens.batches"), ("bert.precision = 'bfloat16' needs tokens.batches = 'packed': "
+                                                         "keras-bert is float32")
 
+    def _columns_for_the_kind(self, data: Data) -> Iterator[Contradiction]:
+        columns, kind = data.label_columns, self.kind
+        if self.task == "binary" and len(data.labels or BINARY) != 2:
+            yield ("task", "data.labels"), (f"data.labels must be the negative and the positive label, got "
+                                            f"{data.labels}; of more classes: task = 'multiclass'")
+        if columns and kind.label_columns == "none":
+            several = [name for name, other in KINDS.items() if other.label_columns != "none"]
+            yield ("task", "data.label_columns"), (f"data.label_columns is for task = "
+                                                   f"{' or '.join(map(repr, several))}, got {self.task!r}")
+        if kind.label_columns == "outputs" and not columns:
+            yield ("task", "data.label_columns"), f"task = {self.task!r} needs data.label_columns"
+        if data.labels and (columns or kind.of_words):
+            yield ("task", "data.labels", "data.label_columns"), "data.labels is for one column of labels"
+        if data.label_weights and (kind.label_columns != "outputs" or len(data.label_weights) != len(columns or [])):
+            yield ("task", "data.label_weights", "data.label_columns"), (
+                "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns")
 
-    def _label_problems(self) -> Iterator[str]:
-        """What of [data] does not go with the kind of label."""
-        data = self.data
-        if data is None:
-            return
-        columns = data.label_columns
-        if columns and self.task not in ("multilabel", "multioutput"):
-            yield f"data.label_columns is for task = 'multilabel' or 'multioutput', got {self.task!r}"
-        if self.task == "multioutput" and not columns:
-            yield "task = 'multioutput' needs data.label_columns"
-        if data.labels and (columns or self.task == "tokens"):
-            yield "data.labels is for one column of labels"
-        if data.label_weights and (self.task != "multioutput" or len(data.label_weights) != len(columns or [])):
-            yield "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns"
-        if self.task == "tokens" and len(data.text_columns) > 1:
-            yield f"task = 'tokens' labels the words of one text, got data.text_columns = {data.text_columns}"
-        if self.task == "tokens" and data.format == "folders":
-            yield "data.format = 'folders' has no tags of words"
-        if self.task == "tokens" and "auc" in (self.stage1.monitor, self.stage2.monitor, self.submit.metric):
-            yield "task = 'tokens' has no auc: monitor and submit.metric must be f1 or accuracy"
-        if self.task != "tokens" and self.head.recurrent != "none":
-            yield f"head.recurrent is for task = 'tokens', got {self.task!r}"
-        if self.task == "tokens" and not self.head.masked:
-            yield "task = 'tokens' needs head.masked = true"
-        if self.task != "tokens" and data.format in ("conll", "spans"):
-            yield f"data.format = {data.format!r} is for task = 'tokens', got {self.task!r}"
+    def _formats_for_the_kind(self, data: Data) -> Iterator[Contradiction]:
+        of_words = next(name for name, kind in KINDS.items() if kind.of_words)
+        if self.kind.of_words:
+            if len(data.text_columns) > 1:
+                yield ("task", "data.text_columns"), (f"task = {self.task!r} labels the words of one text, got "
+                                                      f"data.text_columns = {data.text_columns}")
+            if data.format == "folders":
+                yield ("task", "data.format"), "data.format = 'folders' has no tags of words"
+        elif data.format in ("conll", "spans"):
+            yield ("task", "data.format"), (f"data.format = {data.format!r} is for task = {of_words!r}, got "
+                                            f"{self.task!r}")
+
+    def _recipes_for_the_kind(self) -> Iterator[Contradiction]:
+        losses = self.kind.likelihood, "focal", "smooth_f1"
+        for stage in (STAGE1, STAGE2):
+            loss = stage.settings(self).loss
+            if loss not in losses:
+                yield ("task", f"{stage}.loss"), (f"{stage}.loss must be {', '.join(losses)} for task = "
+                                                  f"{self.task!r}, got {loss!r}")
+        of_words = next(name for name, kind in KINDS.items() if kind.of_words)
+        if self.kind.of_words:
+            if "auc" in (self.stage1.monitor, self.stage2.monitor, self.submit.metric):
+                yield ("task", "stage1.monitor", "stage2.monitor", "submit.metric"), (
+                    f"task = {self.task!r} has no auc: monitor and submit.metric must be f1 or accuracy")
+            if not self.head.masked:
+                yield ("task", "head.masked"), f"task = {self.task!r} needs head.masked = true"
+        elif self.head.recurrent != "none":
+            yield ("task", "head.recurrent"), f"head.recurrent is for task = {of_words!r}, got {self.task!r}"
 
 
 def caches_features(config: Config) -> bool:

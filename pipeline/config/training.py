@@ -1,23 +1,34 @@
 """[pretrain], [stage1] and [stage2]: how it is trained."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field
 
-from pipeline.config.schema import MOST, BatchSize, Count, FilePath, Loss, Metric, Section, Share
+from pipeline.config.schema import (
+    MOST,
+    BatchSize,
+    Contradiction,
+    Count,
+    Epochs,
+    FilePath,
+    LearningRate,
+    Loss,
+    Metric,
+    Section,
+    Share,
+    WeightDecay,
+)
 
 
 class Recipe(Section):
     """How weights are moved."""
 
-    epochs: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Epochs
     optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0, lt=10)]
+    learning_rate: LearningRate
     """Peak rate."""
-    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    weight_decay: WeightDecay = 0.01
     """adamw only; never on biases, LayerNorm and embedding tables."""
     warmup: Share = 0.1
     """Share of all steps over which the rate rises from 0."""
@@ -26,11 +37,10 @@ class Recipe(Section):
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest global norm of the gradients; 0: no clipping."""
 
-    @model_validator(mode="after")
-    def _adam_does_not_decay(self) -> "Recipe":
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.optimizer == "adam" and self.weight_decay:
-            raise ValueError(f"adam takes no weight decay: set weight_decay = 0, got {self.weight_decay}")
-        return self
+            yield ("optimizer", "weight_decay"), (f"adam takes no weight decay: set weight_decay = 0, got "
+                                                  f"{self.weight_decay}")
 
 
 class Pretrain(Recipe):
@@ -51,8 +61,8 @@ class Pretrain(Recipe):
     """[CLS] and [SEP] included; longer texts are cut into pieces, none is lost."""
     batch_tokens: Annotated[int, Field(ge=8, le=MOST)] = 4096
     """Tokens a step, about."""
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
-    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
+    epochs: Epochs = 3
+    learning_rate: LearningRate = 1e-4
     """1e-4 goes on with a pretrained BERT-Base; a small encoder from random weights takes 1e-3."""
     warmup: Share = 0.06
     dropout: Share = 0.1
@@ -62,13 +72,12 @@ class Pretrain(Recipe):
     storage: Literal["float32", "float16"] = "float32"
     """Of the weights in huggingface/; float16 halves the file."""
 
-    @model_validator(mode="after")
-    def _reads_something(self) -> "Pretrain":
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
         if not self.texts and not self.files:
-            raise ValueError("needs texts or files to train on")
+            yield ("texts", "files"), "needs texts or files to train on"
         if self.fold_texts == "training" and "train" not in self.texts:
-            raise ValueError("fold_texts = 'training' needs 'train' among texts")
-        return self
+            yield ("fold_texts", "texts"), "fold_texts = 'training' needs 'train' among texts"
 
 
 class Training(Recipe):
@@ -96,25 +105,26 @@ class Training(Recipe):
     predict_with: Literal["last", "best"] = "last"
     """Which epoch predicts the fold and the test rows."""
 
-    @model_validator(mode="after")
-    def _recipe_is_consistent(self) -> "Training":
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
         if self.plateau and (self.warmup or self.decay != "none"):
-            raise ValueError("plateau sets the rate itself: it needs warmup = 0 and decay = 'none'")
+            yield ("plateau", "warmup", "decay"), ("plateau sets the rate itself: it needs warmup = 0 and "
+                                                   "decay = 'none'")
         if self.accumulate > 1 and (self.loss == "smooth_f1" or self.batch_size == "fold"
                                     or self.batch_size % self.accumulate):
-            raise ValueError(f"accumulate needs a loss whose parts add up, not smooth_f1, and must divide batch_size; "
-                             f"got {self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
-        return self
+            yield ("accumulate", "loss", "batch_size"), (
+                f"accumulate needs a loss whose parts add up, not smooth_f1, and must divide batch_size; got "
+                f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
 
 
 class Stage1(Training):
     """Fine-tuning of encoder and head."""
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    epochs: Epochs = 3
     batch_size: Count = 32
     loss: Loss = "bce"
     """The likelihood, bce of binary labels and cross_entropy of classes, unless one is given; or focal, smooth_f1."""
-    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 3e-5
+    learning_rate: LearningRate = 3e-5
     """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
     hand_on: Literal["last", "best"] = "last"
     """Which epoch stage 2 starts from."""
@@ -125,12 +135,12 @@ class Stage1(Training):
 class Stage2(Training):
     """Training of the head alone on the frozen encoder of the same fold's stage 1."""
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    epochs: Epochs = 8
     batch_size: BatchSize = "fold"
     loss: Loss = "smooth_f1"
     optimizer: Literal["adamw", "adam"] = "adam"
-    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-4
+    weight_decay: WeightDecay = 0.0
+    learning_rate: LearningRate = 1e-4
     """The published 1e-7 changes 0-1 of 4,000 decisions."""
     warmup: Share = 0.0
     decay: Literal["linear", "none"] = "none"

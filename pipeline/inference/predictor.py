@@ -148,8 +148,7 @@ class Predictor:
     def some_rows(self) -> pd.DataFrame:
         """Texts to try the model on: of the run's test or train table where it is there, else a few made of the
         vocabulary."""
-        data = self.config.data
-        assert data is not None
+        data = self.config.competition
         for name in (data.test, data.train):
             if name and Path(name).exists():
                 table = by_format.read(Path(name), self.config, False)[:TRIED]
@@ -178,8 +177,7 @@ class Predictor:
     @property
     def pairs(self) -> bool:
         """Whether a row has two texts."""
-        assert self.config.data is not None
-        return len(self.config.data.text_columns) == 2
+        return len(self.config.competition.text_columns) == 2
 
     def _folder(self, stage: Stage, fold: int) -> Path:
         return self.paths.cell(Cell(stage, fold, self.config.seed))

@@ -9,8 +9,8 @@ from pipeline.competition import folds, tables
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.readers import delimited
 from pipeline.competition.tables import Competition
-from pipeline.config.loading import flatten
 from pipeline.config.run import Config
+from pipeline.config.schema import flatten
 from pipeline.errors import MismatchError
 from pipeline.files import formats, hashing
 from pipeline.runs import cells

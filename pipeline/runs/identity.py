@@ -1,6 +1,6 @@
 """What a cell's numbers follow from, key by key; two cells with the same identity are the same experiment."""
 
-from pipeline.config.loading import flatten
+from pipeline.config.schema import flatten
 from pipeline.config.training import Training
 from pipeline.runs import cells
 from pipeline.runs.cells import Identity

@@ -10,8 +10,8 @@ from pathlib import Path
 from pipeline.competition import folds
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.tables import Competition
-from pipeline.config.loading import flatten
 from pipeline.config.run import Config
+from pipeline.config.schema import flatten
 from pipeline.config.training import Pretrain
 from pipeline.files import hashing
 from pipeline.runs.paths import Paths

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.kinds import BINARY
+from pipeline.config.kinds import BINARY, FORMER_NAMES
 from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.tasks.binary import Binary
@@ -15,20 +15,19 @@ from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
 from pipeline.tasks.protocol import Report, Task, logit_columns, probability_columns, shown
-from pipeline.tasks.tags import Tokens
+from pipeline.tasks.tags import Tags
 
 __all__ = ["Report", "Task", "logit_columns", "mean_logit", "of", "probability_columns", "restored", "saved",
            "shown"]
 
 special = lazily("scipy.special")
 
-KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tokens)}
+KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tags)}
 
 
 def of(config: Config, labels: Sequence[str]) -> Task:
     """The task that the configuration describes. labels: those of train as they were read, for what it leaves open."""
-    data = config.data
-    assert data is not None
+    data = config.competition
     if config.task == "multiclass":
         return Multiclass(tuple(data.labels or sorted(set(labels) - {""})))
     if config.task == "multilabel":
@@ -37,8 +36,8 @@ def of(config: Config, labels: Sequence[str]) -> Task:
     if config.task == "multioutput":
         assert data.label_columns is not None
         return Multioutput.of(data.label_columns, labels, data.label_weights)
-    if config.task == "tokens":
-        return Tokens.of(labels)
+    if config.task == "tags":
+        return Tags.of(labels)
     negative, positive = data.labels or BINARY
     return Binary(negative, positive)
 
@@ -56,7 +55,8 @@ def restored(value: dict[str, Any]) -> Task:
     """The task that was saved. Raises KeyError or TypeError where it is none."""
     fields = {name: {key: restored(one) for key, one in part.items()} if isinstance(part, dict) else
               tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "task"}
-    task: Task = KINDS[value["task"]](**fields)
+    name = value["task"]
+    task: Task = KINDS[FORMER_NAMES.get(name, name)](**fields)
     return task
 
 

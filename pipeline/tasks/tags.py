@@ -22,9 +22,11 @@ SMALLEST = -200.0  # log-probability of one that float32 has rounded to 0
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
+FORMER_NAME = "tokens"  # of this kind, in identities, so that cells that were made under it stay valid
+
 
 @dataclass(frozen=True)
-class Tokens:
+class Tags:
     """A row's text is words with a space between them, its label as many tags; tags[0] is O, which none of an entity's
     words has. Tags are decided together: the likeliest series of a text that the scheme of the tags allows.
 
@@ -49,7 +51,7 @@ class Tokens:
     loss_weights: ClassVar[tuple[float, ...]] = (1.0,)
 
     @classmethod
-    def of(cls, labels: Iterable[str]) -> "Tokens":
+    def of(cls, labels: Iterable[str]) -> "Tags":
         """The tags of the training rows, O first."""
         rows = [label.split(" ") for label in labels]
         found = {tag for row in rows for tag in row} - {OUTSIDE}
@@ -68,7 +70,7 @@ class Tokens:
     @property
     def identity(self) -> dict[str, Any]:
         """The tags and their order, and their scheme where the tags alone do not show it."""
-        return {"task": "tokens", "tags": list(self.tags)} | ({"scheme": "IOB1"} if self.iob1 else {})
+        return {"task": FORMER_NAME, "tags": list(self.tags)} | ({"scheme": "IOB1"} if self.iob1 else {})
 
     @property
     def oof_columns(self) -> list[str]:

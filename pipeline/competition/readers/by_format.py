@@ -22,25 +22,23 @@ def read(path: Path, config: Config, labelled: bool, remarks: list[str] | None =
     remarks: what may be wrong without being refused is added to it. Raises UserError with the problems of the whole,
     also where such a file cannot hold labels of the task.
     """
-    data = config.data
-    assert data is not None
+    data = config.competition
     kind = format_of(path, data)
     if kind == "folders":
-        if config.task == "tokens":
+        if config.kind.of_words:
             raise UserError(f"{path}: must be a file, got a folder; a folder of texts has no tags of words")
         return folders.read(path, labelled)
     if kind == "table":
         return delimited.read_table(path, data.separator, data.quoting, data.header, remarks)
-    if config.task != "tokens":
-        raise UserError(f"{path}: is read as {kind}, which is for task = 'tokens', got {config.task!r}; "
+    if not config.kind.of_words:
+        raise UserError(f"{path}: is read as {kind}, which is for task = 'tags', got {config.task!r}; "
                         f"set data.format = 'table' if it is a table")
     return conll.read(path, labelled) if kind == "conll" else spans.read(path, config.tokens, labelled)
 
 
 def columns(path: Path, config: Config) -> list[str]:
     """The names of a table's columns. Raises UserError where its first line cannot be read as a header."""
-    data = config.data
-    assert data is not None
+    data = config.competition
     return data.header or delimited.read_header(path, data.separator, data.quoting)
 
 
