@@ -53,7 +53,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     """Name -> a function that does that much of a step and waits for its end."""
     from pipeline.backend import tf, use_threads
     from pipeline.model.network import Network
-    from pipeline.training.loop import CellData, Trainer
+    from pipeline.training.fine_tuning import CellData, Trainer
 
     use_threads(threads)
     bert = SIZES[size]
@@ -75,11 +75,11 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
         return Trainer(network, recipe, head_only=False, from_vectors=False)
 
     def gradients_of(one: Trainer) -> Callable[[], Any]:
-        inputs = one._inputs(batch, data, (0, 0))
+        inputs = one.inputs(batch, data, (0, 0))
 
         @tf.function(jit_compile=True)
         def both(inputs: Any, label: Any, weight: Any, seed: Any) -> Any:
-            loss, found = one._gradients(inputs, label, weight, seed)
+            loss, found = one.step._gradients(inputs, label, weight, seed)
             return loss, [tf.reduce_sum(part[..., :1]) for part in found]
 
         return lambda: float(both(*inputs)[0])
@@ -89,7 +89,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
         "matrix products alone": _products(bert, batch.rows.shape[0] * batch.width),
         "forward and backward": gradients_of(without),
         "with dropout": gradients_of(whole),
-        "with clipping and AdamW: the step": lambda: float(whole.step([batch], data, 1e-5, (0, 0))),
+        "with clipping and AdamW: the step": lambda: float(whole.take([batch], data, 1e-5, (0, 0))),
     }
 
 

@@ -28,7 +28,7 @@ from pipeline.text.token_table import TokenTable
 def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 1 of this project."""
     from pipeline.config.training import Stage1
-    from pipeline.training.loop import Trainer
+    from pipeline.training.fine_tuning import Trainer
 
     rows = np.arange(len(table.lengths))
     recipe = Stage1(batch_size=BATCH, learning_rate=1e-5)
@@ -38,7 +38,7 @@ def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, us
 
     def train(most: int | None = None) -> None:
         for step, batch in enumerate(data.plan.shuffled(table.lengths, rows, BATCH, rng)[:most]):
-            loss = trainer.step([batch], data, 1e-5, (0, step))
+            loss = trainer.take([batch], data, 1e-5, (0, step))
         float(loss)
 
     def predict() -> None:
@@ -55,7 +55,7 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
     """Stage 2 of this project: the frozen encoder's outputs once, then every epoch and its validation on them."""
     from pipeline.config.training import Stage2
     from pipeline.training import encoder_outputs
-    from pipeline.training.loop import Trainer
+    from pipeline.training.fine_tuning import Trainer
 
     train, valid = opponents.one_fold(table)
     network, data = _project(bert, table, label, threads, used, train, valid, PREDICT_BATCH)
@@ -67,7 +67,7 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
                                              budget=8)
             on_features = dataclasses.replace(data, source=source)
             for _ in range(opponents.STAGE2_EPOCHS):
-                trainer.step_of_all(on_features, 1e-4)
+                trainer.take_all(on_features, 1e-4)
                 network.predict(source, valid, data.plan, PREDICT_BATCH)
 
     return {"warm_up": stage2, "stage2": stage2}
@@ -82,7 +82,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     from pipeline.model.network import Network
     from pipeline.tasks.binary import Binary
     from pipeline.text.packing import Plan
-    from pipeline.training.loop import CellData
+    from pipeline.training.fine_tuning import CellData
 
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))

@@ -91,7 +91,7 @@ class Cell:
 
 
 PRETRAIN = Stage(
-    "pretrain", 0, "pipeline.pretraining.loop:start", "pipeline.runs.identity:of_pretraining", predicts=False,
+    "pretrain", 0, "pipeline.pretraining.stage0:start", "pipeline.runs.identity:of_pretraining", predicts=False,
     trains_bert=True, folds=_one_for_all_folds, copies_of_weights=lambda settings: 2, first_seed=1)
 BASELINE = Stage("baseline", 3, "pipeline.baseline:start", "pipeline.runs.identity:of_baseline")
 STAGE1 = Stage(

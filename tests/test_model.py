@@ -24,9 +24,9 @@ from pipeline.tasks import Task
 from pipeline.tasks.binary import Binary
 from pipeline.text.packing import Batch, Plan
 from pipeline.text.token_table import TokenTable
-from pipeline.training.bert_stages import _none_moved
 from pipeline.training.encoder_outputs import FeatureTable, compute
-from pipeline.training.loop import CellData, Trainer
+from pipeline.training.fine_tuning import CellData, Trainer
+from pipeline.training.proofs import none_moved
 from tests.toy import TINY
 
 LENGTHS = np.array([5, 9, 3, 12, 7, 12, 4, 9])
@@ -124,7 +124,7 @@ def trained(built: Network, rows: TokenTable, plan: Plan, clip_norm: float = 1.0
     label = (ALL % 3 == 0).astype(np.float32)
     data = CellData(rows, BINARY, label, label, np.ones_like(label), ALL, ALL, ALL, plan, 8, "cell")
     for step, batch in enumerate(plan.ordered(rows.lengths, ALL, 8) * 3):
-        trainer.step([batch], data, 1e-2, (1, step))
+        trainer.take([batch], data, 1e-2, (1, step))
     return built.dump()
 
 
@@ -217,11 +217,11 @@ def test_a_step_of_all_rows_in_parts_is_the_step_of_one_batch() -> None:
         recipe = Stage2(learning_rate=1e-2, clip_norm=0.1)
         trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
         data = CellData(rows, BINARY, label, label, np.ones_like(label), ALL, ALL, ALL, Plan(2, 24), parts, "cell")
-        loss = trainer.step_of_all(data, 1e-2)
+        loss = trainer.take_all(data, 1e-2)
         results.append((float(loss), built.dump_head()))
     built = network()
     trainer = Trainer(built, recipe, head_only=True, from_vectors=False)
-    loss = trainer.step(Plan(2, 24).ordered(LENGTHS, ALL, 8), data, 1e-2, (0, 0))
+    loss = trainer.take(Plan(2, 24).ordered(LENGTHS, ALL, 8), data, 1e-2, (0, 0))
     results.append((float(loss), built.dump_head()))
     for value, weights in results[1:]:
         assert value == pytest.approx(results[0][0], abs=1e-6)
@@ -238,7 +238,7 @@ def test_accumulated_parts_make_the_step_of_the_whole_batch() -> None:
         weight = np.ones_like(label)
         seven = ALL[:7]  # the last part is not full
         data = CellData(rows, BINARY, label, label, weight, seven, ALL, ALL, plan, 8, "cell")
-        loss = trainer.step(plan.ordered(LENGTHS, ALL[:7], 8 // parts), data, 1e-2, (0, 0))
+        loss = trainer.take(plan.ordered(LENGTHS, ALL[:7], 8 // parts), data, 1e-2, (0, 0))
         results.append((float(loss), built.dump()))
     for value, weights in results[1:]:
         assert value == pytest.approx(results[0][0], abs=1e-6)
@@ -368,6 +368,6 @@ def test_smooth_f1_by_hand() -> None:
 
 def test_a_frozen_encoder_that_moves_is_noticed() -> None:
     before = {"bert/a/kernel": np.zeros(2, np.float32), "head/dense/kernel": np.zeros(2, np.float32)}
-    _none_moved(before, before | {"head/dense/kernel": np.ones(2, np.float32)}, "cell")
+    none_moved(before, before | {"head/dense/kernel": np.ones(2, np.float32)}, "cell")
     with pytest.raises(AssertionError, match="bert/a/kernel"):
-        _none_moved(before, before | {"bert/a/kernel": np.array([0, 1e-9], np.float32)}, "cell")
+        none_moved(before, before | {"bert/a/kernel": np.array([0, 1e-9], np.float32)}, "cell")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.arrays import Tensors
 from pipeline.backend import tf
 from pipeline.checkpoints import bert_config, checkpoint
 from pipeline.checkpoints.bert_config import MASKED_LM
@@ -19,14 +20,15 @@ from pipeline.config.model import Tokens
 from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import formats
-from pipeline.pretraining import loop, masking
-from pipeline.pretraining.loop import CellData, Trainer
+from pipeline.pretraining import masking
 from pipeline.pretraining.masked_lm import MaskedLanguageModel
+from pipeline.pretraining.masked_training import MaskedData, MaskedTrainer, MaskedTraining
 from pipeline.text import corpus, tokenization
 from pipeline.text.corpus import Corpus
 from pipeline.text.packing import Batch, Plan
 from pipeline.text.vocabulary import SPECIAL
 from pipeline.text.word_starts import word_starts
+from pipeline.training import epochs
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY, make_tables
 
@@ -217,27 +219,27 @@ def test_stage_0_learns_is_told_and_is_what_stage_1_starts_from(with_pretrain: P
     assert made_from
 
 
-@pytest.mark.parametrize(("name", "calls", "step"), [("_take", 9, 9), ("_held_out", 1, 6)],
+@pytest.mark.parametrize(("name", "calls", "step"), [("take", 9, 9), ("end_epoch", 1, 6)],
                          ids=["inside an epoch", "at its end"])
 def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
         with_pretrain: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str, calls: int, step: int
         ) -> None:
     assert stages("pretrain", "configs/toy.toml", "--run", "whole").code == 0
-    monkeypatch.setattr(loop, "KEEP_EVERY", 0)
-    whole, made = getattr(Trainer, name), itertools.count()
+    monkeypatch.setattr(epochs, "STATE_EVERY", 0)
+    whole, made = getattr(MaskedTraining, name), itertools.count()
 
     def killed(*arguments: object) -> object:
         if next(made) == calls:
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(Trainer, name, killed)
+    monkeypatch.setattr(MaskedTraining, name, killed)
     assert stages("pretrain", "configs/toy.toml").code == 130
     assert not Path("models/toy/pretrain/all_folds").exists()
     assert list(Path("models/toy/pretrain").glob(".all_folds.*.state.safetensors"))
-    monkeypatch.setattr(Trainer, name, whole)
+    monkeypatch.setattr(MaskedTraining, name, whole)
     again = stages("pretrain", "configs/toy.toml")
-    assert f"goes on after step {step}\n" in again.out
+    assert f"goes on after step {step} of " in again.out
     for file in ("huggingface/model.safetensors", "history.csv", "examples.csv"):
         one, other = (Path("models") / run / "pretrain/all_folds" / file for run in ("whole", "toy"))
         assert one.read_bytes() == other.read_bytes(), file
@@ -246,14 +248,14 @@ def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
 
 def test_a_folds_own_texts_can_be_kept_from_its_encoder(with_pretrain: Path, stages: Command,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, CellData] = {}
-    fit = Trainer.fit
+    seen: dict[str, MaskedData] = {}
+    begin = MaskedTraining.__init__
 
-    def watched(self: Trainer, data: CellData, *rest: object) -> pd.DataFrame:
+    def watched(self: MaskedTraining, trainer: MaskedTrainer, data: MaskedData, weights: Tensors) -> None:
         seen[data.name] = data
-        return fit(self, data, *rest)  # type: ignore[arg-type]
+        begin(self, trainer, data, weights)
 
-    monkeypatch.setattr(Trainer, "fit", watched)
+    monkeypatch.setattr(MaskedTraining, "__init__", watched)
     test = pd.read_csv("data/test.csv", dtype=str)
     test.loc[:5, "text"] = pd.read_csv("data/train.csv", dtype=str).text[:6]  # of all folds
     test.to_csv("data/test.csv", index=False)

@@ -21,8 +21,8 @@ from pipeline.runs import scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import Stage
 from pipeline.text.vocabulary import SPECIAL
-from pipeline.training import bert_stages, loop
-from pipeline.training.loop import Trainer
+from pipeline.training import bert_stages, epochs, fine_tuning
+from pipeline.training.fine_tuning import FineTuning, Trainer
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY
 
@@ -164,7 +164,7 @@ def test_edited_data_stop_the_run(project: Path, stages: Command, edit, key: str
 def test_stage2_needs_its_stage1(project: Path, stages: Command) -> None:
     result = stages("stage2", CONFIG, "--fold", "1")
     assert result.code == 2
-    assert "stage1 configs/toy.toml --fold 1" in result.err
+    assert "stage1 models/toy/config.toml --fold 1" in result.err
 
 
 def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, stages: Command) -> None:
@@ -209,27 +209,29 @@ def as_published(epochs: int = 5) -> list[str]:
     return [part for option in options for part in ("--set", option)]
 
 
-@pytest.mark.parametrize(("names", "options"), [(["stage1", "stage2"], []), (["stage1"], as_published(2))],
-                         ids=["ours", "published"])
-def test_a_killed_cell_goes_on_after_its_last_epoch_to_the_same_bytes(
-        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, names: list[str], options: list[str]
-        ) -> None:
-    validate, validations = loop._validate, itertools.count(1)
+@pytest.mark.parametrize(("method", "call"), [("end_epoch", 2), ("take", 7)], ids=["at an epoch's end", "inside one"])
+@pytest.mark.parametrize(("names", "options"), [
+    (["stage1", "stage2"], ["--set", "stage2.batch_size=8"]), (["stage1"], as_published(2))], ids=["ours", "published"])
+def test_a_killed_cell_goes_on_where_it_stood_to_the_same_bytes(
+        project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, names: list[str], options: list[str],
+        method: str, call: int) -> None:
+    monkeypatch.setattr(epochs, "STATE_EVERY", 0)
+    whole_method, calls = getattr(FineTuning, method), itertools.count(1)
 
     def killed(*arguments: Any) -> Any:
-        if next(validations) == 2:
+        if next(calls) == call:
             raise KeyboardInterrupt
-        return validate(*arguments)
+        return whole_method(*arguments)
 
     for stage in names:
         assert stages(stage, CONFIG, "--fold", "0", "--run", "whole", *options).code == 0
-        validations = itertools.count(1)
+        calls = itertools.count(1)
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_validate", killed)
+            patch.setattr(FineTuning, method, killed)
             assert stages(stage, CONFIG, "--fold", "0", *options).code == 130
         assert not Path(f"models/toy/{stage}/fold_0").exists()
         again = stages(stage, CONFIG, "--fold", "0", *options)
-        assert f"{stage} fold 0: goes on after epoch 1" in again.out
+        assert f"{stage} fold 0: goes on after step " in again.out
         whole, resumed = (Path(f"models/{run}/{stage}/fold_0") for run in ("whole", "toy"))
         for path in whole.iterdir():
             if path.name != "DONE.json":
@@ -351,7 +353,7 @@ def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, sta
     def refused(*arguments: Any) -> Any:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(Trainer, "step", refused)
+    monkeypatch.setattr(Trainer, "take", refused)
     result = stages("stage1", CONFIG, "--fold", "1")
     assert result.code == 6
     assert len(result.lines) == 1
@@ -362,7 +364,7 @@ def test_memory_that_tensorflow_refuses_ends_with_exit_code_6(project: Path, sta
 @pytest.mark.parametrize("name", ["data/train.csv", "data/bert/vocab.txt"])
 def test_an_input_edited_during_the_run_is_noticed_before_the_next_fold(
         project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    fit = loop.fit
+    fit = fine_tuning.fit
 
     def edits(*arguments: Any) -> Any:
         fitted = fit(*arguments)

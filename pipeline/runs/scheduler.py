@@ -59,7 +59,7 @@ def require_room(run: Run, stage: Stage, todo: list[Cell], at_once: int = 1) -> 
     if not copies or not todo:
         return
     weights = 4 * bert_config.size(run.checkpoint.config)
-    states = 2 * 4 * weights * at_once  # the weights, two moments, the best epoch's; and the next state beside it
+    states = 2 * 5 * weights * at_once  # present, last and best weights, two moments; and the next state beside it
     there = sum(path.stat().st_size for cell in todo for path in cells.unfinished(run.paths.cell(cell)))
     room.require_room(run.paths.models, copies * weights * len(todo) + states - there,
                       f"{stage}'s weights and the states of its training")

@@ -148,7 +148,7 @@ def cases(wanted: Sequence[str]) -> Iterator[Case]:
     Last comes "finished", where it is wanted.
     """
     for name in ("stages.command", "pipeline.baseline", "pipeline.training.bert_stages", "pipeline.results.plots",
-                 "pipeline.pretraining.loop", "pipeline.results.pretraining"):
+                 "pipeline.pretraining.stage0", "pipeline.results.pretraining"):
         importlib.import_module(name)  # here, so that no fork need do it
     cells.code_version()  # kept from here on: the sources may be edited meanwhile
     with tempfile.TemporaryDirectory() as folder:

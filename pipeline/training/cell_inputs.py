@@ -1,0 +1,103 @@
+"""What the cells of a stage are made from: rows as tokens or encoder outputs, the network, how rows are batched."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays import Ints
+from pipeline.backend import use_threads
+from pipeline.competition import folds
+from pipeline.config.training import Training
+from pipeline.model.network import Network, RowSource
+from pipeline.runs import cells
+from pipeline.runs.resume_file import ResumeFile
+from pipeline.runs.run import Run
+from pipeline.stage_table import STAGE1, Cell, Stage
+from pipeline.text.packing import Plan
+from pipeline.training import class_weights, encoder_outputs
+from pipeline.training.encoder_outputs import FeatureTable
+from pipeline.training.fine_tuning import CellData
+
+
+class CellInputs:
+    """What all cells of a stage share: the rows as tokens, the network, and how rows are batched."""
+
+    def __init__(self, run: Run, stage: Stage):
+        use_threads(run.made_with.threads(stage))
+        self.run, self.stage = run, stage
+        self.recipe: Training = stage.settings(run.config)
+        self.tokens = run.train_tokens.joined(run.test_tokens)
+        self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
+        bert = run.checkpoint.config
+        used = np.union1d(self.tokens.ids, [0])
+        self.network = Network(bert, run.config, used, run.competition.task, run.made_with.xla)
+        self.plan, self.predict_size = Plan(), run.made_with.predict_batch
+        if run.config.tokens.batches == "packed":
+            recipe = self.recipe
+            size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
+                    else self.predict_size)
+            self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, bert.layer_weights,
+                                    bert.hidden)
+        else:
+            self.predict_size = run.config.stage1.batch_size  # as published: there a score depends on its batch
+
+    @property
+    def shape(self) -> str:
+        """How long a sequence is, in words."""
+        return f"{self.plan.slots} in {self.plan.width} tokens" if self.plan.width else "padded to the longest"
+
+    def data(self, cell: Cell, source: RowSource) -> CellData:
+        """What a cell trains and validates on."""
+        train, valid, monitor = self._split(cell.fold)
+        task = self.run.competition.task
+        target = scored = task.target(self.run.competition.train.label)
+        if self.tokens.words is not None:
+            target = _seen(scored, self.tokens.words[:len(scored)])
+        weight = class_weights.of_targets(target, train, self.recipe.class_weights == "balanced", task.by_word)
+        return CellData(source, task, target, scored, weight, train, valid, monitor, self.plan, self.predict_size,
+                        str(cell))
+
+    def features(self, encoder: str) -> FeatureTable:
+        """The outputs of the network's present encoder for this run's rows, kept under a name that all they follow
+        from is in. encoder: what names its weights."""
+        hardware = self.run.config.hardware
+        made_by = [encoder, self.tokens.digest, self.run.config.bert.precision, self.run.config.head.layers,
+                   cells.provenance(self.run.made_with.of(STAGE1)), self.plan.slots, self.plan.width, self.predict_size]
+        key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
+        return encoder_outputs.compute(self.network, self.tokens, self.plan, self.predict_size,
+                                self.run.paths.features / key, hardware.feature_cache)
+
+    def resume_file(self, cell: Cell) -> ResumeFile:
+        """The state of a cell in training, which is gone on from under the same threads and batch size only."""
+        return ResumeFile(self.run.paths.cell(cell), self.run.identity(cell) | self.run.made_with.of(cell.stage))
+
+    def predict(self, source: RowSource, rows: Ints) -> npt.NDArray[np.float32]:
+        """Logits, float32 [rows], [rows, outputs] or [rows, words, outputs], by the network's present weights."""
+        return self.network.predict(source, rows, self.plan, self.predict_size)
+
+    def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
+        """The rows that a cell trains on, validates on, and compares its epochs by."""
+        train = np.flatnonzero(self.run.fold_of_row != fold)
+        valid = monitor = np.flatnonzero(self.run.fold_of_row == fold)
+        if self.recipe.monitor_on == "inner":
+            inner = folds.inner(self.run.competition.train.iloc[train], self.run.config.folds)
+            train, monitor = train[~inner], train[inner]
+        return train, valid, monitor
+
+    def _row_groups(self) -> Iterator[Ints]:
+        """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
+        first = self.tokens.first
+        for fold in self.run.folds:
+            train, valid, monitor = self._split(fold)
+            yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))
+        yield from (np.unique(first[self.test]), np.unique(first))
+
+
+def _seen(target: npt.NDArray[np.int32], words: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The targets of words that have a place in the token table, of its width, -1 for the others."""
+    most = words.shape[1]
+    missing = max(0, most - target.shape[1])
+    return np.where(words >= 0, np.pad(target[:, :most], ((0, 0), (0, missing)), constant_values=-1), -1)
