@@ -1,6 +1,5 @@
 """Every key by its name, default and meaning, and all that is wrong with a file of them, in words."""
 
-import copy
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
@@ -69,7 +68,7 @@ def explain(error: ValidationError, tree: Mapping[str, Any] | None = None) -> li
 
 def _contradictions(error: ValidationError, tree: Mapping[str, Any]) -> list[str]:
     """The contradictions among the keys that are right: wrong ones are taken out, and rules about them passed over."""
-    rest, wrong = copy.deepcopy(dict(tree)), set()
+    rest, wrong = _copy(tree), set[str]()
     for problem in error.errors():
         loc, kind = problem["loc"], problem["type"]
         if _is_section(loc) and kind == "value_error":  # a contradiction of that table, and no wrong value
@@ -99,6 +98,12 @@ def _is_section(loc: Loc) -> bool:
     """Whether it is the place of a table, or of the whole file."""
     prefix = "".join(f"{part}." for part in loc)
     return any(key.startswith(prefix) for key, _, _ in describe())
+
+
+def _copy(tree: Mapping[str, Any], levels: int = 3) -> dict[str, Any]:
+    """Of as many tables in each other as a configuration has; a value nested deeper is wrong anyway."""
+    return {key: _copy(value, levels - 1) if levels and isinstance(value, dict) else value
+            for key, value in tree.items()}
 
 
 def _replace(tree: dict[str, Any], loc: Loc, value: Any) -> None:

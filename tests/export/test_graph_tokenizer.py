@@ -13,7 +13,7 @@ from pipeline.backend import tf
 from pipeline.config.model import Tokens
 from pipeline.export.graph_tokenizer import GraphTokenizer
 from pipeline.text import tokenization
-from tests.test_tokens import CHARACTERS, PIECES
+from tests.text.test_tokenization import CHARACTERS, PIECES
 
 VOCABULARIES = {"characters": CHARACTERS, "wordpiece": PIECES}
 TEXTS = st.one_of(

@@ -17,10 +17,10 @@ from pipeline.files import atomic, formats, sealed
 from pipeline.runs import opening
 from pipeline.runs.run import Run
 from pipeline.stage_table import PRETRAIN, STAGES
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 CONFIG = "configs/toy.toml"
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = ROOT / "tests/golden"
 OOF = Path("models/toy/stage1/fold_0/oof.csv")
 
 # Keys that are in no identity under their own name, and why that is right.

@@ -16,7 +16,7 @@ from pipeline.tasks.tags import Tags
 from pipeline.text.packing import Batch, Plan, pad
 from pipeline.text.token_table import TokenTable
 from pipeline.training import class_weights
-from tests.test_model import ALL, LENGTHS, network, plan_of, token_rows
+from tests.model.test_network import ALL, LENGTHS, network, plan_of, token_rows
 
 TAGS = Tags(("O", "B-a", "I-a"))
 TWO = Multioutput({"one": Binary("0", "1"), "other": Multiclass(("a", "b", "c"))}, (1.0, 0.25))

@@ -19,9 +19,8 @@ from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
-ROOT = Path(__file__).parents[1]
 CONFIG = "configs/toy.toml"
 TRAIN = Path("data/train.csv")
 CLASSES = ["环境|x", "菜", "服 务"]

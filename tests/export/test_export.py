@@ -19,8 +19,8 @@ from pipeline.files import formats
 from pipeline.inference.predictor import Predictor
 from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import ROOT, Command
-from tests.test_tasks import CLASSES, CONFIG, make
-from tests.test_tasks import texts as training_texts
+from tests.tasks.test_tasks import CLASSES, CONFIG, make
+from tests.tasks.test_tasks import texts as training_texts
 from tests.toy import CHARACTERS, TINY
 
 ALONE = """

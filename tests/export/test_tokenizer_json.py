@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from pipeline.config.model import Tokens
 from pipeline.export import tokenizer_json
 from pipeline.text import tokenization
-from tests.test_graph_tokens import TEXTS
-from tests.test_tokens import CHARACTERS, PIECES
+from tests.export.test_graph_tokenizer import TEXTS
+from tests.text.test_tokenization import CHARACTERS, PIECES
 
 VOCABULARIES = {"characters": {"usual": CHARACTERS, "odd": [*CHARACTERS, "İ", "A", "　", "ɤ", "^", "-", "&", "\\"],
                                "no space": [token for token in CHARACTERS if token != "[unused1]"]},
