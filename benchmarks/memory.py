@@ -39,7 +39,7 @@ def memory(rows: int = 1_000_000, characters: int = 500) -> None:
         _tell("folds dealt, grouped by text")
         table = tokenization.encode(found.train, [*SPECIAL, *CHARACTERS], settings.tokens)
         _tell(f"{len(table.ids):,} tokens")
-        equal = len(np.unique(table.first))
+        equal = len(np.unique(table.first_equal_row))
         _tell(f"{equal:,} different rows found")
         logit = np.zeros(rows, np.float32)
         formats.write(Path(folder, "oof.csv"), found.task.oof_table(found.train, fold_of_row, logit))

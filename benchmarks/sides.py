@@ -88,7 +88,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
     network = Network(bert, config, used, Binary("0", "1"))
     network.start(bert_config.random_tensors(bert, 0), seed=0)
-    first = table.first
+    first = table.first_equal_row
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
     weight = np.ones_like(label)

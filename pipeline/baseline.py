@@ -48,7 +48,7 @@ def start(run: Run) -> FitCell:
 
         valid_logit = logit(train[valid])
         test_logit = logit(test) if len(test) else valid_logit[:0]
-        say(f"{cell}  valid {task.told(task.scores(target[valid], valid_logit))}")
+        say(f"{cell}  valid {task.format_scores(task.epoch_scores(target[valid], valid_logit))}")
         return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
                 artefacts.TEST: task.test_table(test, test_logit)}
 

@@ -39,14 +39,15 @@ def evaluate(
         by_model["mean of folds"] = model.mean(list(by_model.values()))
     groups = folds.groups(rows, Grouping())
     parts = {name: task.evaluate(folds.grouped(table, rows.id, groups), [], metric) for name, table in by_model.items()}
-    shown = Table("model", *task.header, title=f"{task.score} of run {run}, {model.stage}, on {len(rows):,} rows")
+    title = f"{task.metric_label} of run {run}, {model.stage}, on {len(rows):,} rows"
+    table = Table("model", *task.report_header, title=title)
     for name, part in parts.items():
-        shown.add_row(name, *task.row(part))
-    console.console.print(shown)
+        table.add_row(name, *task.report_row(part))
+    console.console.print(table)
     ensemble = list(by_model.values())[-1]
     oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
-    decided = task.decision_scores(ensemble, task.submitted(oof, ensemble, rule))
-    how = "probabilities decided at 0.5, as predict does" if oof is None else task.decided(oof, metric)
+    decided = task.decision_scores(ensemble, task.submission_values(oof, ensemble, rule))
+    how = "probabilities decided at 0.5, as predict does" if oof is None else task.describe_decision(oof, metric)
     say(f"{list(by_model)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
     say(f"intervals are 95 %, of the rows, {len(rows):,} in {len(np.unique(groups)):,} groups by identical text")
     if output:

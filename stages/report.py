@@ -22,7 +22,7 @@ def report(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         if fold:
             return
         paths = [path for part in found.values() for path in predictions.write(work, part)]
-        written = [work.paths.oof / f"{task.key}{ending}" for ending in (".md", ".json")]
+        written = [work.paths.oof / f"{task.metric}{ending}" for ending in (".md", ".json")]
         formats.write(written[0], scores.markdown(task, result))
         formats.write(written[1], result)
         pictures = plots.write(work, found, result["stages"])

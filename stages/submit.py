@@ -21,7 +21,7 @@ def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         paths = submission.write(work, found, folds)
         metric = work.config.submit.metric
         if metric != "auc":
-            say(work.competition.task.decided(found[work.config.submit.stage].oof, metric))
+            say(work.competition.task.describe_decision(found[work.config.submit.stage].oof, metric))
             if none := submission.without_label(work.paths.submission()) if not fold else 0:
                 say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
         say(f"submission: {', '.join(paths)}")

@@ -51,7 +51,7 @@ def read(config: Config) -> Competition:
     _check_label_columns(config)
     problems, remarks = list[str](), list[str]()
     train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
-    task = tasks.of(config, train.label.tolist())
+    task = tasks.from_config(config, train.label.tolist())
     train = _labelled(train, data.train, data, task, True, problems)
     if config.folds.dev:
         dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
@@ -252,12 +252,12 @@ def _sample(config: Config, test: pd.DataFrame, task: Task, problems: list[str])
 
 def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -> list[str]:
     """What a sample submission of these columns, the first of them ids, asks that the run will not give."""
-    given, wanted = task.submitted_columns(submit.metric), columns[1:]
+    given, wanted = task.submission_columns(submit.metric), columns[1:]
     if len(given) == 1 and len(wanted) == 1:
         return []
     if len(given) == 1:
         return [f"{path}: has {len(wanted)} columns of predictions, submit.metric = {submit.metric!r} gives one; "
-                f"probabilities of each: submit.metric = 'auc'"] if task.names else [
+                f"probabilities of each: submit.metric = 'auc'"] if task.output_names else [
                 f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, columns))}"]
     if len(wanted) == 1:
         return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives "

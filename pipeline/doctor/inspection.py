@@ -11,7 +11,7 @@ from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, STAGES
-from pipeline.tasks.protocol import doubtful_names
+from pipeline.tasks.label_names import doubtful_names
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 
@@ -25,7 +25,7 @@ def lines(run: Run) -> Iterator[str]:
     yield from _meaning(run, counts)
     yield from fold_lines(run, run.folds)
     yield from _rare(run)
-    yield from (f"  {line}" for line in doubtful_names(run.competition.task.names))
+    yield from (f"  {line}" for line in doubtful_names(run.competition.task.output_names))
     found = run.checkpoint
     dimensions = found.config
     size = sum(values.nbytes for values in found.tensors().values())
@@ -42,7 +42,7 @@ def lines(run: Run) -> Iterator[str]:
         words, kept = sum(text.count(" ") + 1 for text in train.text), int((run.train_tokens.words >= 0).sum())
         yield (f"words of train that max_tokens cuts off: {words - kept:,} of {words:,}"
                + ("; each is decided to be O, and scored so: raise tokens.max_tokens" if kept < words else ""))
-    first = pd.DataFrame({"tokens": run.train_tokens.first, "fold": run.fold_of_row, "group": run.groups})
+    first = pd.DataFrame({"tokens": run.train_tokens.first_equal_row, "fold": run.fold_of_row, "group": run.groups})
     spread = first.groupby("tokens")["fold"].transform("nunique") > 1
     alike = spread & (first.groupby("tokens")["group"].transform("nunique") > 1)
     if alike.any():
@@ -56,7 +56,7 @@ def lines(run: Run) -> Iterator[str]:
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
         seen = " ".join(found.vocab[token] for token in run.train_tokens.ids[start:end])
-        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.name(train.label.iloc[row])}: {seen}"
+        yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.label_text(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
 
 
@@ -80,9 +80,10 @@ def _rare(run: Run) -> Iterator[str]:
     counts = train.stratum.value_counts()
     rare = counts[counts < len(run.folds)]
     if len(rare) and run.config.folds.method != "given":
-        example = train.label[train.stratum == rare.index[-1]].iloc[0]
+        label = train.label[train.stratum == rare.index[-1]].iloc[0]
+        example = run.competition.task.label_text(label)[:100]
         yield (f"  {len(rare)} labels, of {len(counts)} that folds balance, have fewer rows than folds.n = "
-               f"{len(run.folds)}, for example {run.competition.task.name(example)[:100]} ({int(rare.iloc[-1])}): some "
+               f"{len(run.folds)}, for example {example} ({int(rare.iloc[-1])}): some "
                f"fold lacks them; fewer folds, or labels put together, would help")
 
 
@@ -109,7 +110,8 @@ def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
                "folds.method = 'stratified_grouped' keeps them together")
     task = run.competition.task
     if counts[task.contradiction]:
-        yield f"  {task.contradiction} cannot be scored right on all of their rows: the best {task.score} is below 1"
+        yield (f"  {task.contradiction} cannot be scored right on all of their rows: the best {task.metric_label} is "
+               f"below 1")
     if counts["test rows that repeat a training text"]:
         yield "  test rows that repeat a training text are easier than grouped folds make them look"
 

@@ -17,7 +17,7 @@ def answers(task: Task, rows: pd.DataFrame, found: pd.DataFrame, oof: pd.DataFra
 
     found: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric, None: 0.5.
     """
-    label = task.submitted(oof, found, "accuracy" if metric == "auc" else metric)
+    label = task.submission_values(oof, found, "accuracy" if metric == "auc" else metric)
     probability = probability_columns(task)
     by_text = {str(name): words for name, words in found.groupby("id", sort=False)} if task.by_word else {}
     names = [column.removeprefix("prediction").removeprefix(":") for column in probability]

@@ -58,8 +58,9 @@ class Predictor:
         self.networks = {fold: self._network(fold) for fold in wanted}
         networks = list(self.networks.values())
         self._logits = graph(lambda *batch: [one.logit_of_tokens(*batch) for one in networks], signature=ROW_A_BIN)
-        self._looked_at = graph(lambda *batch: tf.add_n([one.looked_at(*batch) for one in networks]) / len(networks),
-                                signature=ROW_A_BIN[:4])
+        self._cls_attention = graph(
+            lambda *batch: tf.add_n([network.cls_attention(*batch) for network in networks]) / len(networks),
+            signature=ROW_A_BIN[:4])
         self._vectors = graph(networks[0].encoder, signature=ROW_A_BIN[:4])
 
     @property
@@ -95,10 +96,10 @@ class Predictor:
         """By each fold's network, as Network.predict gives them."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
         some, found = zip(*((some, self._logits(*map(tf.constant, batch)))
-                            for some, batch in batches(table, np.unique(table.first))), strict=True)
+                            for some, batch in batches(table, np.unique(table.first_equal_row))), strict=True)
         order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
         place[order] = np.arange(len(order))
-        return {fold: np.concatenate(logits)[place[table.first]]
+        return {fold: np.concatenate(logits)[place[table.first_equal_row]]
                 for fold, logits in zip(self.networks, zip(*found, strict=True), strict=True)}
 
     def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -113,15 +114,15 @@ class Predictor:
 
     @property
     def attends(self) -> bool:
-        """Whether the head has a [CLS] attention, so that ``looked_at`` can say what it looked at."""
+        """Whether the head has a [CLS] attention, so that ``cls_attention`` can say what it looked at."""
         return not self.task.by_word and "attention" in self.config.head.parts and len(self.task.outputs) == 1
 
-    def looked_at(self, rows: pd.DataFrame) -> list[list[tuple[str, float]]]:
+    def cls_attention(self, rows: pd.DataFrame) -> list[list[tuple[str, float]]]:
         """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens)
         found = np.zeros([len(rows), int(table.lengths.max())])
         for some, batch in batches(table, np.arange(len(rows))):
-            weights = self._looked_at(*map(tf.constant, batch[:4])).numpy()[:, 0]
+            weights = self._cls_attention(*map(tf.constant, batch[:4])).numpy()[:, 0]
             found[some, :weights.shape[1]] = weights
         return [[(self.vocab[token], float(weight)) for token, weight in
                  zip(table.ids[start:end], found[row], strict=False)]
@@ -172,7 +173,7 @@ class Predictor:
         self.predict(row)
         self.vectors(row)
         if self.attends:
-            self.looked_at(row)
+            self.cls_attention(row)
 
     @property
     def pairs(self) -> bool:

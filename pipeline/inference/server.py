@@ -104,7 +104,7 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
         vectors: list[Any] = model.vectors(rows).tolist()
         return vectors
 
-    predicting, encoding, looking = (Batcher(work, limits) for work in (predicted, encoded, model.looked_at))
+    predicting, encoding, looking = (Batcher(work, limits) for work in (predicted, encoded, model.cls_attention))
 
     @asynccontextmanager
     async def working(app: FastAPI) -> AsyncIterator[None]:
@@ -120,7 +120,7 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
 
     app = FastAPI(title=f"Run {model.paths.run}", lifespan=working,
                   description=f"{model.stage}, the mean of folds {', '.join(map(str, model.folds))}; scores by "
-                              f"{model.task.score}")
+                              f"{model.task.metric_label}")
     asked = _request(model.pairs, limits)
 
     @app.middleware("http")

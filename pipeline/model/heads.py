@@ -29,9 +29,9 @@ class ClsAttention(SeqSelfAttention):
 
         A row's query is its first token, [CLS]; its keys are its own tokens.
         """
-        return tf.matmul(self.looked_at(inputs, member), inputs)
+        return tf.matmul(self.cls_attention(inputs, member), inputs)
 
-    def looked_at(self, inputs: Any, member: Any) -> Any:
+    def cls_attention(self, inputs: Any, member: Any) -> Any:
         """float32 [bins, slots, width]: how much [CLS] attends to each of its row's tokens, 1 in all."""
         first = tf.one_hot(tf.argmax(tf.cast(member, tf.int32), axis=-1), sizes(inputs)[1], dtype=inputs.dtype)
         query = tf.matmul(tf.matmul(first, inputs), self.Wt)[:, :, None]

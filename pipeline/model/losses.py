@@ -62,7 +62,7 @@ def smooth_f1(target: Any, logit: Any, weight: Any) -> Any:
     return tf.reduce_mean(loss[1:] if of_words else loss)
 
 
-def of(name: str, task: Task) -> Loss:
+def by_name(name: str, task: Task) -> Loss:
     """The loss of that name for the task: of several outputs, the weighted sum of theirs, where cross_entropy is bce of
     an output of two labels."""
     if len(task.outputs) == 1:

@@ -25,7 +25,7 @@ class RowSource(Protocol):
         """int64 [rows]: tokens a row."""
 
     @property
-    def first(self) -> Ints:
+    def first_equal_row(self) -> Ints:
         """int64 [rows]: the first row with the same tokens."""
 
     @property
@@ -67,15 +67,15 @@ class Network:
         outputs = sum(self.task.outputs)
         each = [0 if source.words is None else source.words.shape[1]] * self.task.by_word + [outputs] * (outputs > 1)
         logit = np.full([len(source.lengths), *each], np.nan, np.float32)
-        for batch in plan.ordered(source.lengths, np.unique(source.first[rows]), size):
+        for batch in plan.ordered(source.lengths, np.unique(source.first_equal_row[rows]), size):
             found = logit_of(*map(tf.constant, source.batch(batch))).numpy()
             logit[batch.rows.ravel()[batch.filled]] = found[batch.filled]
-        return logit[source.first[rows]]
+        return logit[source.first_equal_row[rows]]
 
-    def looked_at(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
+    def cls_attention(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
         """A TokenBatch but for its words -> float32 [bins, slots, width]: the head's [CLS] attention, which it must
         have."""
-        return self.head.attention.looked_at(self.encoder(ids, segments, position, member), member)
+        return self.head.attention.cls_attention(self.encoder(ids, segments, position, member), member)
 
     def start(self, tensors: Tensors, seed: int) -> None:
         """Sets encoder weights, and a freshly drawn head but for what of it the tensors hold: from the arguments

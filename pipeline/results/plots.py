@@ -70,7 +70,7 @@ def _scores(run: Run, found: Found, parts: Parts) -> Figure:
     for axis, (stage, part) in zip(axes, found.items(), strict=True):
         for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
             axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
-                      color=colour, label=f"label {_short(run.competition.task.name(value), value)}")
+                      color=colour, label=f"label {_short(run.competition.task.label_text(value), value)}")
         axis.set(xlabel="predicted probability", ylabel="rows", title=stage)
         axis.legend(fontsize=8)
     return figure
@@ -88,7 +88,7 @@ def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
 def _confusion(run: Run, found: Found, parts: Parts) -> Figure:
     """Of every stage, the share of each class's rows that were taken for each class."""
     figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
-    names = [_short(name, number) for number, name in enumerate(run.competition.task.names)]
+    names = [_short(name, number) for number, name in enumerate(run.competition.task.output_names)]
     for axis, (stage, part) in zip(axes, parts.items(), strict=True):
         counts = np.array(part["confusion"])
         axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -165,13 +165,13 @@ def _training(run: Run, part: StagePredictions) -> Figure:
         history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
         fold, colour = cell.fold, f"C{cell.fold % 10}"
         loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
-        score.plot(history.epoch, history[f"valid_{task.key}"], color=colour, marker="o", markersize=3)
+        score.plot(history.epoch, history[f"valid_{task.metric}"], color=colour, marker="o", markersize=3)
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
     loss.set(xlabel="epoch", title="training loss")
     loss.legend(fontsize=7)
     for axis in (loss, score, rate):
         axis.xaxis.get_major_locator().set_params(integer=True)
-    score.set(xlabel="epoch", title=f"{task.score} on the fold")
+    score.set(xlabel="epoch", title=f"{task.metric_label} on the fold")
     rate.set(xlabel="epoch", title="learning rate at the epoch's end")
     return figure
 

@@ -42,9 +42,9 @@ def gather(run: Run, stage: Stage, wanted: list[int] | None = None) -> StagePred
         return None
     done = [cell.fold for cell in cells]
     task, train, test = run.competition.task, run.competition.train, run.competition.test
-    predicted = [column for column in task.test_columns if column not in task.keys]
+    predicted = [column for column in task.test_columns if column not in task.key_columns]
     parts = []
-    table: dict[str, pd.Series] = {str(name): column for name, column in task.keyed(test).items()}
+    table: dict[str, pd.Series] = {str(name): column for name, column in task.key_rows(test).items()}
     for cell in cells:
         folder = run.paths.cell(cell)
         cell_test = _read(folder / artefacts.TEST, test, task.test_columns, task)
@@ -85,7 +85,7 @@ def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.
         if formats.read_header(path) == columns:
             table = formats.read_csv(path, task.label_dtype)
     numbers = [column for column in columns if column.startswith(("logit", "prediction"))]
-    same = list(table) == columns and table[task.keys].values.tolist() == task.keyed(rows).values.tolist()
+    same = list(table) == columns and table[task.key_columns].values.tolist() == task.key_rows(rows).values.tolist()
     if not same or not np.isfinite(table[numbers].to_numpy()).all():
         raise MismatchError(f"{path}: must hold {','.join(columns)} of each row of the fold once, in order, with a "
                             f"finite logit; make it again: --redo {path.parent.parent.name}")
@@ -97,9 +97,9 @@ def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
     tables = [formats.read_csv(run.paths.cell(cell) / artefacts.HANDED_ON)
               for cell in run.cells(STAGE1, stage2.folds)]
     task = run.competition.task
-    predicted = set(task.test_columns) - set(task.keys)
+    predicted = set(task.test_columns) - set(task.key_columns)
     known = stage2.oof[[column for column in task.oof_columns if column not in predicted]]
-    return known.merge(pd.concat(tables), on=task.keys, validate="one_to_one")
+    return known.merge(pd.concat(tables), on=task.key_columns, validate="one_to_one")
 
 
 def write(run: Run, found: StagePredictions) -> list[str]:

@@ -16,7 +16,7 @@ from pipeline.results import predictions
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
 from pipeline.stage_table import PREDICTING, STAGE2
-from pipeline.tasks import Report, Task, shown
+from pipeline.tasks import Report, Task, format_score
 
 
 def build(run: Run, found: dict[str, StagePredictions]) -> Report:
@@ -81,7 +81,7 @@ def _chosen_by_the_fold(stage: Training, best: bool) -> str:
 
 def console_table(task: Task, report: Report) -> Table:
     """Scores by stage and fold, as a rich table."""
-    table = Table(title=f"Out-of-fold {task.score}, run {report['run']}")
+    table = Table(title=f"Out-of-fold {task.metric_label}, run {report['run']}")
     first, *others = _header(task, report)
     table.add_column(first)
     for name in others:
@@ -96,7 +96,7 @@ def markdown(task: Task, report: Report) -> str:
     header = _header(task, report)
     lines = [f"# Out-of-fold report of run `{report['run']}`", "",
              f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
-             f"({report['folds']['method']}). {task.score}:", "",
+             f"({report['folds']['method']}). {task.metric_label}:", "",
              "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in _rows(task, report)]
     lines += ["", task.footnote, "", *(f"- {line}" for line in summary(task, report))]
@@ -109,16 +109,16 @@ def summary(task: Task, report: Report) -> list[str]:
     """What a person should read beside the table: comparisons, which stage is better, gaps and warnings."""
     lines = [f"{stage}: {remark}" for stage, part in report["stages"].items() for remark in part.get("remarks", [])]
     lines += [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
-             for part in report["comparisons"] if (changed := task.changed(part))]
+             for part in report["comparisons"] if (changed := task.describe_change(part))]
     for stage, part in report["stages"].items():
         if missing := part["missing_folds"]:
-            lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled {task.score} waits "
-                         f"for them")
+            lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "
+                         f"{task.metric_label} waits for them")
     best, submitted = report["best_oof"], report["submitted"]
     if best:
         made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
                 + ("" if best == submitted else " (submit.stage)"))
-        lines.append(f"best pooled OOF {task.score}: {best}" + (made if submitted else ""))
+        lines.append(f"best pooled OOF {task.metric_label}: {best}" + (made if submitted else ""))
     intervals = report["intervals"]
     lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
                  f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
@@ -127,14 +127,15 @@ def summary(task: Task, report: Report) -> list[str]:
 
 
 def _header(task: Task, report: Report) -> list[str]:
-    return ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])), *task.header]
+    return ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])), *task.report_header]
 
 
 def _rows(task: Task, report: Report) -> list[list[str]]:
     rows = []
     for stage, part in report["stages"].items():
-        by_fold = {row["fold"]: row[task.key] for row in part["folds"]}
-        rows.append([stage, *(shown(by_fold.get(fold)) for fold in range(report["folds"]["count"])), *task.row(part)])
+        by_fold = {row["fold"]: row[task.metric] for row in part["folds"]}
+        of_folds = [format_score(by_fold.get(fold)) for fold in range(report["folds"]["count"])]
+        rows.append([stage, *of_folds, *task.report_row(part)])
     return rows
 
 

@@ -23,7 +23,7 @@ def build(run: Run, found: StagePredictions) -> pd.DataFrame:
         raise UserError(f"submission of {found.stage}: folds {', '.join(map(str, found.missing))} are not finished; "
                         f"run them first, or average over some folds only: --fold {found.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
-    values = run.competition.task.submitted(found.oof, found.test, config.metric)
+    values = run.competition.task.submission_values(found.oof, found.test, config.metric)
     if config.no_label:
         values = values.replace("", config.no_label)
     if sample is not None:

@@ -15,7 +15,7 @@ from pipeline.machine.interrupts import Terminated
 Item = TypeVar("Item")
 
 
-def each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], jobs: int) -> None:
+def run_each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], jobs: int) -> None:
     """Does ``prepare()`` once a process and its result on every item; in this process if jobs is 1.
 
     ``prepare`` and the items must be picklable. The first error ends the work, items under way are finished. Raises

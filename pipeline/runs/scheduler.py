@@ -106,7 +106,7 @@ def _fit(run: Run, stage: Stage, todo: list[Cell]) -> None:
     require_room(run, stage, todo, at_once)
     if at_once > 1:
         say(f"{stage}: {at_once} folds at a time, {run.made_with.threads(stage)} threads each")
-    processes.each(functools.partial(_fitter, run, stage), todo, at_once)
+    processes.run_each(functools.partial(_fitter, run, stage), todo, at_once)
 
 
 def _fitter(run: Run, stage: Stage) -> Callable[[Cell], None]:

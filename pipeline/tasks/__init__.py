@@ -7,39 +7,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.kinds import BINARY, FORMER_NAMES
+from pipeline.config.kinds import FORMER_NAMES
 from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
-from pipeline.tasks.protocol import Report, Task, logit_columns, probability_columns, shown
+from pipeline.tasks.protocol import Report, Task, logit_columns, probability_columns
+from pipeline.tasks.report_parts import format_score
 from pipeline.tasks.tags import Tags
 
-__all__ = ["Report", "Task", "logit_columns", "mean_logit", "of", "probability_columns", "restored", "saved",
-           "shown"]
+__all__ = ["KINDS", "Report", "Task", "format_score", "from_config", "logit_columns", "mean_logit",
+           "probability_columns", "restored", "saved"]
 
 special = lazily("scipy.special")
 
 KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tags)}
+"""The class of each kind of label, by the value of ``task`` in the configuration."""
 
 
-def of(config: Config, labels: Sequence[str]) -> Task:
-    """The task that the configuration describes. labels: those of train as they were read, for what it leaves open."""
-    data = config.competition
-    if config.task == "multiclass":
-        return Multiclass(tuple(data.labels or sorted(set(labels) - {""})))
-    if config.task == "multilabel":
-        found = {name for label in labels for name in label.split(data.label_separator) if name}
-        return Multilabel(tuple(data.labels or data.label_columns or sorted(found)), data.label_separator)
-    if config.task == "multioutput":
-        assert data.label_columns is not None
-        return Multioutput.of(data.label_columns, labels, data.label_weights)
-    if config.task == "tags":
-        return Tags.of(labels)
-    negative, positive = data.labels or BINARY
-    return Binary(negative, positive)
+def from_config(config: Config, labels: Sequence[str]) -> Task:
+    """The task of a configuration. labels: train's raw labels, which give the names that it leaves out."""
+    task: Task = KINDS[config.task].from_data(config.competition, labels)
+    return task
 
 
 def saved(task: Task) -> dict[str, Any]:

@@ -11,18 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.config.data import Data
+from pipeline.config.kinds import BINARY
 from pipeline.tasks import linear, metrics
-from pipeline.tasks.protocol import (
-    OF_ROWS,
-    ONE_FOLD,
-    Report,
-    between,
-    bounds,
-    not_finished,
-    shown,
-    spread,
-    wrong_labels,
-)
+from pipeline.tasks.label_names import wrong_labels
+from pipeline.tasks.protocol import Report
+from pipeline.tasks.report_parts import OF_ROWS, ONE_FOLD, between, bounds, format_score, not_finished, spread
 from pipeline.tasks.rows import RowTask
 
 MISTAKES = 5  # rows that may have a wrong label by a slip; more are a label of their own
@@ -37,18 +31,23 @@ class Binary(RowTask):
     negative: str
     positive: str
 
-    key: ClassVar[str] = "auc"
-    score: ClassVar[str] = "AUC"
+    metric: ClassVar[str] = "auc"
+    metric_label: ClassVar[str] = "AUC"
     contradiction: ClassVar[str] = "texts with both labels"
-    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
+    report_header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "rank-pooled", "F1*"]
     footnote: ClassVar[str] = "*F1 at the threshold chosen on the other folds."
     label_dtype: ClassVar[str] = "int64"
     target_dtype: ClassVar[str] = "float32"
     pictures: ClassVar[tuple[str, ...]] = ("roc_pr", "scores", "stage2_vs_stage1")
-    names: ClassVar[tuple[str, ...]] = ()
+    output_names: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[int, ...]] = (1,)
     exclusive: ClassVar[tuple[bool, ...]] = (False,)
     identity: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def from_data(cls, data: Data, labels: Sequence[str]) -> "Binary":
+        negative, positive = data.labels or BINARY
+        return cls(negative, positive)
 
     @property
     def oof_columns(self) -> list[str]:
@@ -85,7 +84,7 @@ class Binary(RowTask):
         """int8 [rows]: 1 where the label is the positive one."""
         return np.fromiter((label == self.positive for label in labels), dtype=np.int8, count=len(labels))
 
-    def name(self, label: int) -> str:
+    def label_text(self, label: int) -> str:
         """A row's label as its table has it."""
         return self.labels[label]
 
@@ -101,7 +100,7 @@ class Binary(RowTask):
         """float32 [rows]."""
         return label.to_numpy(np.float32)
 
-    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+    def epoch_scores(self, target: Floats, logit: Floats) -> dict[str, float]:
         """What an epoch is judged by: auc, accuracy, f1, loss. NaN where undefined."""
         label, probability = target.astype(np.int8), metrics.sigmoid(logit)
         with warnings.catch_warnings():
@@ -114,7 +113,7 @@ class Binary(RowTask):
             "loss": metrics.log_loss(label, logit),
         }
 
-    def told(self, scores: dict[str, float]) -> str:
+    def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
         area = "undefined" if math.isnan(scores["auc"]) else f"{scores['auc']:.4f}"
         return f"AUC {area}  accuracy {scores['accuracy']:.4f}  F1 {scores['f1']:.4f}"
@@ -132,7 +131,7 @@ class Binary(RowTask):
         """id, logit, prediction."""
         return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
 
-    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probability, or the label where decisions are scored."""
         probability = test.set_index("id")[["prediction"]]
         if metric == "auc":
@@ -140,11 +139,11 @@ class Binary(RowTask):
         threshold = self._threshold(oof, metric)
         return probability.map(lambda p: self.positive if p >= threshold else self.negative)
 
-    def submitted_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, metric: str) -> list[str]:
         """One."""
         return [""]
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
         """At the threshold that is best out of fold."""
         return f"labels at threshold {self._threshold(oof, metric):.4f}, the best for {metric} out of fold"
 
@@ -214,7 +213,7 @@ class Binary(RowTask):
         part["largest_change"] = float(np.abs(p_new - p_old).max())
         return part
 
-    def changed(self, comparison: Report) -> str | None:
+    def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line; None where it is undefined."""
         if comparison["delta_pooled_auc"] is None:
             return None
@@ -223,10 +222,10 @@ class Binary(RowTask):
                 f"F1 at 0.5 {comparison['delta_f1']:+.4f}, {comparison['decisions_flipped']:,} decisions flipped, "
                 f"largest change of a probability {comparison['largest_change']:.2g}")
 
-    def row(self, part: Report) -> list[str]:
-        """A stage's numbers under ``header``."""
-        return [spread(part), shown(part["pooled"]), between(part["pooled_interval"]), shown(part["rank_pooled"]),
-                shown(part["f1"] and part["f1"]["cross_fitted"])]
+    def report_row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``report_header``."""
+        return [spread(part), format_score(part["pooled"]), between(part["pooled_interval"]),
+                format_score(part["rank_pooled"]), format_score(part["f1"] and part["f1"]["cross_fitted"])]
 
 
 def _fold(fold: int, part: pd.DataFrame) -> Report:

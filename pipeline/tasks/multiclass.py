@@ -2,26 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.config.data import Data
 from pipeline.lazy import lazily
 from pipeline.tasks import linear, metrics
+from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.protocol import (
-    OF_ROWS,
-    Report,
-    alike_names,
-    between,
-    bounds,
-    over_folds,
-    shown,
-    spread,
-    wrong_labels,
-)
+from pipeline.tasks.protocol import Report
+from pipeline.tasks.report_parts import OF_ROWS, between, bounds, format_score, over_folds, spread
 
 sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
 
@@ -35,17 +28,21 @@ class Multiclass(NamedOutputs):
 
     classes: tuple[str, ...]
 
-    key: ClassVar[str] = "accuracy"
-    score: ClassVar[str] = "accuracy"
+    metric: ClassVar[str] = "accuracy"
+    metric_label: ClassVar[str] = "accuracy"
     contradiction: ClassVar[str] = "texts with several labels"
-    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
+    report_header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
     footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
     exclusive: ClassVar[tuple[bool, ...]] = (True,)
     target_dtype: ClassVar[str] = "int32"
     pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
 
+    @classmethod
+    def from_data(cls, data: Data, labels: Sequence[str]) -> Self:
+        return cls(tuple(data.labels or sorted(set(labels) - {""})))
+
     @property
-    def names(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """The classes."""
         return self.classes
 
@@ -69,7 +66,7 @@ class Multiclass(NamedOutputs):
         """The names as they are."""
         return np.array(labels, dtype=object)
 
-    def name(self, label: str) -> str:
+    def label_text(self, label: str) -> str:
         """The class's name."""
         return label
 
@@ -87,13 +84,13 @@ class Multiclass(NamedOutputs):
         """int32 [rows]: the class's number."""
         return pd.Index(self.classes).get_indexer(pd.Index(label)).astype(np.int32)
 
-    def scores(self, target: Ints, logit: Floats) -> dict[str, float]:
+    def epoch_scores(self, target: Ints, logit: Floats) -> dict[str, float]:
         """auc and f1 (macro), accuracy, loss. NaN where undefined."""
         decided = logit.argmax(axis=1)
         return {"auc": _macro_auc(target, logit), "accuracy": float(np.mean(decided == target)),
                 "f1": _macro_f1(target, decided), "loss": _log_loss(target, logit)}
 
-    def told(self, scores: dict[str, float]) -> str:
+    def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
         return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
 
@@ -105,7 +102,7 @@ class Multiclass(NamedOutputs):
         """The softmax."""
         return special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
 
-    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The classes' probabilities, or the likeliest class where decisions are scored."""
         probability = test.set_index("id")[[f"prediction:{name}" for name in self.classes]]
         if metric == "auc":
@@ -113,11 +110,11 @@ class Multiclass(NamedOutputs):
         return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]},
                             index=probability.index)
 
-    def submitted_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, metric: str) -> list[str]:
         """The classes, or one where decisions are scored."""
         return list(self.classes) if metric == "auc" else [""]
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
         """By the largest probability."""
         return "labels: the likeliest class of each row"
 
@@ -133,7 +130,7 @@ class Multiclass(NamedOutputs):
         rows: list[Report] = [{"fold": int(one), "rows": int((fold == one).sum())}
                               | self.reported(target[fold == one], logit[fold == one]) for one in np.unique(fold)]
         whole = self.reported(target, logit)
-        part = over_folds(rows, self.key, whole[self.key], missing)
+        part = over_folds(rows, self.metric, whole[self.metric], missing)
         decided = logit.argmax(axis=1)
         part |= {"rows": len(oof), "classes": self._by_class(target, logit, decided),
                  "confusion": sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()}
@@ -167,7 +164,7 @@ class Multiclass(NamedOutputs):
                 "delta_log_loss": _log_loss(target, logit_after) - _log_loss(target, logit_before),
                 "decisions_flipped": int((decided_before != decided_after).sum())}
 
-    def changed(self, comparison: Report) -> str | None:
+    def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line; None where it is undefined."""
         interval = comparison["delta_accuracy_interval"]
         if interval is None:
@@ -176,10 +173,10 @@ class Multiclass(NamedOutputs):
                 f"macro F1 {comparison['delta_macro_f1']:+.4f}, log loss {comparison['delta_log_loss']:+.4f}, "
                 f"{comparison['decisions_flipped']:,} decisions flipped")
 
-    def row(self, part: Report) -> list[str]:
-        """A stage's numbers under ``header``."""
-        return [spread(part), shown(part["pooled"]), between(part["accuracy_interval"]), shown(part["macro_f1"]),
-                shown(part["macro_auc"]), shown(part["log_loss"])]
+    def report_row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``report_header``."""
+        return [spread(part), format_score(part["pooled"]), between(part["accuracy_interval"]),
+                format_score(part["macro_f1"]), format_score(part["macro_auc"]), format_score(part["log_loss"])]
 
     def _by_class(self, target: Ints, logit: Floats, decided: npt.NDArray[np.int64]) -> list[Report]:
         precision, recall, f1, rows = sk.precision_recall_fscore_support(

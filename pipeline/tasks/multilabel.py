@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.config.data import Data
 from pipeline.lazy import lazily
 from pipeline.tasks import linear, metrics
+from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.protocol import ONE_FOLD, Report, alike_names, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.protocol import Report
+from pipeline.tasks.report_parts import ONE_FOLD, format_score, over_folds, spread
 
 sk = lazily("sklearn.metrics")
 
@@ -28,18 +31,24 @@ class Multilabel(NamedOutputs):
     labels: tuple[str, ...]
     separator: str
 
-    key: ClassVar[str] = "macro_f1"
-    score: ClassVar[str] = "macro F1"
+    metric: ClassVar[str] = "macro_f1"
+    metric_label: ClassVar[str] = "macro F1"
     contradiction: ClassVar[str] = "texts with several sets of labels"
-    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC", "exact"]
+    report_header: ClassVar[list[str]] = ["mean ± sd", "pooled", "micro F1", "macro F1*", "micro F1*", "mean AUC",
+                                          "exact"]
     footnote: ClassVar[str] = (
         "*With each label's threshold chosen on the other folds, as the submission chooses it on all of them; the "
         "others at 0.5. Exact: the share of rows whose labels are all right, with thresholds from the other folds.")
     exclusive: ClassVar[tuple[bool, ...]] = (False,)
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
 
+    @classmethod
+    def from_data(cls, data: Data, labels: Sequence[str]) -> "Multilabel":
+        names = {name for label in labels for name in label.split(data.label_separator) if name}
+        return cls(tuple(data.labels or data.label_columns or sorted(names)), data.label_separator)
+
     @property
-    def names(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """The labels."""
         return self.labels
 
@@ -69,7 +78,7 @@ class Multilabel(NamedOutputs):
         return np.array([self.separator.join(sorted(set(self._split(label)), key=order.__getitem__))
                          for label in labels], dtype=object)
 
-    def name(self, label: str) -> str:
+    def label_text(self, label: str) -> str:
         """The labels that are there."""
         return label or "none"
 
@@ -96,7 +105,7 @@ class Multilabel(NamedOutputs):
                 target[row, number[name]] = 1
         return target
 
-    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+    def epoch_scores(self, target: Floats, logit: Floats) -> dict[str, float]:
         """auc and f1 (means over labels), accuracy (of single decisions), loss. NaN where undefined."""
         there, decided = target.astype(np.int8), logit >= 0
         areas = _areas(there, logit)
@@ -104,7 +113,7 @@ class Multilabel(NamedOutputs):
                 "f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
                 "macro_f1": _f1(there, decided, "macro"), "loss": _log_loss(target, logit)}
 
-    def told(self, scores: dict[str, float]) -> str:
+    def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
         return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
 
@@ -118,7 +127,7 @@ class Multilabel(NamedOutputs):
         """Each label's own."""
         return metrics.sigmoid(logit)
 
-    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
         probability = test.set_index("id")[[f"prediction:{name}" for name in self.labels]]
         if metric == "auc":
@@ -129,11 +138,11 @@ class Multilabel(NamedOutputs):
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
                             index=probability.index)
 
-    def submitted_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, metric: str) -> list[str]:
         """The labels, or one where decisions are scored."""
         return list(self.labels) if metric == "auc" else [""]
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
         """Each label at a threshold of its own."""
         return f"labels over their own thresholds, each the best for its {metric} out of fold"
 
@@ -153,7 +162,7 @@ class Multilabel(NamedOutputs):
             rows.append({"fold": int(one), "rows": int(inside.sum()),
                          "macro_f1": _f1(there[inside], decided[inside], "macro"),
                          "micro_f1": _f1(there[inside], decided[inside], "micro"), "labels_without_rows": absent})
-        part = over_folds(rows, self.key, _f1(there, decided, "macro"), missing)
+        part = over_folds(rows, self.metric, _f1(there, decided, "macro"), missing)
         part |= {"rows": len(oof), "thresholds_for": _rule(metric),
                  "classes": self._by_label(there, logit, probability, metric)}
         if missing:
@@ -173,7 +182,7 @@ class Multilabel(NamedOutputs):
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         there = self.target(after.label)
-        scores = [self.scores(there, self.numbers(table, "logit")) for table in (before, after)]
+        scores = [self.epoch_scores(there, self.numbers(table, "logit")) for table in (before, after)]
         fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy(),
                                      metric) for table in (before, after)]
         flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
@@ -183,7 +192,7 @@ class Multilabel(NamedOutputs):
                 "delta_cross_fitted": {name: fitted[1][name] - fitted[0][name] for name in fitted[1]}
                 if fitted[0] and fitted[1] else None}
 
-    def changed(self, comparison: Report) -> str | None:
+    def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line."""
         fitted = comparison["delta_cross_fitted"]
         starred = f"macro F1* {fitted['macro_f1']:+.4f}, micro F1* {fitted['micro_f1']:+.4f}, " if fitted else ""
@@ -191,12 +200,12 @@ class Multilabel(NamedOutputs):
                 f"{comparison['delta_micro_f1']:+.4f}, mean AUC {comparison['delta_auc']:+.5f}, "
                 f"{comparison['decisions_flipped']:,} decisions flipped")
 
-    def row(self, part: Report) -> list[str]:
-        """A stage's numbers under ``header``."""
+    def report_row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``report_header``."""
         fitted = part["cross_fitted"] or {}
-        return [spread(part), shown(part["pooled"]),
-                shown(part["micro_f1"]), *(shown(fitted.get(name)) for name in ("macro_f1", "micro_f1")),
-                shown(part["mean_auc"]), shown(fitted.get("exact_match"))]
+        return [spread(part), format_score(part["pooled"]),
+                format_score(part["micro_f1"]), *(format_score(fitted.get(name)) for name in ("macro_f1", "micro_f1")),
+                format_score(part["mean_auc"]), format_score(fitted.get("exact_match"))]
 
     def _split(self, label: str) -> list[str]:
         return label.split(self.separator) if label else []

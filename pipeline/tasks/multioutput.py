@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.config.data import Data
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
-from pipeline.tasks.protocol import Report, shown, spread
+from pipeline.tasks.protocol import Report
+from pipeline.tasks.report_parts import format_score, spread
 from pipeline.tasks.rows import RowTask
 
 LONGEST_NAME = 40  # characters of an output's name in a file's name
@@ -28,12 +30,16 @@ class Multioutput(RowTask):
     parts: dict[str, Binary | Multiclass]
     weights: tuple[float, ...]
 
-    key: ClassVar[str] = "mean_score"
-    score: ClassVar[str] = "mean score"
+    metric: ClassVar[str] = "mean_score"
+    metric_label: ClassVar[str] = "mean score"
     contradiction: ClassVar[str] = "texts with several sets of labels"
     footnote: ClassVar[str] = "The mean over outputs: the AUC of an output of two labels, the accuracy of others."
     label_dtype: ClassVar[str] = "str"
     pictures: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def from_data(cls, data: Data, labels: Sequence[str]) -> "Multioutput":
+        return cls.of(data.label_columns or [], labels, data.label_weights)
 
     @classmethod
     def of(cls, names: Sequence[str], labels: Sequence[str], weights: Sequence[float] | None) -> "Multioutput":
@@ -52,12 +58,12 @@ class Multioutput(RowTask):
         return self.weights
 
     @property
-    def header(self) -> list[str]:
+    def report_header(self) -> list[str]:
         """Each output's own pooled score."""
-        return ["mean ± sd", "pooled", *(f"{name}: {part.score}" for name, part in self.parts.items())]
+        return ["mean ± sd", "pooled", *(f"{name}: {part.metric_label}" for name, part in self.parts.items())]
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """Of the outputs."""
         return tuple(self.parts)
 
@@ -103,7 +109,7 @@ class Multioutput(RowTask):
         """As they are, joined."""
         return np.array(labels, dtype=object)
 
-    def name(self, label: str) -> str:
+    def label_text(self, label: str) -> str:
         """The labels of all outputs."""
         return label.replace(JOINT, ", ")
 
@@ -120,18 +126,19 @@ class Multioutput(RowTask):
         """float32 [rows, outputs]: the number of each output's label."""
         return np.stack([part.target(own) for _, part, own in self._own(label)], axis=1).astype(np.float32)
 
-    def scores(self, target: Floats, logit: Floats) -> dict[str, float]:
+    def epoch_scores(self, target: Floats, logit: Floats) -> dict[str, float]:
         """Means over the outputs, and each output's own score by its name."""
-        each = {name: part.scores(target[:, number].astype(part.target_dtype), own) for number, (name, part, own)
+        each = {name: part.epoch_scores(target[:, number].astype(part.target_dtype), own) for number, (name, part, own)
                 in enumerate(self._logits(logit))}
         found = {name: float(np.mean([scores[name] for scores in each.values()]))
                  for name in ("auc", "accuracy", "f1", "loss")}
-        own = {f"score of {name}": scores[self.parts[name].key] for name, scores in each.items()}
+        own = {f"score of {name}": scores[self.parts[name].metric] for name, scores in each.items()}
         return found | {"mean_score": float(np.mean(list(own.values())))} | own
 
-    def told(self, scores: dict[str, float]) -> str:
+    def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
-        return "  ".join(f"{name} {part.score} {scores[f'score of {name}']:.4f}" for name, part in self.parts.items())
+        return "  ".join(f"{name} {part.metric_label} {scores[f'score of {name}']:.4f}"
+                         for name, part in self.parts.items())
 
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression of each output."""
@@ -164,20 +171,21 @@ class Multioutput(RowTask):
             named[short] = self._part(oof, name)
         return named
 
-    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The probabilities, or a label an output where decisions are scored."""
-        return pd.concat([_of_output(part.submitted(
+        return pd.concat([_of_output(part.submission_values(
             None if oof is None else self._part(oof, name), self._part(test, name), metric), name)
             for name, part in self.parts.items()], axis=1)
 
-    def submitted_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, metric: str) -> list[str]:
         """Outputs, and where several probabilities are submitted of one, output:class."""
         return [name + (f":{inner}" if inner else "") for name, part in self.parts.items()
-                for inner in part.submitted_columns(metric)]
+                for inner in part.submission_columns(metric)]
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
         """How each output comes to its labels."""
-        return "; ".join(f"{name}: {part.decided(self._part(oof, name), metric)}" for name, part in self.parts.items())
+        return "; ".join(f"{name}: {part.describe_decision(self._part(oof, name), metric)}"
+                         for name, part in self.parts.items())
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """Those of each output, as "<output>: <score>"."""
@@ -189,7 +197,7 @@ class Multioutput(RowTask):
         outputs = {name: part.evaluate(self._part(oof, name), missing, metric) for name, part in self.parts.items()}
         folds = []
         for number, first in enumerate(next(iter(outputs.values()))["folds"]):
-            own = [report["folds"][number][self.parts[name].key] for name, report in outputs.items()]
+            own = [report["folds"][number][self.parts[name].metric] for name, report in outputs.items()]
             folds.append({"fold": first["fold"], "rows": first["rows"], "mean_score": _mean(own)})
         means = [row["mean_score"] for row in folds if row["mean_score"] is not None]
         part: Report = {"folds": folds, "missing_folds": missing, "mean": _mean(means),
@@ -207,15 +215,16 @@ class Multioutput(RowTask):
                    for name, part in self.parts.items()}
         return {"old": old, "new": new, "rows": next(iter(outputs.values()))["rows"], "outputs": outputs}
 
-    def changed(self, comparison: Report) -> str | None:
+    def describe_change(self, comparison: Report) -> str | None:
         """Each output's comparison, on one line."""
         told = [f"{name}: {line}" for name, part in self.parts.items()
-                if (line := part.changed(comparison["outputs"][name]))]
+                if (line := part.describe_change(comparison["outputs"][name]))]
         return "; ".join(told) or None
 
-    def row(self, part: Report) -> list[str]:
-        """A stage's numbers under ``header``."""
-        return [spread(part), shown(part["pooled"]), *(shown(part["outputs"][name]["pooled"]) for name in self.parts)]
+    def report_row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``report_header``."""
+        of_outputs = [format_score(part["outputs"][name]["pooled"]) for name in self.parts]
+        return [spread(part), format_score(part["pooled"]), *of_outputs]
 
     def _own(self, label: pd.Series) -> list[tuple[str, Binary | Multiclass, pd.Series]]:
         """Of each output its label column, encoded."""

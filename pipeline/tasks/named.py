@@ -17,7 +17,7 @@ class NamedOutputs(RowTask):
     label_dtype: ClassVar[str] = "str"
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """Of the outputs, in this order everywhere."""
         raise NotImplementedError
 
@@ -28,7 +28,7 @@ class NamedOutputs(RowTask):
     @property
     def outputs(self) -> tuple[int, ...]:
         """A logit a name, by one head."""
-        return (len(self.names),)
+        return (len(self.output_names),)
 
     @property
     def oof_columns(self) -> list[str]:
@@ -49,14 +49,14 @@ class NamedOutputs(RowTask):
 
     def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
         """id, then a logit and a probability a name."""
-        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), 2 * len(self.names))
+        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), 2 * len(self.output_names))
         table = pd.DataFrame(both, columns=self._columns())
         table.insert(0, "id", rows.id.to_numpy())
         return table
 
     def numbers(self, table: pd.DataFrame, kind: str) -> Floats:
         """The columns of a table of predictions of one kind, "logit" or "prediction": float32 [rows, outputs]."""
-        return table[[f"{kind}:{name}" for name in self.names]].to_numpy(np.float32)
+        return table[[f"{kind}:{name}" for name in self.output_names]].to_numpy(np.float32)
 
     def _columns(self) -> list[str]:
-        return [f"{kind}:{name}" for name in self.names for kind in ("logit", "prediction")]
+        return [f"{kind}:{name}" for name in self.output_names for kind in ("logit", "prediction")]

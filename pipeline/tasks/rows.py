@@ -9,7 +9,7 @@ class RowTask:
     """A row of the table is a row of its predictions."""
 
     by_word: ClassVar[bool] = False
-    keys: ClassVar[list[str]] = ["id"]
+    key_columns: ClassVar[list[str]] = ["id"]
 
     @property
     def loss_weights(self) -> tuple[float, ...]:
@@ -20,6 +20,6 @@ class RowTask:
         """None."""
         return {}
 
-    def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def key_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The ids as they are."""
         return rows[["id"]].reset_index(drop=True)

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.config.data import Data
 from pipeline.lazy import lazily
 from pipeline.tasks import linear, tag_schemes
-from pipeline.tasks.protocol import Report, alike_names, over_folds, shown, spread, wrong_labels
+from pipeline.tasks.label_names import alike_names, wrong_labels
+from pipeline.tasks.protocol import Report
+from pipeline.tasks.report_parts import format_score, over_folds, spread
 from pipeline.tasks.tag_schemes import OUTSIDE, TAG
 
 seqeval, special = lazily("seqeval.metrics.sequence_labeling"), lazily("scipy.special")
@@ -36,10 +39,10 @@ class Tags:
     tags: tuple[str, ...]
     iob1: bool = False
 
-    key: ClassVar[str] = "entity_f1"
-    score: ClassVar[str] = "entity F1"
+    metric: ClassVar[str] = "entity_f1"
+    metric_label: ClassVar[str] = "entity F1"
     contradiction: ClassVar[str] = "texts with several series of tags"
-    header: ClassVar[list[str]] = ["mean ± sd", "pooled", "precision", "recall", "right tags"]
+    report_header: ClassVar[list[str]] = ["mean ± sd", "pooled", "precision", "recall", "right tags"]
     footnote: ClassVar[str] = (
         "An entity is right where its first and last word and its type are, as in conlleval and in seqeval's strict "
         "mode, since only legal series of tags are decided. A word that tokens.max_tokens cuts off is O.")
@@ -47,8 +50,12 @@ class Tags:
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
     by_word: ClassVar[bool] = True
     exclusive: ClassVar[tuple[bool, ...]] = (True,)
-    keys: ClassVar[list[str]] = ["id", "word", "text"]
+    key_columns: ClassVar[list[str]] = ["id", "word", "text"]
     loss_weights: ClassVar[tuple[float, ...]] = (1.0,)
+
+    @classmethod
+    def from_data(cls, data: Data, labels: Sequence[str]) -> "Tags":
+        return cls.of(labels)
 
     @classmethod
     def of(cls, labels: Iterable[str]) -> "Tags":
@@ -58,7 +65,7 @@ class Tags:
         return cls((OUTSIDE, *sorted(found)), tag_schemes.begins_inside(rows))
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """None: a submission has a column of tags."""
         return ()
 
@@ -75,12 +82,12 @@ class Tags:
     @property
     def oof_columns(self) -> list[str]:
         """The word's number in its text and the word, its tag, and a probability a tag."""
-        return [*self.keys, "fold", "label", *self._columns()]
+        return [*self.key_columns, "fold", "label", *self._columns()]
 
     @property
     def test_columns(self) -> list[str]:
         """The word's number in its text and the word, and a probability a tag."""
-        return [*self.keys, *self._columns()]
+        return [*self.key_columns, *self._columns()]
 
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each row whose tags are not as many as its words, for each wrong tag, and where there is no
@@ -114,7 +121,7 @@ class Tags:
         """The tags as they are."""
         return np.array(labels, dtype=object)
 
-    def name(self, label: str) -> str:
+    def label_text(self, label: str) -> str:
         """The tags."""
         return label
 
@@ -147,7 +154,7 @@ class Tags:
             target[place, :len(row)] = row
         return target
 
-    def scores(self, target: Ints, logit: Floats) -> dict[str, float]:
+    def epoch_scores(self, target: Ints, logit: Floats) -> dict[str, float]:
         """entity_f1 and f1, which is the same, accuracy of tags, loss."""
         row, place = np.nonzero(target >= 0)
         right, wide = target[row, place], self._of_words(logit, row, place).astype(np.float64)
@@ -159,7 +166,7 @@ class Tags:
         return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided == right)),
                 "loss": float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(right)), right]))}
 
-    def told(self, scores: dict[str, float]) -> str:
+    def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
         return f"entity F1 {scores['entity_f1']:.4f}  right tags {scores['accuracy']:.4f}"
 
@@ -167,7 +174,7 @@ class Tags:
         """Multinomial logistic regression of words."""
         return linear.classes(vectors, target, len(self.tags), strength, rounds=500)
 
-    def keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def key_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
         """id, word (its number in the text, from 0), text (the word): a row for each word."""
         words = [text.split(" ") for text in rows.text]
         return pd.DataFrame({"id": np.repeat(rows.id.to_numpy(), [len(row) for row in words]),
@@ -184,7 +191,7 @@ class Tags:
 
     def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
         """id, word, text, then a probability a tag: a row for each word."""
-        table = self.keyed(rows)
+        table = self.key_rows(rows)
         place = table.word.to_numpy()
         flat = self._of_words(logit, np.cumsum(place == 0) - 1, place)
         probability = special.softmax(flat.astype(np.float64), axis=1).astype(np.float32)
@@ -194,16 +201,16 @@ class Tags:
         """None."""
         return {}
 
-    def submitted(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
         """Each text's tags, with a space between them."""
         tags = test[["id"]].assign(prediction=self._decided(test))
         return tags.groupby("id", sort=False).agg(" ".join)
 
-    def submitted_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, metric: str) -> list[str]:
         """One."""
         return [""]
 
-    def decided(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
         """As a series."""
         return "tags: the likeliest legal series of each text"
 
@@ -224,7 +231,7 @@ class Tags:
                          "entity_f1": _entity_scores(_texts(inside, "label"), _texts(inside, "decided"))["f1"]})
         true, predicted = _texts(oof, "label"), _texts(oof, "decided")
         scores = _entity_scores(true, predicted)
-        part = over_folds(rows, self.key, scores["f1"], missing) | {
+        part = over_folds(rows, self.metric, scores["f1"], missing) | {
             "rows": int(oof.id.nunique()), "words": len(oof), "classes": _by_type(true, predicted)}
         if missing:
             return part | dict.fromkeys(["precision", "recall", "accuracy"])
@@ -248,8 +255,9 @@ class Tags:
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
         """The change of the entities' scores and of the share of right tags, and how many tags changed."""
-        both = new_oof.assign(new=self._decided(new_oof))[[*self.keys, "label", "new"]].merge(
-            old_oof.assign(old=self._decided(old_oof))[[*self.keys, "old"]], on=self.keys, validate="one_to_one")
+        both = new_oof.assign(new=self._decided(new_oof))[[*self.key_columns, "label", "new"]].merge(
+            old_oof.assign(old=self._decided(old_oof))[[*self.key_columns, "old"]], on=self.key_columns,
+            validate="one_to_one")
         true = _texts(both, "label")
         before, after = (_entity_scores(true, _texts(both, one)) for one in ("old", "new"))
         return {"old": old, "new": new, "rows": int(both.id.nunique()),
@@ -257,14 +265,14 @@ class Tags:
                 "tags_changed": int((both.new != both.old).sum())} | {
                     f"delta_{name}": after[name] - before[name] for name in after}
 
-    def changed(self, comparison: Report) -> str | None:
+    def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line."""
         return (f"entity F1 {comparison['delta_f1']:+.4f}, precision {comparison['delta_precision']:+.4f}, recall "
                 f"{comparison['delta_recall']:+.4f}, {comparison['tags_changed']:,} tags changed")
 
-    def row(self, part: Report) -> list[str]:
-        """A stage's numbers under ``header``."""
-        return [spread(part), *(shown(part[name]) for name in ("pooled", "precision", "recall", "accuracy"))]
+    def report_row(self, part: Report) -> list[str]:
+        """A stage's numbers under ``report_header``."""
+        return [spread(part), *(format_score(part[name]) for name in ("pooled", "precision", "recall", "accuracy"))]
 
     def _of_words(self, logit: Floats, row: npt.NDArray[np.int64], place: npt.NDArray[np.int64]) -> Floats:
         """float32 [words, tags]: the logits of words by their row and their place in it; O for one that was cut off."""

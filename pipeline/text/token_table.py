@@ -44,7 +44,7 @@ class TokenTable:
         return np.diff(self.offsets)
 
     @functools.cached_property
-    def first(self) -> npt.NDArray[np.int64]:
+    def first_equal_row(self) -> npt.NDArray[np.int64]:
         """int64 [rows]: the first row with the same tokens, so that equal texts need be predicted once."""
         seen: dict[bytes, int] = {}
         return np.array([seen.setdefault(self._digest(row), row) for row in range(len(self.lengths))], np.int64)

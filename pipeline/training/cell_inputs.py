@@ -89,7 +89,7 @@ class CellInputs:
 
     def _row_groups(self) -> Iterator[Ints]:
         """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
-        first = self.tokens.first
+        first = self.tokens.first_equal_row
         for fold in self.run.folds:
             train, valid, monitor = self._split(fold)
             yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))

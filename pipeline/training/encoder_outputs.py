@@ -21,13 +21,14 @@ FILE = "vectors.npy"
 class FeatureTable:
     """Token vectors of the distinct rows end to end, without padding, in memory or mapped from a file.
 
-    vectors: float32 [tokens, size]; starts, lengths: int64 [rows], where each row is; first, words: as in TokenTable.
+    vectors: float32 [tokens, size]; starts, lengths: int64 [rows], where each row is; first_equal_row, words: as in
+    TokenTable.
     """
 
     vectors: npt.NDArray[np.float32]
     starts: Ints
     lengths: Ints
-    first: Ints
+    first_equal_row: Ints
     words: npt.NDArray[np.int32] | None
 
     def batch(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
@@ -42,9 +43,9 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
     kept: the folder that they are read from where it is there and whole. Folders beside it that were not used for
     longest make room, so that together they hold at most ``budget`` GiB; what is larger alone is not kept.
     """
-    lengths, distinct = table.lengths, np.unique(table.first)
+    lengths, distinct = table.lengths, np.unique(table.first_equal_row)
     ends = np.cumsum(lengths[distinct])
-    starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first)]
+    starts = (ends - lengths[distinct])[np.searchsorted(distinct, table.first_equal_row)]
     shape = int(ends[-1]), network.encoder.size
     vectors = _kept(kept, shape)
     if vectors is None:
@@ -57,7 +58,7 @@ def compute(network: Network, table: TokenTable, plan: Plan, size: int, kept: Pa
             sealed.write_done(building, {"identity": {}, "files": sealed.hashes(building)})
     if vectors.nbytes > budget * GIB:
         atomic.remove(kept)  # what is mapped stays until the process lets go of it
-    return FeatureTable(vectors, starts, lengths, table.first, table.words)
+    return FeatureTable(vectors, starts, lengths, table.first_equal_row, table.words)
 
 
 def _kept(folder: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
@@ -74,7 +75,7 @@ def _kept(folder: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | Non
 
 def _encode(network: Network, table: TokenTable, plan: Plan, size: int, starts: Ints,
             vectors: npt.NDArray[np.float32]) -> None:
-    for batch in plan.ordered(table.lengths, np.unique(table.first), size):
+    for batch in plan.ordered(table.lengths, np.unique(table.first_equal_row), size):
         layout = table.layout(batch)
         place = starts[layout.row] + layout.position
         vectors[place[layout.real]] = network.vectors(*table.placed(batch, layout)[:4])[layout.real]

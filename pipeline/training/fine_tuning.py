@@ -80,7 +80,7 @@ class Trainer:
         variables = list(network.head.trainable_variables)
         if not head_only:
             variables = network.encoder.variables + variables
-        self.head_only, self.loss = head_only, losses.of(recipe.loss, network.task)
+        self.head_only, self.loss = head_only, losses.by_name(recipe.loss, network.task)
         self.optimizer = Optimizer(recipe, variables, network.decayed())
         self.step = Step(self.objective, self.optimizer, network.compile, output=self.logit)
 
@@ -201,11 +201,11 @@ class FineTuning:
         """Logits and scores of some rows by the network's present weights."""
         data = self._data
         logit = self._trainer.network.predict(data.source, rows, data.plan, data.predict_size)
-        return logit, data.task.scores(data.scored[rows], logit)
+        return logit, data.task.epoch_scores(data.scored[rows], logit)
 
     def told(self, row: Row) -> str:
         scores = {name.removeprefix("valid_"): value for name, value in row.items() if name.startswith("valid_")}
-        return f"valid {self._data.task.told(scores)}"
+        return f"valid {self._data.task.format_scores(scores)}"
 
     def dump(self, inside_epoch: bool) -> tuple[dict[str, Any], Tensors]:
         tensors = self._trainer.optimizer.dump()

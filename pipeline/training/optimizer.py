@@ -62,14 +62,14 @@ class Adam:
     def __init__(self, variables: list[Any]):
         self._variables = variables
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.first = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
-        self.second = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
+        self.first_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
+        self.second_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
 
     def __call__(self, gradients: list[Any], rates: list[Any]) -> list[Any]:
         step = tf.cast(self.steps + 1, tf.float32)
         power_1, power_2 = (tf.pow(tf.cast(beta, tf.float32), step) for beta in (self.BETA_1, self.BETA_2))
         for variable, gradient, rate, first, second in zip(
-                self._variables, gradients, rates, self.first, self.second, strict=True):
+                self._variables, gradients, rates, self.first_moments, self.second_moments, strict=True):
             corrected = rate * tf.sqrt(1 - power_2) / (1 - power_1)
             first.assign_add((gradient - first) * (1 - self.BETA_1))
             second.assign_add((tf.square(gradient) - second) * (1 - self.BETA_2))
@@ -127,7 +127,7 @@ class Optimizer:
             variable.assign(tensors[name])
 
     def _state(self) -> dict[str, Any]:
-        moments = {"first": self._adam.first, "second": self._adam.second}
+        moments = {"first": self._adam.first_moments, "second": self._adam.second_moments}
         return {f"{STATE}steps": self._adam.steps} | {
             f"{STATE}{kind}/{number}": variable for kind, variables in moments.items()
             for number, variable in enumerate(variables)}

@@ -155,7 +155,7 @@ def test_a_damaged_cell_is_never_used(stages: Command) -> None:
 
 
 def test_the_logit_of_a_mean_is_that_of_the_mean_probability() -> None:
-    tasks_ = tasks.of(Config.model_validate({"name": "x", "bert": {"random": {}}, "data": {"train": "x"}}), [])
+    tasks_ = tasks.from_config(Config.model_validate({"name": "x", "bert": {"random": {}}, "data": {"train": "x"}}), [])
     logits = [np.array([[40.0], [-3.0], [0.5]]), np.array([[60.0], [1.0], [-90.0]])]
     mean = tasks.mean_logit(tasks_, logits)
     assert np.isfinite(mean).all()  # where the mean of float32 probabilities is 1, its logit would be infinite

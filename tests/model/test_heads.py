@@ -74,7 +74,7 @@ def test_the_loss_of_several_outputs_is_the_weighted_sum_of_theirs() -> None:
     logit = rng.normal(size=(5, 4)).astype(np.float32)
     target = np.array([[0, 2], [1, 0], [1, 1], [0, 0], [1, 2]], np.float32)
     weight = np.array([[1, 1], [2, 1], [1, 0], [1, 3], [1, 1]], np.float32)
-    both = float(losses.of("cross_entropy", TWO)(target, logit, weight))
+    both = float(losses.by_name("cross_entropy", TWO)(target, logit, weight))
     one = losses.bce(target[:, 0], logit[:, 0], weight[:, 0])
     other = losses.cross_entropy(target[:, 1].astype(np.int32), logit[:, 1:], weight[:, 1])
     assert both == pytest.approx(float(one + 0.25 * other), abs=1e-6)
@@ -156,7 +156,7 @@ def test_parts_of_a_balanced_step_of_several_outputs_make_the_whole() -> None:
     rng = np.random.default_rng(8)
     target = np.stack([rng.random(32) < 0.1, rng.choice(3, 32, p=[0.8, 0.15, 0.05])], axis=1).astype(np.float32)
     weight = class_weights.of_targets(target, np.arange(32), True, False)
-    logit, loss = rng.normal(size=(32, 4)).astype(np.float32), losses.of("cross_entropy", TWO)
+    logit, loss = rng.normal(size=(32, 4)).astype(np.float32), losses.by_name("cross_entropy", TWO)
 
     def slope(rows: np.ndarray) -> np.ndarray:
         part = tf.constant(logit[rows])

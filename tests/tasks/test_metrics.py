@@ -114,9 +114,9 @@ def test_one_class_has_no_auc_and_no_interval(label: np.ndarray) -> None:
     assert metrics.auc(label, score) is None
     assert metrics.auc_interval(label, score, alone(5)) is None
     assert metrics.auc_difference(label, score, score, alone(5)) is None
-    scores = Binary("0", "1").scores(label.astype(np.float32), score)
+    scores = Binary("0", "1").epoch_scores(label.astype(np.float32), score)
     assert np.isnan(scores["auc"])
-    assert "AUC undefined" in Binary("0", "1").told(scores)
+    assert "AUC undefined" in Binary("0", "1").format_scores(scores)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.35, 0.5, 0.62, 0.9])), min_size=2, max_size=25),

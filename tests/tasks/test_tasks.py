@@ -9,8 +9,10 @@ import pytest
 from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
+from pipeline import tasks
 from pipeline.backend import tf
 from pipeline.checkpoints import checkpoint
+from pipeline.config import kinds
 from pipeline.config.training import Stage1
 from pipeline.files import formats
 from pipeline.model.losses import LOSSES
@@ -342,12 +344,15 @@ def test_without_test_rows_a_run_ends_with_its_report(stages: Command) -> None:
 
 
 @pytest.mark.usefixtures("multiclass")
-def test_the_documented_seventh_kind_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch, stages: Command) -> None:
+def test_the_documented_kind_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch, stages: Command) -> None:
     code = (ROOT / "docs" / "new_kind.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
     module: dict[str, object] = {"__name__": "stars"}
     exec(compile(code, "new_kind.md", "exec"), module)
     kind: Any = module["Stars"]
-    monkeypatch.setattr("pipeline.tasks.of", lambda config, labels: kind(tuple(sorted(set(labels)))))
+    monkeypatch.setitem(kinds.KINDS, "stars", kinds.Kind("cross_entropy"))
+    monkeypatch.setitem(tasks.KINDS, "stars", kind)
+    config = Path(CONFIG)
+    config.write_text(config.read_text().replace('task = "multiclass"', 'task = "stars"'))
     run_all(stages)
     part = formats.read_json(Path("oof/toy/kappa.json"))["stages"]["stage2"]
     oof, names = formats.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
@@ -505,10 +510,11 @@ def test_losses_of_labels_are_the_mean_of_each_labels() -> None:
 
 def test_macro_scores_leave_out_what_is_nowhere() -> None:
     task = Multiclass(("a", "b", "c"))
-    scores = task.scores(np.array([0, 1, 0], np.int32), np.array([[2, 0, -9], [0, 2, -9], [2, 0, -9]], np.float32))
+    logit = np.array([[2, 0, -9], [0, 2, -9], [2, 0, -9]], np.float32)
+    scores = task.epoch_scores(np.array([0, 1, 0], np.int32), logit)
     assert scores["f1"] == scores["accuracy"] == scores["auc"] == 1
     many = Multilabel(("a", "b"), "|")
-    found = many.scores(np.array([[1, 0], [0, 0]], np.float32), np.array([[3, -3], [-3, -3]], np.float32))
+    found = many.epoch_scores(np.array([[1, 0], [0, 0]], np.float32), np.array([[3, -3], [-3, -3]], np.float32))
     assert found["macro_f1"] == found["auc"] == 1
 
 
@@ -536,8 +542,9 @@ def test_the_report_of_many_labels_cross_fits_the_rule_that_is_submitted(metric:
         "|".join(np.array(task.labels)[row]) for row in there]})
     fold = np.arange(600) % 4
     oof = task.oof_table(rows, fold, logit).assign(group=np.arange(600))
-    submitted = pd.concat([task.submitted(oof[fold != one], oof[fold == one], "f1" if metric == "auc" else metric)
-                           for one in range(4)])
+    by = "f1" if metric == "auc" else metric
+    submitted = pd.concat([task.submission_values(oof[fold != number], oof[fold == number], by)
+                           for number in range(4)])
     part = task.evaluate(oof, [], metric)
     assert part["cross_fitted"] == pytest.approx(task.decision_scores(oof, submitted))
     assert part["thresholds_for"] == ("accuracy" if metric == "accuracy" else "f1")

@@ -78,9 +78,9 @@ def test_tokens_lie_where_the_layout_says() -> None:
 def test_equal_rows_are_found() -> None:
     ids = np.array([1, 2, 1, 3, 1, 2, 1, 2], np.int32)
     offsets, second = np.array([0, 2, 4, 6, 8]), np.array([2, 2, 2, 1], np.int32)
-    assert TokenTable(ids, offsets, second).first.tolist() == [0, 1, 0, 3]
+    assert TokenTable(ids, offsets, second).first_equal_row.tolist() == [0, 1, 0, 3]
     words = np.array([[0, 1], [0, 1], [0, -1], [0, 1]], np.int32)  # the same tokens as one word and as two
-    assert TokenTable(ids, offsets, second, words).first.tolist() == [0, 1, 2, 3]
+    assert TokenTable(ids, offsets, second, words).first_equal_row.tolist() == [0, 1, 2, 3]
 
 
 def test_epochs_are_shuffled_anew_and_follow_the_seed() -> None:
