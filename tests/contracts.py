@@ -1,0 +1,233 @@
+"""What every kind of label, every encoder and every reader must do, whichever it is; a new one is tested by being
+listed here. tests/test_contracts.py runs them all."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline import tasks
+from pipeline.arrays import Tensors
+from pipeline.backend import tf
+from pipeline.checkpoints import bert_config
+from pipeline.config.kinds import KINDS
+from pipeline.config.run import Config
+from pipeline.model.encoder import Encoder, KerasBert, PackedBert
+from pipeline.tasks import Task
+from pipeline.text.packing import Batch
+from pipeline.text.token_table import TokenTable
+from tests.toy import TINY
+
+ROWS = 24
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An example of a kind: the labels of the training rows, as a file has them, and further settings of [data]."""
+
+    labels: tuple[str, ...]
+    data: dict[str, Any]
+
+
+TASKS = {
+    "binary": Labelled(("0", "1"), {}),
+    "multiclass": Labelled(("taste", "price", "place"), {}),
+    "multilabel": Labelled(("hot", "", "cheap|hot", "cheap"), {}),
+    "multioutput": Labelled(("yes\x1fa", "no\x1fb", "yes\x1fc", "no\x1fa"), {"label_columns": ["warm", "class"]}),
+    "tags": Labelled(("B-x I-x O", "O O B-y", "O B-x O"), {}),
+}
+READERS: dict[str, tuple[str, str, list[str], list[str] | None]] = {  # kind, name and content of a file, texts, labels
+    "comma": ("a.csv", "id,text,label\n7,香 辣,1\n8,好,0\n", ["香 辣", "好"], ["1", "0"]),
+    "tab": ("a.tsv", "id\ttext\tlabel\n7\t香 辣\t1\n8\t好\t0\n", ["香 辣", "好"], ["1", "0"]),
+    "conll": ("a.conll", "香\tB-x\n辣\tO\n\n好\tO\n", ["香 辣", "好"], ["B-x O", "O"]),
+    "spans": ("a.jsonl", '{"text": "香辣", "entities": [{"start": 0, "end": 1, "label": "x"}]}\n'
+                         '{"text": "好", "entities": []}\n', ["香 辣", "好"], ["B-x O", "O"]),
+}
+Made = Callable[[], Encoder]
+ENCODERS: dict[str, Made] = {
+    "packed": lambda: PackedBert(TINY, 0.1, np.arange(TINY.vocab_size)),
+    "packed, two layers": lambda: PackedBert(TINY, 0.1, np.arange(TINY.vocab_size), layers=2),
+    "packed, few tokens used": lambda: PackedBert(TINY, 0.1, np.arange(20)),
+    "keras-bert": lambda: KerasBert(TINY, 0.1),
+}
+PACKS = {"packed", "packed, two layers", "packed, few tokens used"}  # several rows in one sequence
+
+
+def config_of(kind: str, **data: Any) -> Config:
+    return Config.model_validate({"name": "run", "task": kind, "bert": {"random": {}},
+                                  "data": {"train": "train.csv", "test": "test.csv"} | TASKS[kind].data | data})
+
+
+def rows_of(kind: str) -> pd.DataFrame:
+    """id, text and the raw label of some training rows; a text has as many words as its label has tags."""
+    labels = [TASKS[kind].labels[row % len(TASKS[kind].labels)] for row in range(ROWS)]
+    texts = ["香 辣 好" if KINDS[kind].of_words else f"香辣{row}" for row in range(ROWS)]
+    return pd.DataFrame({"id": [f"r{row}" for row in range(ROWS)], "text": texts, "label": labels,
+                         "place": [f"line {row + 2}" for row in range(ROWS)]})
+
+
+def check_labels(kind: str, task: Task) -> None:
+    """No label of the example is wrong, each has a text of its own, and strata can be balanced."""
+    rows = rows_of(kind)
+    assert task.problems(rows, "train.csv", True) == []
+    encoded = pd.Series(task.encode(rows.label.tolist()))
+    texts = [task.label_text(label) for label in encoded]
+    assert len(set(zip(texts, rows.label, strict=True))) == len(set(texts)) == len(set(rows.label))
+    assert len(task.strata(encoded)) == ROWS
+    assert len(set(task.strata(encoded).tolist())) > 1
+    assert task.shares(encoded)
+
+
+def check_outputs(kind: str, task: Task) -> None:
+    """Targets fit the outputs; the linear baseline learns a target that the vectors hold."""
+    target = target_of(kind, task)
+    assert len(target) == ROWS
+    assert len(task.outputs) == len(task.exclusive) == len(task.loss_weights)
+    known = target[target >= 0] if task.by_word else target
+    vectors = np.eye(len(known)) + np.random.default_rng(0).normal(0, 0.01, (len(known), len(known)))
+    logit = task.linear(vectors, known, 3.0)(vectors)
+    assert len(logit) == len(known)
+    assert np.isfinite(logit).all()
+
+
+def check_tables(kind: str, task: Task) -> None:
+    """Tables have the columns that the kind names; probabilities lie in 0..1, and add up to 1 where they share one; the
+    submission has each test id once."""
+    labelled, fold, logit = encoded_rows(kind, task), np.arange(ROWS) % 3, logits_of(kind, task)
+    oof, test = task.oof_table(labelled, fold, logit), task.test_table(labelled, logit)
+    assert list(oof) == task.oof_columns
+    assert list(test) == task.test_columns
+    assert oof[task.key_columns].equals(task.key_rows(labelled)[task.key_columns])
+    assert not oof.duplicated(task.key_columns).any()
+    numbers = test[tasks.probability_columns(task)].to_numpy()
+    assert ((numbers >= 0) & (numbers <= 1)).all()
+    at = 0
+    for outputs, exclusive in zip(task.outputs, task.exclusive, strict=True):
+        own, at = numbers[:, at:at + outputs], at + outputs
+        if exclusive:
+            np.testing.assert_allclose(own.sum(axis=1), 1, atol=1e-5)
+    values = task.submission_values(oof, test, config_of(kind).submit.metric)
+    assert values.index.tolist() == labelled.id.tolist()
+
+
+def check_scores(kind: str, task: Task) -> None:
+    """Scores of an epoch hold what epochs may be compared by; a report is JSON without NaN, and says why where a number
+    is missing; a comparison has its line."""
+    labelled, fold, logit = encoded_rows(kind, task), np.arange(ROWS) % 3, logits_of(kind, task)
+    metric = config_of(kind).submit.metric
+    scores = task.epoch_scores(target_of(kind, task), logit)
+    assert config_of(kind).stage1.monitor in scores
+    assert task.format_scores(scores)
+    oof = task.oof_table(labelled, fold, logit)
+    oof = oof.assign(group=oof.id.map({name: row for row, name in enumerate(labelled.id)}))
+    part = task.evaluate(oof, [], metric)
+    json.dumps(part, allow_nan=False)
+    assert task.evaluate(oof[oof.fold > 0], [0], metric)["pooled"] is None
+    assert task.evaluate(oof[oof.fold > 0], [0], metric)["pooled_reason"]
+    assert len(task.report_row(part)) == len(task.report_header)
+    comparison = task.compare("old", oof, "new", oof, metric)
+    json.dumps(comparison, allow_nan=False)
+    assert task.describe_change(comparison)
+    assert task.describe_decision(oof, "f1")
+
+
+def check_saved(kind: str, task: Task) -> None:
+    """What was saved is restored, from JSON, as the same."""
+    again = tasks.restored(json.loads(json.dumps(tasks.saved(task))))
+    assert again == task
+    assert again.identity == task.identity
+
+
+def encoded_rows(kind: str, task: Task) -> pd.DataFrame:
+    rows = rows_of(kind)
+    return rows.assign(label=pd.Series(task.encode(rows.label.tolist())))
+
+
+def target_of(kind: str, task: Task) -> npt.NDArray[Any]:
+    return task.target(encoded_rows(kind, task).label)
+
+
+def logits_of(kind: str, task: Task) -> npt.NDArray[np.float32]:
+    """Made-up logits as a head gives them."""
+    shape = [ROWS, *([3] if task.by_word else []), *([sum(task.outputs)] if sum(task.outputs) > 1 else [])]
+    return np.random.default_rng(1).normal(0, 2, shape).astype(np.float32)
+
+
+def token_rows(lengths: npt.NDArray[np.int64], below: int) -> TokenTable:
+    ids = np.random.default_rng(0).integers(6, below, lengths.sum()).astype(np.int32)
+    return TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]), lengths.astype(np.int32))
+
+
+def weights() -> Tensors:
+    """Random weights, large enough that every token's vector differs."""
+    return {name: values * (20 if name.endswith("kernel") else 1)
+            for name, values in bert_config.random_tensors(TINY, 3).items()}
+
+
+def vectors_of(encoder: Encoder, rows: TokenTable, batch: Batch) -> dict[int, npt.NDArray[np.float32]]:
+    """Row number -> its token vectors, float32 [tokens, size]."""
+    tokens, filled = rows.batch(batch), batch.filled.reshape(batch.rows.shape)
+    output = np.asarray(encoder(*map(tf.constant, tokens[:4])))
+    return {int(row): output[place][tokens.member[place, slot]]
+            for place, slots in enumerate(batch.rows) for slot, row in enumerate(slots) if filled[place, slot]}
+
+
+def check_weights(encoder: Encoder) -> None:
+    """What was loaded is dumped, to the byte, and changes nothing."""
+    tensors = weights()
+    encoder.load(tensors)
+    dumped = encoder.dump()
+    assert dumped.keys() == tensors.keys()
+    for name, values in dumped.items():
+        np.testing.assert_array_equal(values, tensors[name], err_msg=name)
+
+
+def check_rows_alone(encoder: Encoder, packs: bool) -> None:
+    """A row's vectors do not depend on padding, nor on the rows that share its sequence."""
+    encoder.load(weights())
+    lengths = np.array([5, 9, 3, 7])
+    rows = token_rows(lengths, 20)
+    alone = {row: vectors_of(encoder, rows, Batch(np.array([[row]]), int(length)))[row]
+             for row, length in enumerate(lengths)}
+    assert alone[0].shape == (5, encoder.size)
+    layouts = [Batch(np.arange(4)[:, None], 12)] + [Batch(np.array([[2, 0], [3, 1]]), 20)] * packs
+    for batch in layouts:
+        for row, vectors in vectors_of(encoder, rows, batch).items():
+            np.testing.assert_allclose(vectors, alone[row], atol=1e-4, err_msg=str(row))
+
+
+def check_every_variable_moves(encoder: Encoder) -> None:
+    """Each variable has a gradient, so that training moves it, and weight decay acts on some of them alone."""
+    encoder.load(weights())
+    batch = Batch(np.arange(4)[:, None], 9)
+    tokens = token_rows(np.array([5, 9, 3, 7]), 20).batch(batch)
+    # A fixed random weight on each element: a sum alone has no gradient behind a LayerNorm.
+    slope = np.random.default_rng(2).normal(size=[4, 9, encoder.size]).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(encoder.variables)
+        value = tf.reduce_sum(encoder(*map(tf.constant, tokens[:4])) * slope)
+    for variable, gradient in zip(encoder.variables, tape.gradient(value, encoder.variables), strict=True):
+        assert gradient is not None, variable.name
+        if "key/bias" not in variable.name:  # a softmax does not see what is added to all of its inputs
+            assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+    decayed = {id(variable) for variable in encoder.decayed}
+    assert decayed < {id(variable) for variable in encoder.variables}
+
+
+def check_reader(name: str, read: Callable[[Path, bool], pd.DataFrame], folder: Path) -> None:
+    """Texts and labels as they stand, unlabelled too, with the place of each row; a damaged file is one problem's
+    line."""
+    file, content, texts, labels = READERS[name]
+    path = folder / file
+    path.write_text(content, encoding="utf-8")
+    for labelled in (True, False):
+        table = read(path, labelled)
+        assert table.text.tolist() == texts
+        assert all(isinstance(place, str) for place in table.index)
+        assert table.dtypes.astype(str).unique().tolist() in (["str"], ["object"])
+    assert read(path, True).label.tolist() == labels
