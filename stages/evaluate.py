@@ -7,15 +7,11 @@ Example: python -m stages evaluate boyu data/boyu/labelled_later.csv
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from pipeline.competition import folds, tables
-from pipeline.config.data import Folds as Grouping
 from pipeline.files import formats
-from pipeline.machine import console
-from pipeline.machine.console import say
+from pipeline.machine.console import console, say
 from stages import options
 
 
@@ -26,31 +22,20 @@ def evaluate(
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
+    from pipeline.results import evaluation
 
     model = Predictor(run, stage, fold)
-    task, metric = model.task, model.config.submit.metric
-    rows, remarks = tables.read_labelled(labelled, model.config, task)
-    for remark in remarks:
+    result, task = evaluation.evaluate(model, labelled), model.task
+    for remark in result.remarks:
         say(remark)
-    one_fold = np.zeros(len(rows), np.int64)
-    by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
-                for number, logit in model.logits(rows).items()}
-    if len(by_model) > 1:
-        by_model["mean of folds"] = model.mean(list(by_model.values()))
-    groups = folds.groups(rows, Grouping())
-    parts = {name: task.evaluate(folds.grouped(table, rows.id, groups), [], metric) for name, table in by_model.items()}
-    title = f"{task.metric_label} of run {run}, {model.stage}, on {len(rows):,} rows"
+    title = f"{task.metric_label} of run {run}, {model.stage}, on {result.rows:,} rows"
     table = Table("model", *task.report_header, title=title)
-    for name, part in parts.items():
+    for name, part in result.models.items():
         table.add_row(name, *task.report_row(part))
-    console.console.print(table)
-    ensemble = list(by_model.values())[-1]
-    oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
-    decided = task.decision_scores(ensemble, task.submission_values(oof, ensemble, rule))
-    how = "probabilities decided at 0.5, as predict does" if oof is None else task.describe_decision(oof, metric)
-    say(f"{list(by_model)[-1]}, {how}: {', '.join(f'{name} {value:.4f}' for name, value in decided.items())}")
-    say(f"intervals are 95 %, of the rows, {len(rows):,} in {len(np.unique(groups)):,} groups by identical text")
+    console.print(table)
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in result.decisions.items())
+    say(f"{list(result.models)[-1]}, {result.how}: {scores}")
+    say(f"intervals are 95 %, of the rows, {result.rows:,} in {result.groups:,} groups by identical text")
     if output:
-        formats.write(output.with_suffix(".json"), {"run": run, "stage": str(model.stage), "models": parts,
-                                                    "decisions": {"how": how, **decided}})
+        formats.write(output.with_suffix(".json"), result.to_json(run, str(model.stage)))
         say(f"evaluate: {output.with_suffix('.json')}")

@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from pipeline.checkpoints import bert_config, checkpoint
-from pipeline.checkpoints.bert_config import BertConfig
-from pipeline.competition.readers import delimited
-from pipeline.config.model import RandomBert
-from pipeline.config.problems import explain
-from pipeline.errors import UserError, disk
+from pipeline.checkpoints import new
+from pipeline.errors import UserError
 from pipeline.machine.console import say
-from pipeline.text import vocabulary
 
 
 def new_checkpoint(
@@ -32,23 +26,6 @@ def new_checkpoint(
         raise UserError(f"{folder}: exists already; choose another folder")
     if (vocab is None) == (not texts):
         raise UserError("give exactly one of --vocab and --texts")
-    problems: list[str] = []
-    if vocab:
-        words = vocabulary.read(vocab, problems)
-    else:
-        tables = [delimited.read_table(path) for path in texts or []]
-        problems += [f"{path}: no column {column!r}" for path, table in zip(texts or [], tables, strict=True)
-                     if column not in table]
-        words = [] if problems else vocabulary.of_characters(
-            (text for table in tables for text in table[column]), lowercase=True)
-    if problems:
-        raise UserError(*problems)
-    try:
-        spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
-    except ValidationError as error:
-        raise UserError(*explain(error)) from None
-    config = BertConfig(len(words), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
-                                   segments=2, activation="gelu_tanh")
-    with disk(folder):
-        checkpoint.write_google(folder, config, words, bert_config.random_tensors(config, seed))
-    say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(words):,} tokens, random weights of seed {seed})")
+    tokens = new.vocabulary_of(vocab, texts or [], column)
+    new.write(folder, tokens, layers, hidden, heads, intermediate, positions, seed)
+    say(f"new checkpoint: {folder} ({layers}x{hidden}, {len(tokens):,} tokens, random weights of seed {seed})")

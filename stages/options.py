@@ -37,6 +37,17 @@ OfStage = Annotated[Stage | None, typer.Option("--stage", help="Default: stage 2
 FoldsOfMean = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable. Default: their "
                                                        "mean.")]
 
+# Of options that had another name before; --most-texts is --max-texts
+FormerName = Annotated[int | None, typer.Option(min=1, hidden=True)]
+
+
+def renamed(what: str, former: int | None, value: int) -> int:
+    """The value of --max-WHAT, or the one that was given under its former name, --most-WHAT, which a line says."""
+    if former is None:
+        return value
+    say(f"--most-{what} is now called --max-{what}; the former name is read for one more version")
+    return former
+
 
 def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, other: str | None = None,
            redo: str | None = None) -> AbstractContextManager[Run]:

@@ -21,10 +21,12 @@ def serve(
         host: Annotated[str, typer.Option(help="An address of this machine; 0.0.0.0 is all of them.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
         stage: options.OfStage = None, fold: options.FoldsOfMean = None,
-        most_texts: Annotated[int, typer.Option(min=1, help="Texts a request.")] = 256,
-        most_characters: Annotated[int, typer.Option(min=1, help="Characters a text.")] = 10_000,
-        most_waiting: Annotated[int, typer.Option(min=1, help="Texts that wait, of all requests; then 503.")] = 2_048,
-        batch: Annotated[int, typer.Option(min=1, help="Texts that are predicted together.")] = 64) -> None:
+        max_texts: Annotated[int, typer.Option(min=1, help="Texts per request.")] = 256,
+        max_characters: Annotated[int, typer.Option(min=1, help="Characters per text.")] = 10_000,
+        max_waiting: Annotated[int, typer.Option(min=1, help="Texts that wait, of all requests; then 503.")] = 2_048,
+        batch: Annotated[int, typer.Option(min=1, help="Texts that are predicted together.")] = 64,
+        most_texts: options.FormerName = None, most_characters: options.FormerName = None,
+        most_waiting: options.FormerName = None) -> None:
     token = os.environ.get("SERVE_TOKEN") or None
     if not _loopback(host) and token is None:
         raise UserError(f"--host {host}: others can reach it, so it needs a token: SERVE_TOKEN=... in the environment")
@@ -35,7 +37,9 @@ def serve(
 
     model = Predictor(run, stage, fold)
     model.warm()
-    limits = Limits(texts=most_texts, characters=most_characters, waiting=most_waiting, batch=batch)
+    limits = Limits(texts=options.renamed("texts", most_texts, max_texts),
+                    characters=options.renamed("characters", most_characters, max_characters),
+                    waiting=options.renamed("waiting", most_waiting, max_waiting), batch=batch)
     say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, folds {model.folds}; "
         f"Ctrl-C ends it")
     uvicorn.run(server.build(model, limits, token), host=host, port=port, log_level="warning", access_log=False)

@@ -4,6 +4,7 @@ What is scored, and how it is shown, is the task's.
 """
 
 import string
+from pathlib import Path
 
 import numpy as np
 from rich.table import Table
@@ -12,6 +13,7 @@ from pipeline.competition import folds
 from pipeline.config.run import Config
 from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
+from pipeline.files import formats
 from pipeline.results import predictions
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
@@ -47,6 +49,15 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
     return report
+
+
+def write(run: Run, report: Report) -> list[Path]:
+    """Writes oof/<run>/<metric>.md for reading and .json for programs; returns the paths."""
+    task = run.competition.task
+    paths = [run.paths.oof / f"{task.metric}{ending}" for ending in (".md", ".json")]
+    formats.write(paths[0], markdown(task, report))
+    formats.write(paths[1], report)
+    return paths
 
 
 def _notes(config: Config) -> list[str]:

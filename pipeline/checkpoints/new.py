@@ -1,0 +1,47 @@
+"""A checkpoint with random weights, for a vocabulary or for the characters of tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.competition.readers import delimited
+from pipeline.config import problems
+from pipeline.config.model import RandomBert
+from pipeline.errors import UserError, disk
+from pipeline.text import vocabulary
+
+
+def vocabulary_of(vocab: Path | None, tables: Sequence[Path], column: str) -> list[str]:
+    """The tokens of a vocab.txt, or [PAD] and its like with the lower-cased characters of a column of tables.
+
+    Raises UserError with all that is wrong with the files.
+    """
+    wrong: list[str] = []
+    tokens: list[str] = []
+    if vocab:
+        tokens = vocabulary.read(vocab, wrong)
+    else:
+        read = {path: delimited.read_table(path) for path in tables}
+        wrong += [f"{path}: no column {column!r}" for path, table in read.items() if column not in table]
+        if not wrong:
+            tokens = vocabulary.of_characters((text for table in read.values() for text in table[column]),
+                                              lowercase=True)
+    if wrong:
+        raise UserError(*wrong)
+    return tokens
+
+
+def write(folder: Path, tokens: list[str], layers: int, hidden: int, heads: int, intermediate: int, positions: int,
+          seed: int) -> None:
+    """Writes a checkpoint in Google's format. Raises UserError for dimensions that contradict each other."""
+    try:
+        spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
+    except ValidationError as error:
+        raise UserError(*problems.explain(error)) from None
+    config = BertConfig(len(tokens), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions, segments=2,
+                        activation="gelu_tanh")
+    with disk(folder):
+        checkpoint.write_google(folder, config, tokens, bert_config.random_tensors(config, seed))

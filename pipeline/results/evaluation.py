@@ -1,0 +1,57 @@
+"""A finished run scored on labelled texts that it has not seen, fold by fold and by their mean."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.competition import folds, tables
+from pipeline.config.data import Folds
+from pipeline.tasks import Report
+
+if TYPE_CHECKING:
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` gives."""
+
+    models: dict[str, Report]
+    """The scores of each fold's model, and of their mean where there are several, as a stage's part of a report."""
+    decisions: dict[str, float]
+    """The scores of the last one's decisions."""
+    how: str
+    """How these decisions were made, in words."""
+    rows: int
+    groups: int
+    """By identical text: copies of one case, which intervals take together."""
+    remarks: list[str]
+    """What may be wrong with the file without being refused."""
+
+    def to_json(self, run: str, stage: str) -> dict[str, Any]:
+        return {"run": run, "stage": stage, "models": self.models, "decisions": {"how": self.how, **self.decisions}}
+
+
+def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
+    """Scores the model on texts and labels in the format of the run's train.
+
+    The mean is that of probabilities, and decisions are made as ``predict`` and ``submit`` make them. Raises UserError
+    with all that is wrong with the file.
+    """
+    task, metric = model.task, model.config.submit.metric
+    rows, remarks = tables.read_labelled(labelled, model.config, task)
+    one_fold = np.zeros(len(rows), np.int64)
+    by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
+                for number, logit in model.logits(rows).items()}
+    if len(by_model) > 1:
+        by_model["mean of folds"] = model.mean(list(by_model.values()))
+    groups = folds.groups(rows, Folds())
+    parts = {name: task.evaluate(folds.grouped(table, rows.id, groups), [], metric)
+             for name, table in by_model.items()}
+    last = list(by_model.values())[-1]
+    oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
+    how = "probabilities decided at 0.5, as predict does" if oof is None else task.describe_decision(oof, metric)
+    decisions = task.decision_scores(last, task.submission_values(oof, last, rule))
+    return Evaluation(parts, decisions, how, len(rows), len(np.unique(groups)), remarks)
