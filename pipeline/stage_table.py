@@ -14,6 +14,7 @@ from pipeline.lazy import lazily
 numpy = lazily("numpy")
 ALL_FOLDS = -1  # the number of a cell that serves every fold
 Predicting = Literal["baseline", "stage1", "stage2"]  # names of the stages that predict, for the configuration's types
+SUBMITTED: Predicting = "stage2"  # whose predictions are submitted unless the configuration names another
 
 
 def _one_for_each_fold(settings: Any, folds: list[int]) -> list[int]:

@@ -1,57 +1,28 @@
 """The floors of the library: what imports what, read from the sources."""
 
 import ast
-import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from typing import get_args
 
 import pytest
 
-import pipeline
+from pipeline.stage_table import PREDICTING, STAGES, Predicting, imported
 from tests.conftest import ROOT, shell
+from tests.imports import (
+    FLOORS,
+    FORWARDING,
+    LIBRARY,
+    arrows,
+    imports,
+    in_circles,
+    modules,
+    stage_literals,
+    upward,
+)
 
-LIBRARY = ROOT / "pipeline"
-FLOORS = [names.split(", ") for names in
-          re.findall(r"^    (\w+(?:, \w+)*)/? {2,}", pipeline.__doc__ or "", re.MULTILINE)]
 WITH_TENSORFLOW = {"backend", "model", "training", "pretraining", "inference", "export", "vectors"}
 ITS_FILES = "checkpoints.tf_variables"  # and this one module, which is imported only where such files are read
-FORWARDING = "vectors"  # an old name, kept for whoever imports it
 SAYS_NOTHING = {"core", "common", "utils", "base", "helpers", "misc"}
-
-
-def modules() -> dict[str, Path]:
-    """Name behind "pipeline." -> path of every module."""
-    return {".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__"): path
-            for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py"}
-
-
-def imports(path: Path, inside_functions: bool = True) -> Iterator[str]:
-    """What a module imports, dotted names of modules or of names in them."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if inside_functions else tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
-def arrows(inside_functions: bool = True) -> set[tuple[str, str]]:
-    """Pairs of modules of which the first imports the second."""
-    known, found = modules(), set()
-    for name, path in known.items():
-        for imported in imports(path, inside_functions):
-            parts = imported.split(".")[1:] if imported.startswith("pipeline.") else []
-            target = next((".".join(parts[:end]) for end in range(len(parts), 0, -1)
-                           if ".".join(parts[:end]) in known), None)
-            if target and target != name:
-                found.add((name, target))
-    return found
-
-
-def floor(name: str) -> int:
-    room = name.partition(".")[0]
-    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
 
 
 def test_every_module_has_its_floor() -> None:
@@ -63,19 +34,22 @@ def test_every_module_has_its_floor() -> None:
 
 def test_nothing_is_imported_from_a_floor_above() -> None:
     assert len(arrows()) > 200
-    upward = [f"{name} imports {target}" for name, target in arrows()
-              if FORWARDING not in (name, target) and floor(target) > floor(name)]
-    assert not upward
+    assert upward() == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    below: dict[str, set[str]] = {}
-    for name, target in arrows():
-        below.setdefault(name, set()).add(target)
-    left = set(below)
-    while free := {name for name in left if not below[name] & left}:
-        left -= free
-    assert not left
+    assert in_circles() == set()
+
+
+def test_no_stage_is_named_outside_its_table() -> None:
+    assert stage_literals() == []
+
+
+def test_every_function_that_the_stage_table_names_is_there() -> None:
+    for stage in STAGES.values():
+        assert callable(imported(stage.fit))
+        assert callable(imported(stage.identity))
+    assert set(get_args(Predicting)) == set(PREDICTING)
 
 
 def test_tensorflow_is_imported_behind_backend_and_by_marked_rooms_alone() -> None:

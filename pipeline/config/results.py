@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.schema import Contradiction, Count, Section
-from pipeline.stage_table import Predicting
+from pipeline.stage_table import SUBMITTED, Predicting
 
 
 class Baseline(Section):
@@ -28,7 +28,7 @@ class Baseline(Section):
 class Submit(Section):
     """What the competition wants to receive."""
 
-    stage: Predicting = "stage2"
+    stage: Predicting = SUBMITTED
     """Whose predictions become submissions/<run>.csv."""
     metric: Literal["auc", "f1", "accuracy"] = "auc"
     """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""
