@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, google
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.text.vocabulary import SPECIAL
 
@@ -72,5 +72,5 @@ def make_project(bert: BertConfig = TINY) -> None:
     shuffled = test.sample(frac=1, random_state=1)
     pd.DataFrame({"ID": shuffled.id, "Prediction": 0.5}).to_csv("data/sample_submission.csv", index=False)
     vocab = [*SPECIAL, *CHARACTERS]
-    checkpoint.write_google(Path("data/bert"), bert, vocab, bert_config.random_tensors(bert, 1))
+    google.write(Path("data/bert"), bert, vocab, bert_config.random_tensors(bert, 1))
     Path("configs/toy.toml").write_text(CONFIG)

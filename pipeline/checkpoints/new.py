@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, google
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.competition.readers import delimited
 from pipeline.config import problems
@@ -44,4 +44,4 @@ def write(folder: Path, tokens: list[str], layers: int, hidden: int, heads: int,
     config = BertConfig(len(tokens), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions, segments=2,
                         activation="gelu_tanh")
     with disk(folder):
-        checkpoint.write_google(folder, config, tokens, bert_config.random_tensors(config, seed))
+        google.write(folder, config, tokens, bert_config.random_tensors(config, seed))

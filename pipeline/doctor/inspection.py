@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import tokenizer_settings
 from pipeline.doctor import repeated_texts
 from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
@@ -31,7 +31,7 @@ def lines(run: Run) -> Iterator[str]:
     size = sum(values.nbytes for values in found.tensors().values())
     yield (f"checkpoint: {found.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
            f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
-    yield from checkpoint.settled(config)[1]
+    yield from tokenizer_settings.settled(config)[1]
     yield from _letters(run)
     lengths = np.concatenate([run.train_tokens.lengths, run.test_tokens.lengths])
     quarters = np.percentile(lengths, [0, 25, 50, 75, 95, 100]).astype(int)

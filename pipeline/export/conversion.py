@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Tensors
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import checkpoint, google, hugging_face
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.checkpoints.checkpoint import Checkpoint
 from pipeline.errors import UserError
@@ -47,9 +47,9 @@ def write(found: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, sou
     lowercase = found.lowercase is not False
     with atomic.publishing(target) as building:
         if to == "google":
-            checkpoint.write_google(building, config, found.vocab, weights, lowercase, found.strip_accents)
+            google.write(building, config, found.vocab, weights, lowercase, found.strip_accents)
         else:
-            checkpoint.write_hugging_face(building, config, found.vocab, weights, lowercase=lowercase,
+            hugging_face.write(building, config, found.vocab, weights, lowercase=lowercase,
                                           strip_accents=found.strip_accents)
         again = checkpoint.read(building)
         written = again.tensors() | again.pooler() | again.masked_lm()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.backend import memory_told, use_threads
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
 from pipeline.checkpoints.bert_config import MASKED_LM, BertConfig
 from pipeline.errors import UserError
 from pipeline.machine.console import Clock, say
@@ -51,11 +51,11 @@ def start(run: Run) -> FitCell:
         files: Files = {artefacts.HISTORY: history, artefacts.EXAMPLES: examples(trainer, data, base.vocab)}
         trained = model.dump()
         files[artefacts.HUGGING_FACE] = functools.partial(
-            checkpoint.write_hugging_face, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage,
+            hugging_face.write, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage,
             lowercase=tokens.lowers, strip_accents=tokens.strip_accents)
         if base.config.activation == "gelu_tanh" and base.config.epsilon == BertConfig.epsilon:
             files[artefacts.GOOGLE] = functools.partial(
-                checkpoint.write_google, config=base.config, vocab=base.vocab, weights=trained, lowercase=tokens.lowers,
+                google.write, config=base.config, vocab=base.vocab, weights=trained, lowercase=tokens.lowers,
                 strip_accents=tokens.strip_accents)
         say(f"{name}  done in {clock}")
         return files

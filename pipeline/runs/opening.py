@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import tokenizer_settings
 from pipeline.competition import tables
 from pipeline.config import loading
 from pipeline.config.run import NAME_RULE, RUN_NAME, Config
@@ -25,7 +25,7 @@ def read(config: Config) -> Run:
 
     Raises UserError with all that is wrong with the tables, and MismatchError where the run's folds are of other rows.
     """
-    config, _ = checkpoint.settled(config)
+    config, _ = tokenizer_settings.settled(config)
     inputs = Inputs.of(_input_paths(config))
     competition = tables.read(config) if config.data else None
     fold_of_row = folds_file.dealt_or_read(config, competition) if competition else None
@@ -42,7 +42,7 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
     Raises what ``read`` raises before anything is written, LockedError where another process works on the run, and
     UserError for a stage or a run that there is not.
     """
-    config, _ = checkpoint.settled(config)
+    config, _ = tokenizer_settings.settled(config)
     paths = Paths(config.name)
     if copy_from is not None and not RUN_NAME.fullmatch(copy_from):
         raise UserError(f"--from {NAME_RULE}; got {copy_from!r}")

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline.arrays import Tensors
 from pipeline.backend import keras_bert, tf
 from pipeline.checkpoints import bert_config, checkpoint, tf_variables
+from pipeline.checkpoints import google as google_format
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.config.model import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
@@ -44,7 +45,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tensors:
     """A checkpoint in Google's format in bert/, and its tensors."""
     monkeypatch.chdir(tmp_path)
     tensors = drawn(TINY)
-    checkpoint.write_google(BERT, TINY, VOCAB, tensors)
+    google_format.write(BERT, TINY, VOCAB, tensors)
     return tensors
 
 
@@ -232,7 +233,7 @@ def test_line_ends_of_a_vocabulary_do_not_matter(google: Tensors, edit: Callable
 def test_tokens_that_other_line_splitters_break_keep_their_ids(google: Tensors) -> None:
     odd = ["\u2028", "\u3000", "\x85", "\u2029", "\x0b", "\x1c", "\u200b", "\xa0", "##\u2028"]
     vocab = [*VOCAB[:7], *odd, *VOCAB[7 + len(odd):]]
-    checkpoint.write_google(BERT, TINY, vocab, google)
+    google_format.write(BERT, TINY, vocab, google)
     assert checkpoint.read(BERT).vocab == vocab
 
 
@@ -359,7 +360,7 @@ def test_damaged_tensorflow_files_are_refused(
 @pytest.mark.parametrize("value", [np.ones((32, 16), np.int32), np.full((32, 16), b"text")])
 def test_a_checkpoint_of_another_kind_of_values_is_refused(google: Tensors, value: npt.NDArray[Any]) -> None:
     name = "bert/embeddings/word_embeddings"
-    checkpoint.write_google(BERT, TINY, VOCAB, google | {name: value})
+    google_format.write(BERT, TINY, VOCAB, google | {name: value})
     line, = problems()
     assert line.startswith(f"bert/bert_model.ckpt: {name} must be of float32, float16, bfloat16, float64; got ")
 
@@ -464,10 +465,10 @@ def test_the_identity_is_that_of_configuration_vocabulary_and_weights_wherever_t
     found = {identity}
     rewrite("bert_config.json", initializer_range=0.03)
     found.add(checkpoint.read(BERT).identity)
-    checkpoint.write_google(BERT, TINY, [*VOCAB[:-2], VOCAB[-1], VOCAB[-2]], google)
+    google_format.write(BERT, TINY, [*VOCAB[:-2], VOCAB[-1], VOCAB[-2]], google)
     found.add(checkpoint.read(BERT).identity)
     google["bert/embeddings/LayerNorm/beta"][3] += 1e-6
-    checkpoint.write_google(BERT, TINY, VOCAB, google)
+    google_format.write(BERT, TINY, VOCAB, google)
     found.add(checkpoint.read(BERT).identity)
     assert len(found) == 4
 
@@ -475,7 +476,7 @@ def test_the_identity_is_that_of_configuration_vocabulary_and_weights_wherever_t
 def test_an_encoder_with_the_exact_gelu_is_not_written_in_googles_format(google: Tensors) -> None:
     exact = BertConfig(**{**TINY.__dict__, "activation": "gelu_erf"})
     with pytest.raises(UserError, match="tanh GELU, this encoder has gelu_erf"):
-        checkpoint.write_google(Path("exact"), exact, VOCAB, google)
+        google_format.write(Path("exact"), exact, VOCAB, google)
     assert not Path("exact").exists()
 
 
@@ -560,7 +561,7 @@ def test_pairs_need_a_second_segment_and_random_batches_a_first_pad(project: Pat
     one = dataclasses.replace(TINY, segments=1)
     vocab = Path("data/bert/vocab.txt").read_text().split("\n")[:-1]
     shutil.rmtree("data/bert")
-    checkpoint.write_google(BERT, one, [vocab[1], vocab[0], *vocab[2:]], bert_config.random_tensors(one, 1))
+    google_format.write(BERT, one, [vocab[1], vocab[0], *vocab[2:]], bert_config.random_tensors(one, 1))
     setting = ["--set", "bert.checkpoint=bert"]
     assert stages("check", "configs/toy.toml", *setting).code == 0
     pairs = stages("check", "configs/toy.toml", *setting, "--set", "data.text_columns=['text', 'id']")

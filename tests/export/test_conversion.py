@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face, tokenizer_settings
 from pipeline.checkpoints.bert_config import MASKED_LM, POOLER, BertConfig
 from pipeline.config.model import Tokens
 from pipeline.config.run import Config
@@ -32,7 +32,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("extra", [False, True])
 def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: bool) -> None:
     weights = bert_config.random_tensors(TANH, 1, with_masked_lm=extra) | (POOLED if extra else {})
-    checkpoint.write_google(Path("google"), TANH, VOCAB, weights)
+    google.write(Path("google"), TANH, VOCAB, weights)
     for source, target in (("google", "there"), ("there", "back")):
         result = stages("convert", source, target)
         assert result.code == 0, result.err
@@ -51,7 +51,7 @@ def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: b
 def test_an_exact_gelu_becomes_googles_only_where_that_is_asked_for(stages: Command) -> None:
     weights = {name: values * (30 if name.endswith("kernel") else 1)
                for name, values in bert_config.random_tensors(EXACT, 1).items()}
-    checkpoint.write_hugging_face(Path("exact"), EXACT, VOCAB, weights)
+    hugging_face.write(Path("exact"), EXACT, VOCAB, weights)
     refused = stages("convert", "exact", "google")
     assert refused.code == 2
     assert "--tanh-gelu accepts that" in refused.lines[0]
@@ -73,7 +73,7 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(stages: Com
 
 
 def test_a_folder_with_a_pickle_alone_names_the_command(stages: Command) -> None:
-    checkpoint.write_hugging_face(Path("pickled"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    hugging_face.write(Path("pickled"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
     Path("pickled/model.safetensors").rename("pickled/pytorch_model.bin")
     with pytest.raises(Exception, match=r"python -m stages convert pickled NEW --to huggingface"):
         checkpoint.read(Path("pickled"))
@@ -87,7 +87,7 @@ class Payload:
 
 
 def test_a_pickle_is_never_run(stages: Command) -> None:
-    checkpoint.write_hugging_face(Path("hostile"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    hugging_face.write(Path("hostile"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
     Path("hostile/model.safetensors").unlink()
     Path("hostile/pytorch_model.bin").write_bytes(pickle.dumps(Payload()))
     refused = stages("convert", "hostile", "new", "--to", "huggingface")
@@ -100,7 +100,7 @@ def test_a_pickle_is_never_run(stages: Command) -> None:
 def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
     torch = pytest.importorskip("torch")
     weights = bert_config.random_tensors(EXACT, 1)
-    checkpoint.write_hugging_face(Path("pickled"), EXACT, VOCAB, weights)
+    hugging_face.write(Path("pickled"), EXACT, VOCAB, weights)
     from safetensors.torch import load_file
 
     torch.save(load_file("pickled/model.safetensors"), "pickled/pytorch_model.bin")
@@ -115,7 +115,7 @@ def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
 def test_transformers_reads_what_was_converted(stages: Command) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     weights = bert_config.random_tensors(TANH, 1) | POOLED
-    checkpoint.write_google(Path("google"), TANH, VOCAB, weights)
+    google.write(Path("google"), TANH, VOCAB, weights)
     assert stages("convert", "google", "new").code == 0
     model = transformers.BertModel.from_pretrained("new").eval()
     ids = np.random.default_rng(0).integers(1, len(VOCAB), (3, 7))
@@ -138,7 +138,7 @@ def a_folder(name: str, config: dict[str, object] | None = None, tensors: dict[s
     folder = Path(name)
     weights = {key: values * (20 if key.endswith("kernel") else 1)
                for key, values in bert_config.random_tensors(EXACT, 1).items()}
-    checkpoint.write_hugging_face(folder, EXACT, VOCAB, weights)
+    hugging_face.write(folder, EXACT, VOCAB, weights)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | (config or {})))
     save_file(load_file(folder / "model.safetensors") | (tensors or {}), folder / "model.safetensors", {"format": "pt"})
@@ -209,12 +209,12 @@ def test_what_a_folder_says_of_its_tokenizer_is_followed_and_handed_on(
         assert written["strip_accents"] is strip_accents
     config = Config.model_validate({"name": "x", "bert": {"checkpoint": "theirs"}, "data": {"train": "x"},
                                     "tokens": {"tokenizer": "wordpiece"}})
-    settled, lines = checkpoint.settled(config)
+    settled, lines = tokenizer_settings.settled(config)
     assert settled.tokens.lowercase is (lowercase is not False)
     assert settled.tokens.strip_accents is strip_accents
     assert len(lines) == (lowercase is False) + (strip_accents is False)
     against = config.model_copy(update={"tokens": Tokens(tokenizer="wordpiece", lowercase=True)})
-    told = checkpoint.settled(against)[1]
+    told = tokenizer_settings.settled(against)[1]
     assert any("warning: theirs says lowercase = false" in line for line in told) == (lowercase is False)
 
 
@@ -247,7 +247,7 @@ def test_checkpoints_are_found_under_other_usual_names() -> None:
     folder = a_folder("theirs")
     (folder / "config.json").rename(folder / "bert_config.json")
     assert checkpoint.read(folder).kind == "hugging face"
-    checkpoint.write_google(Path("bio"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    google.write(Path("bio"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
     for path in Path("bio").glob("bert_model.ckpt*"):
         path.rename(path.with_name(path.name.replace("bert_model.ckpt", "model.ckpt-1000000")))
     assert checkpoint.read(Path("bio")).tensors().keys() == bert_config.random_tensors(TANH, 1).keys()
@@ -270,7 +270,7 @@ def test_a_pytorch_model_bin_of_today_which_is_a_zip_archive_is_no_archive_to_un
 @pytest.mark.parametrize("segments", [1, 3])
 def test_a_checkpoint_that_keras_bert_cannot_read_is_converted_and_that_is_said(stages: Command, segments: int) -> None:
     config = dataclasses.replace(TANH, segments=segments)
-    checkpoint.write_google(Path("google"), config, VOCAB, bert_config.random_tensors(config, 1))
+    google.write(Path("google"), config, VOCAB, bert_config.random_tensors(config, 1))
     assert stages("convert", "google", "there").code == 0
     back = stages("convert", "there", "back")
     assert back.code == 0, back.err
@@ -283,7 +283,7 @@ def test_large_outputs_may_differ_by_as_much_more(stages: Command) -> None:
     for name in weights:
         if name.endswith("gamma"):
             weights[name][:2] = 30
-    checkpoint.write_hugging_face(Path("theirs"), wide, VOCAB, weights)
+    hugging_face.write(Path("theirs"), wide, VOCAB, weights)
     result = stages("convert", "theirs", "copy", "--to", "huggingface")
     assert result.code == 0, result.err
 

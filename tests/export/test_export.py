@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, hugging_face
 from pipeline.export.onnx_model import PACKAGES
 from pipeline.export.saved_model import Served
 from pipeline.files import formats
@@ -174,7 +174,7 @@ def test_every_kind_of_encoder_and_head_becomes_onnx(stages: Command, activation
     bert = dataclasses.replace(TINY, activation=activation)
     weights = {name: 9 * values if name.endswith("kernel") else values
                for name, values in bert_config.random_tensors(bert, 1).items()}
-    checkpoint.write_hugging_face(Path("data/other"), bert, [*SPECIAL, *CHARACTERS], weights)
+    hugging_face.write(Path("data/other"), bert, [*SPECIAL, *CHARACTERS], weights)
     options = [f"--set={setting}" for setting in (*settings, "bert.checkpoint='data/other'")]
     assert stages("stage1", CONFIG, "--fold", "0", *options).code == 0
     result = stages("export", "toy", "--to", "onnx", "--target", "new")

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
 from pipeline.checkpoints.checkpoint import Checkpoint
 from pipeline.competition import folds, tables
 from pipeline.config import loading
@@ -191,9 +191,9 @@ def make_project(with_tensorflow: bool) -> None:
     Path("configs/toy.toml").write_text(toy)
     Path("configs/all_keys.toml").write_text(loading.dump(loading.load(Path("tables/pair/config.toml"))))
     drawn = bert_config.random_tensors(TINY, 1, with_masked_lm=True)
-    checkpoint.write_hugging_face(Path("huggingface"), TINY, VOCAB, drawn)
+    hugging_face.write(Path("huggingface"), TINY, VOCAB, drawn)
     if with_tensorflow:
-        checkpoint.write_google(Path("google"), TINY, VOCAB, drawn)
+        google.write(Path("google"), TINY, VOCAB, drawn)
     else:  # what is read of a checkpoint before its weights
         formats.write(Path("google/vocab.txt"), Path("huggingface/vocab.txt").read_bytes())
         formats.write(Path("google/bert_config.json"), formats.read_json(Path("huggingface/config.json")) | {

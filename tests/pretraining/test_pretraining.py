@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.arrays import Tensors
 from pipeline.backend import tf
-from pipeline.checkpoints import bert_config, checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
 from pipeline.checkpoints.bert_config import MASKED_LM
 from pipeline.config.model import Tokens
 from pipeline.config.run import Config
@@ -165,7 +165,7 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
 @pytest.mark.parametrize("form", ["google", "huggingface"])
 def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> None:
     weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
-    write = checkpoint.write_google if form == "google" else checkpoint.write_hugging_face
+    write = google.write if form == "google" else hugging_face.write
     write(tmp_path / form, TINY, VOCAB, weights)
     found = checkpoint.read(tmp_path / form)
     assert (found.config, found.vocab) == (TINY, VOCAB)
@@ -177,7 +177,7 @@ def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> N
 def test_half_precision_halves_the_file_and_stays_close(tmp_path: Path) -> None:
     weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
     for stored in ("float32", "float16"):
-        checkpoint.write_hugging_face(tmp_path / stored, TINY, VOCAB, weights, stored)
+        hugging_face.write(tmp_path / stored, TINY, VOCAB, weights, stored)
     half, whole = ((tmp_path / stored / "model.safetensors").stat().st_size for stored in ("float16", "float32"))
     assert half < 0.6 * whole
     back = checkpoint.read(tmp_path / "float16").tensors()

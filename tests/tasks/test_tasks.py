@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from pipeline import tasks
 from pipeline.backend import tf
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import checkpoint, hugging_face
 from pipeline.config import kinds
 from pipeline.config.training import Stage1
 from pipeline.files import formats
@@ -367,7 +367,7 @@ def test_a_pooler_starts_from_the_checkpoints(project: Path, stages: Command) ->
     found = checkpoint.read(Path("data/bert"))
     pooler = {"bert/pooler/dense/kernel": np.full((16, 16), 0.25, np.float32),
               "bert/pooler/dense/bias": np.full(16, 0.5, np.float32)}
-    checkpoint.write_hugging_face(Path("data/pooled"), found.config, found.vocab, found.tensors() | pooler)
+    hugging_face.write(Path("data/pooled"), found.config, found.vocab, found.tensors() | pooler)
     options = ["head.parts=['pooler']", "bert.checkpoint=data/pooled", "stage1.learning_rate=1e-5"]
     result = stages("stage1", CONFIG, "--fold", "0", *(part for one in options for part in ("--set", one)))
     assert result.code == 0, result.err

@@ -1,0 +1,54 @@
+"""What a checkpoint's folder says of its tokenizer, and what a run makes of that."""
+
+import json
+import os
+from pathlib import Path
+
+from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.config.run import Config
+from pipeline.files import formats, inputs
+from pipeline.text.vocabulary import LARGEST_TOKENIZER
+
+TOKENIZER_JSON = "tokenizer.json"
+
+
+def read(folder: Path) -> dict[str, bool | None]:
+    """lowercase and strip_accents, as tokenizer_config.json says, or tokenizer.json's normalizer; None: nothing."""
+    if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
+        return {"lowercase": None, "strip_accents": None}
+    settings, tokenizer = (inputs.read_json(path, LARGEST_TOKENIZER) if path.is_file() else {}
+                           for path in (folder / "tokenizer_config.json", folder / TOKENIZER_JSON))
+    normalizer = tokenizer.get("normalizer")
+    normalizer = normalizer if isinstance(normalizer, dict) else {}
+    found = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
+             "strip_accents": settings.get("strip_accents", normalizer.get("strip_accents"))}
+    return {name: value if isinstance(value, bool) else None for name, value in found.items()}
+
+
+def settled(config: Config) -> tuple[Config, list[str]]:
+    """The configuration with tokens.lowercase and strip_accents as the checkpoint's folder says where they are not
+    given; and what there is to say of that, a line each."""
+    folder = Path(config.bert.checkpoint or "")
+    said = read(folder) if config.bert.checkpoint else {"lowercase": None, "strip_accents": None}
+    lines, chosen = [], {}
+    for name, value in said.items():
+        given = getattr(config.tokens, name)
+        chosen[name] = value if given is None else given
+        if value is None or (config.tokens.tokenizer == "characters" and name == "strip_accents"):
+            chosen[name] = given
+        elif given is None and value != (True if name == "lowercase" else chosen["lowercase"] is not False):
+            lines.append(f"tokens.{name} = {json.dumps(value)}, as {folder} says of its tokenizer")
+        elif given not in (None, value):
+            lines.append(f"warning: {folder} says {name} = {json.dumps(value)} of its tokenizer, this run has "
+                         f"tokens.{name} = {json.dumps(given)}")
+    if chosen["lowercase"] is None:
+        chosen["lowercase"] = True
+    return config.model_copy(update={"tokens": config.tokens.model_copy(update=chosen)}), lines
+
+
+def write(folder: Path, config: BertConfig, lowercase: bool, strip_accents: bool | None) -> None:
+    """Writes tokenizer_config.json as transformers' BertTokenizer reads it."""
+    formats.write(folder / "tokenizer_config.json", {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "strip_accents": strip_accents,
+        "tokenize_chinese_chars": True, "model_max_length": config.positions, "cls_token": "[CLS]",
+        "mask_token": "[MASK]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]"})
