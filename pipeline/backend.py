@@ -52,13 +52,13 @@ def use_threads(count: int) -> None:
 
 
 def graph(function: Callable[..., Any], compiled: bool = False, signature: Sequence[Any] | None = None) -> Any:
-    """The function as a TensorFlow graph. Its ifs and loops must be Python's own, over what is known while the graph is
-    built: its source is not rewritten, which takes longer than the building."""
+    """tf.function without AutoGraph: Python's ifs and loops run while the function is traced. AutoGraph rewrites the
+    source, which takes longer than the tracing."""
     return tf.function(function, signature, autograph=False, jit_compile=compiled)
 
 
 def sizes(tensor: Any) -> list[Any]:
-    """Of every axis; a scalar tensor where it is not known until the graph runs."""
+    """The size of every axis: a number, or a scalar tensor where it is not known until the graph runs."""
     return [tf.shape(tensor)[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
 
 

@@ -43,8 +43,8 @@ def start(run: Run) -> FitCell:
         logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
 
         def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
-            found = logit_of(vectorizer.transform(documents_of(rows)))
-            return _by_row(found, rows, target.shape[1]) if task.by_word else found
+            logits = logit_of(vectorizer.transform(documents_of(rows)))
+            return _by_row(logits, rows, target.shape[1]) if task.by_word else logits
 
         valid_logit = logit(train[valid])
         test_logit = logit(test) if len(test) else valid_logit[:0]
@@ -86,8 +86,8 @@ def _features(words: list[str], place: int) -> Iterator[str]:
 def _by_row(logit: npt.NDArray[Any], rows: pd.DataFrame, width: int) -> npt.NDArray[np.float32]:
     """Logits of words one after the other, float32 [words, tags] -> float32 [rows, words, tags], 0 behind the last."""
     counts = [text.count(" ") + 1 for text in rows.text]
-    found = np.zeros([len(rows), max(width, *counts), logit.shape[1]], np.float32)
+    by_row = np.zeros([len(rows), max(width, *counts), logit.shape[1]], np.float32)
     ends = np.cumsum(counts)
     for row, (end, count) in enumerate(zip(ends, counts, strict=True)):
-        found[row, :count] = logit[end - count:end]
-    return found
+        by_row[row, :count] = logit[end - count:end]
+    return by_row

@@ -10,8 +10,8 @@ from pipeline.runs import opening
 from stages import options
 
 
-def check(config: options.ConfigPath, overrides: options.Set = None, run: options.NewName = None) -> None:
-    work = opening.read(loading.load(config, overrides, run))
-    for line in inspection.lines(work):
+def check(config: options.ConfigPath, overrides: options.Set = None, name: options.NewName = None) -> None:
+    run = opening.read(loading.load(config, overrides, name))
+    for line in inspection.lines(run):
         say(line)
     say(f"{config}: everything checked is in order")

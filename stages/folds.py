@@ -10,9 +10,9 @@ from stages import options
 
 
 def folds(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-          run: options.NewName = None, redo: options.Redo = None) -> None:
-    with options.opened(config, overrides, run, redo=redo) as work:
-        of_folds = inspection.fold_lines(work, opening.chosen_folds(work, fold))
-        for line in (*work.competition.remarks, *of_folds, *inspection.audit_lines(work)):
+          name: options.NewName = None, redo: options.Redo = None) -> None:
+    with options.opened(config, overrides, name, redo=redo) as run:
+        of_folds = inspection.fold_lines(run, opening.chosen_folds(run, fold))
+        for line in (*run.competition.remarks, *of_folds, *inspection.audit_lines(run)):
             say(line)
-        say(f"folds: {work.paths.folds}")
+        say(f"folds: {run.paths.folds}")

@@ -49,10 +49,10 @@ def renamed(what: str, former: int | None, value: int) -> int:
     return former
 
 
-def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, other: str | None = None,
+def opened(path: Path, overrides: list[str] | None = None, name: str | None = None, from_run: str | None = None,
            redo: str | None = None) -> AbstractContextManager[Run]:
     """The run of a TOML file, with the overrides and under the name that the command line gives, open for work."""
-    return opening.opened(loading.load(path, overrides, name), redo, other)
+    return opening.opened(loading.load(path, overrides, name), redo, from_run)
 
 
 def say_where(run: Run, stage: Stage) -> None:

@@ -41,8 +41,8 @@ def predict(
                  "with a tab between, unless train is a .txt too. Default: lines of standard input.")] = None,
         stage: options.OfStage = None, fold: options.FoldsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
-        form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, a line a text. csv: the "
-                                           "columns of a test table.")] = Form.jsonl) -> None:
+        form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, one line per text. csv: "
+                                           "the columns of a test table.")] = Form.jsonl) -> None:
     if texts and not inputs.is_folder(texts):
         inputs.check(texts)
     from pipeline.inference.predictor import Predictor
@@ -60,17 +60,17 @@ def predict(
 def _write(model: "Predictor", chunks: Iterator[pd.DataFrame], form: Form, file: TextIO) -> None:
     oof, metric = model.thresholds(), model.config.submit.metric
     for number, rows in enumerate(chunks):
-        found = model.predict(rows)
+        predicted = model.predict(rows)
         if form == Form.csv:
-            found.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+            predicted.to_csv(file, index=False, header=number == 0, lineterminator="\n")
         else:
-            for answer in answers(model.task, rows, found, oof, metric):
+            for answer in answers(model.task, rows, predicted, oof, metric):
                 print(json.dumps(answer, ensure_ascii=False), file=file)
         file.flush()
 
 
 def _is_lines(path: Path, model: "Predictor") -> bool:
-    """Whether a file is a text a line: a .txt is, unless the run's own training file is one."""
+    """Whether a file has one text per line: a .txt has, unless the run's own training file is one."""
     data = model.config.competition
     return path.suffix == ".txt" and data.format == "auto" and Path(data.train).suffix != ".txt"
 
@@ -90,7 +90,7 @@ def _of_lines(path: Path | None, model: "Predictor") -> Iterator[pd.DataFrame]:
     begin = 0
     for lines in inputs.texts(path, AT_ONCE) if path else _from_standard_input(model):
         texts = [line.partition("\t") for line in lines]
-        second = [one for _, _, one in texts] if model.pairs else None
+        second = [other for _, _, other in texts] if model.pairs else None
         yield model.table([text for text, _, _ in texts] if model.pairs else lines, second,
                           ids=map(str, range(begin, begin + len(lines))))
         begin += len(lines)

@@ -10,14 +10,14 @@ from stages import options
 
 
 def pretrain(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-             run: options.NewName = None, other: options.From = None, redo: options.Redo = None,
+             name: options.NewName = None, from_run: options.From = None, redo: options.Redo = None,
              strict: options.Strict = False) -> None:
-    with options.opened(config, overrides, run, other, redo) as work:
-        if work.config.pretrain is None:
+    with options.opened(config, overrides, name, from_run, redo) as run:
+        if run.config.pretrain is None:
             say(f"pretrain: {config} has no [pretrain], so there is no stage 0")
             return
-        finished = scheduler.finish(work, PRETRAIN, opening.chosen_folds(work, fold), strict)
+        finished = scheduler.finish(run, PRETRAIN, opening.chosen_folds(run, fold), strict)
         from pipeline.results import pretraining  # imports Matplotlib
 
-        paths = [*map(work.paths.cell, finished), *pretraining.write(work, finished)]
+        paths = [*map(run.paths.cell, finished), *pretraining.write(run, finished)]
         say(f"pretrain: {', '.join(map(str, paths))}")

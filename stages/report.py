@@ -11,15 +11,15 @@ from stages import options
 
 
 def report(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           run: options.NewName = None) -> None:
-    with options.opened(config, overrides, run) as work:
-        parts = predictions.of_all_stages(work, opening.chosen_folds(work, fold))
-        task, result = work.competition.task, reports.build(work, parts)
+           name: options.NewName = None) -> None:
+    with options.opened(config, overrides, name) as run:
+        parts = predictions.of_all_stages(run, opening.chosen_folds(run, fold))
+        task, result = run.competition.task, reports.build(run, parts)
         console.print(reports.console_table(task, result))
         for line in reports.summary(task, result):
             say(line)
         if fold:
             return
-        tables = [path for part in parts.values() for path in predictions.write(work, part)]
-        say("report: " + ", ".join(map(str, [*reports.write(work, result), *tables])))
-        say("plots: " + ", ".join(map(str, plots.write(work, parts, result["stages"]))))
+        tables = [path for part in parts.values() for path in predictions.write(run, part)]
+        say("report: " + ", ".join(map(str, [*reports.write(run, result), *tables])))
+        say("plots: " + ", ".join(map(str, plots.write(run, parts, result["stages"]))))

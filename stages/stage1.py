@@ -9,8 +9,8 @@ from stages import options
 
 
 def stage1(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           run: options.NewName = None, other: options.From = None, redo: options.Redo = None,
+           name: options.NewName = None, from_run: options.From = None, redo: options.Redo = None,
            strict: options.Strict = False) -> None:
-    with options.opened(config, overrides, run, other, redo) as work:
-        scheduler.finish(work, STAGE1, opening.chosen_folds(work, fold), strict)
-        options.say_where(work, STAGE1)
+    with options.opened(config, overrides, name, from_run, redo) as run:
+        scheduler.finish(run, STAGE1, opening.chosen_folds(run, fold), strict)
+        options.say_where(run, STAGE1)

@@ -11,17 +11,17 @@ from stages import options
 
 
 def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           run: options.NewName = None) -> None:
-    with options.opened(config, overrides, run) as work:
-        if not work.competition.test.size:
+           name: options.NewName = None) -> None:
+    with options.opened(config, overrides, name) as run:
+        if not run.competition.test.size:
             say("submission: none, the config names no data.test")
             return
-        folds = opening.chosen_folds(work, fold)
-        found = predictions.of_all_stages(work, folds)
-        paths = submission.write(work, found, folds)
-        metric = work.config.submit.metric
+        folds = opening.chosen_folds(run, fold)
+        parts = predictions.of_all_stages(run, folds)
+        paths = submission.write(run, parts, folds)
+        metric = run.config.submit.metric
         if metric != "auc":
-            say(work.competition.task.describe_decision(found[work.config.submit.stage].oof, metric))
-            if none := submission.without_label(work.paths.submission()) if not fold else 0:
+            say(run.competition.task.describe_decision(parts[run.config.submit.stage].oof, metric))
+            if none := submission.without_label(run.paths.submission()) if not fold else 0:
                 say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
         say(f"submission: {', '.join(paths)}")

@@ -60,14 +60,14 @@ def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, p
     one needs beyond tokens.max_tokens.
     """
     if bert.checkpoint:
-        found = read(Path(bert.checkpoint))
+        start = read(Path(bert.checkpoint))
     else:
         assert bert.random is not None
-        found = _random(bert.random, token_config, texts, seed, max(token_config.max_tokens, positions))
-    if token_config.max_tokens > found.config.positions:
+        start = _random(bert.random, token_config, texts, seed, max(token_config.max_tokens, positions))
+    if token_config.max_tokens > start.config.positions:
         raise UserError(f"tokens.max_tokens = {token_config.max_tokens} cannot be greater than the checkpoint's "
-                        f"position embeddings: {found.config.positions} ({found.source})")
-    return found
+                        f"position embeddings: {start.config.positions} ({start.source})")
+    return start
 
 
 def read(folder: Path, pickled: bool = False) -> Checkpoint:
@@ -173,19 +173,19 @@ def _files(folder: Path, pickled: bool) -> tuple[str, Path, Path]:
                     f"model.safetensors (Hugging Face), with vocab.txt{there}")
 
 
-def _compare(found: Shapes, expected: Shapes, where: str) -> list[str]:
+def _compare(shapes: Shapes, expected: Shapes, where: str) -> list[str]:
     """What the checkpoint lacks, has in another shape, or has beyond the configured layers."""
-    missing = [name for name in expected if name not in found]
+    missing = [name for name in expected if name not in shapes]
     problems = [f"{where}: tensor {name} is missing" for name in missing[:5]]
     if len(missing) > 5:
         problems.append(f"{where}: {len(missing) - 5} more tensors are missing")
     other = [f"{where}: {name} must have shape {list(expected[name])} as the configuration says, "
-             f"on disk {list(found[name])}" for name in expected
-             if name in found and tuple(found[name]) != tuple(expected[name])]
+             f"on disk {list(shapes[name])}" for name in expected
+             if name in shapes and tuple(shapes[name]) != tuple(expected[name])]
     problems += other[:5]
     if len(other) > 5:
         problems.append(f"{where}: {len(other) - 5} more tensors have other shapes")
-    layers = {match[1] for name in found if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
+    layers = {match[1] for name in shapes if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
     expected_layers = {match[1] for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
     if beyond := layers - expected_layers:
         problems.append(f"{where}: has {len(layers)} layers, num_hidden_layers leaves out {len(beyond)} of them")

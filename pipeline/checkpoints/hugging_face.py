@@ -33,7 +33,7 @@ def read(path: Path, wanted: Collection[str] = ()) -> tuple[Shapes, Stored]:
 
 
 def read_pickle(path: Path, wanted: Collection[str] = ()) -> tuple[Shapes, Stored]:
-    """The same of a pytorch_model.bin, by torch's unpickler for tensors alone."""
+    """As ``read``, for a pytorch_model.bin, by torch's unpickler for tensors alone. Raises UserError."""
     try:
         import torch
     except ImportError:

@@ -20,9 +20,9 @@ def read(folder: Path) -> dict[str, bool | None]:
                            for path in (folder / "tokenizer_config.json", folder / TOKENIZER_JSON))
     normalizer = tokenizer.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, dict) else {}
-    found = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
+    said = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
              "strip_accents": settings.get("strip_accents", normalizer.get("strip_accents"))}
-    return {name: value if isinstance(value, bool) else None for name, value in found.items()}
+    return {name: value if isinstance(value, bool) else None for name, value in said.items()}
 
 
 def settled(config: Config) -> tuple[Config, list[str]]:

@@ -135,7 +135,7 @@ def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
 
 
 def fold_count(config: Folds) -> int:
-    """How many cells a stage has."""
+    """How many cells per stage has."""
     return 1 if config.dev else config.n
 
 

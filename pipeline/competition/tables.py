@@ -160,14 +160,14 @@ def _is_table(path: str, data: Data) -> bool:
 
 
 def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
-    """What is asked of a file that only a table can have."""
+    """One problem for each column that the configuration names and that this format, which is no table, cannot have."""
     keys = {"group": "folds.group_column", "fold": "folds.column", "text_pair": "data.text_columns"}
     told = [f"no column {names[name]!r}, which {key} names" for name, key in keys.items() if name in names]
     return told + [f"no column {column!r}, which data.label_columns names" for column in label_columns]
 
 
 def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str]) -> list[str]:
-    """One label of several columns, as the task takes it; problems are added to the list."""
+    """The labels of several columns joined to one for each row, as the kind reads it; adds to the list of problems."""
     data, wrong, taken = config.competition, list[str](), columns.copy()
     for name, column in columns.items():
         if config.kind.label_columns == "names":
@@ -238,7 +238,7 @@ def _sample(config: Config, test: pd.DataFrame, task: Task, problems: list[str])
         problems += unlike
         return None
     ids = sample.iloc[:, 0]
-    problems += shortened(path, [f": id {one!r} stands twice" for one in ids[ids.duplicated()]])
+    problems += shortened(path, [f": id {name!r} stands twice" for name in ids[ids.duplicated()]])
     if len(test):
         unknown, absent = set(ids) - set(test.id), set(test.id) - set(ids)
         if unknown:

@@ -38,8 +38,8 @@ class Data(Section):
     label_column: str = "label"
     """Column of the label in train."""
     label_columns: Annotated[list[str], Field(min_length=2)] | None = None
-    """multilabel: a column of 0 and 1 for each label, instead of one column of names. multioutput: a column an output,
-    each of two labels or more."""
+    """multilabel: a column of 0 and 1 for each label, instead of one column of names. multioutput: one column
+    per output, each of two labels or more."""
     label_weights: list[Annotated[float, Field(gt=0)]] | None = None
     """multioutput: how much each output's loss counts; default: all alike."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None

@@ -38,7 +38,8 @@ class Bert(Section):
     dropout: Share = 0.1
     """On the embeddings and on each sub-layer's output, as BERT was trained; keras-bert has none on attention."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the encoder's matrix products. bfloat16 is for GPUs that have it, about twice as fast there (not run here)."""
+    """The precision of the encoder's matrix products. bfloat16 is for GPUs that have it, about twice as fast there (not
+    run here)."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if (self.checkpoint is None) == (self.random is None):
@@ -87,7 +88,7 @@ class Head(Section):
     recurrent: Literal["none", "lstm", "gru"] = "none"
     """tags: a layer over the words' vectors, in both directions."""
     recurrent_units: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Of each direction."""
+    """Size of each direction."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if "pooler" in self.parts and self.layers > 1:

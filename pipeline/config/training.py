@@ -49,8 +49,8 @@ class Pretrain(Recipe):
     texts: list[Literal["train", "test"]] = ["train", "test"]
     """The competition's own texts to train on."""
     fold_texts: Literal["all", "training"] = "all"
-    """all: the folds' validation texts too, as the test texts; one encoder for all folds. training: an encoder a fold,
-    which has not seen its validation texts, not in test, in files or in another fold either."""
+    """all: the folds' validation texts too, as the test texts; one encoder for all folds. training: one encoder per
+    fold, which has not seen its validation texts, not in test, in files or in another fold either."""
     files: list[FilePath] = []
     """Further texts: UTF-8 files with one a line, gzipped where named .gz."""
     masking: Literal["words", "tokens"] = "words"
@@ -66,11 +66,11 @@ class Pretrain(Recipe):
     """1e-4 goes on with a pretrained BERT-Base; a small encoder from random weights takes 1e-3."""
     warmup: Share = 0.06
     dropout: Share = 0.1
-    """As bert.dropout, in this stage."""
+    """The same as bert.dropout, for this stage."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Share of the texts that are never trained on: masked loss and accuracy are measured on them."""
     storage: Literal["float32", "float16"] = "float32"
-    """Of the weights in huggingface/; float16 halves the file."""
+    """Precision of the weights in huggingface/; float16 halves the file."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from super().contradictions()
@@ -145,4 +145,4 @@ class Stage2(Training):
     warmup: Share = 0.0
     decay: Literal["linear", "none"] = "none"
     dropout: bool = False
-    """Off: the encoder's outputs are computed once, not once an epoch. The published stage trains with it on."""
+    """Off: the encoder's outputs are computed once, not once for each epoch. The published stage trains with it on."""

@@ -20,15 +20,15 @@ ROWS = 8  # that go through both
 
 def convert(source: Path, target: Path, to: str | None, tanh_gelu: bool = False) -> str:
     """Writes the checkpoint of ``source`` in another format; see ``write``. to: None: the format that it is not in."""
-    found = checkpoint.read(source, pickled=True)
-    told = write(found, target, to or ("huggingface" if found.kind == "google" else "google"), tanh_gelu, source)
+    original = checkpoint.read(source, pickled=True)
+    told = write(original, target, to or ("huggingface" if original.kind == "google" else "google"), tanh_gelu, source)
     if checkpoint.has_own_output(source):
         told += ("; its masked-language-model head has an output product of its own, which neither format holds here, "
                  "and is left out")
     return told
 
 
-def write(found: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, source: Path | None = None) -> str:
+def write(original: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, source: Path | None = None) -> str:
     """Writes the encoder, with its pooler and masked-language-model head where it has them, to the folder ``target``,
     which must not exist; returns what was compared, in words.
 
@@ -37,39 +37,39 @@ def write(found: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, sou
     the source, are read once more by other code than ours, and outputs compared. Raises UserError, also where they
     differ.
     """
-    config = found.config
+    config = original.config
     if to == "google" and config.activation == "gelu_erf":
         if not tanh_gelu:
-            raise UserError(f"{found.source}: has the exact GELU; Google's format means its approximation by tanh, "
+            raise UserError(f"{original.source}: has the exact GELU; Google's format means its approximation by tanh, "
                             f"which changes the outputs a little: --tanh-gelu accepts that, and says by how much")
         config = dataclasses.replace(config, activation="gelu_tanh")
-    weights = found.tensors() | found.pooler() | found.masked_lm()
-    lowercase = found.lowercase is not False
+    weights = original.tensors() | original.pooler() | original.masked_lm()
+    lowercase = original.lowercase is not False
     with atomic.publishing(target) as building:
         if to == "google":
-            google.write(building, config, found.vocab, weights, lowercase, found.strip_accents)
+            google.write(building, config, original.vocab, weights, lowercase, original.strip_accents)
         else:
-            hugging_face.write(building, config, found.vocab, weights, lowercase=lowercase,
-                                          strip_accents=found.strip_accents)
+            hugging_face.write(building, config, original.vocab, weights, lowercase=lowercase,
+                                          strip_accents=original.strip_accents)
         again = checkpoint.read(building)
         written = again.tensors() | again.pooler() | again.masked_lm()
         apart = [name for name in weights.keys() | written.keys()
                  if name not in weights or name not in written or not np.array_equal(weights[name], written[name])]
-        if apart or again.vocab != found.vocab:
+        if apart or again.vocab != original.vocab:
             raise UserError(f"{target}: what was written is not what was read: {', '.join(apart[:3]) or 'vocab.txt'}")
-        ids, segments = _rows(found.config)
-        ours, theirs = _outputs(found, weights, ids, segments), independent_reading.outputs(building, ids, segments)
+        ids, segments = _rows(original.config)
+        ours, theirs = _outputs(original, weights, ids, segments), independent_reading.outputs(building, ids, segments)
         before = independent_reading.outputs(source, ids, segments) if source else None
         most = CLOSE * float(np.abs(ours).max())
         if before is not None and not np.abs(before - ours).max() <= most:
-            raise UserError(f"{found.source}: its outputs are read as others than it says, by "
+            raise UserError(f"{original.source}: its outputs are read as others than it says, by "
                             f"{np.abs(before - ours).max():.2g}; nothing was written")
         reader = "keras-bert" if to == "google" else "NumPy, from the file's own names"
         if theirs is None:  # no other code than ours reads it
             theirs, reader = _outputs(again, written, ids, segments), "this project alone"
         difference = float(np.abs((ours if before is None else before) - theirs).max())
-        if not difference <= most and config == found.config:
-            raise UserError(f"{target}: its outputs differ from those of {found.source} by {difference:.2g}")
+        if not difference <= most and config == original.config:
+            raise UserError(f"{target}: its outputs differ from those of {original.source} by {difference:.2g}")
     return (f"{len(weights)} tensors are equal, and outputs of {ROWS} rows of {ids.shape[1]} tokens, read by {reader}, "
             f"differ by {difference:.2g} at most")
 
@@ -83,13 +83,13 @@ def _rows(config: BertConfig) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int
     return ids, segments
 
 
-def _outputs(found: Checkpoint, weights: Tensors, ids: npt.NDArray[np.int32], segments: npt.NDArray[np.int32]
+def _outputs(original: Checkpoint, weights: Tensors, ids: npt.NDArray[np.int32], segments: npt.NDArray[np.int32]
              ) -> npt.NDArray[np.float32]:
     """float32 [rows, tokens, hidden], by the encoder that stages use."""
     from pipeline.backend import tf
     from pipeline.model.encoder import PackedBert
 
-    encoder = PackedBert(found.config, 0.0, np.arange(found.config.vocab_size))
+    encoder = PackedBert(original.config, 0.0, np.arange(original.config.vocab_size))
     encoder.load(weights)
     position = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int32), ids.shape)
     member = np.ones((len(ids), 1, ids.shape[1]), bool)

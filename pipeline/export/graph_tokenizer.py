@@ -18,7 +18,7 @@ from pipeline.text.tokenization import LONGEST_WORD, character_ids, normalizer
 from pipeline.text.unicode import CODE_POINTS, SURROGATES
 
 WHITE, MARK, OTHER = range(3)  # what a character is to the splitting into words
-KINDS = {1: OTHER, 2: WHITE, 3: MARK}  # by the parts that it makes of two letters that it stands between
+KINDS = {1: OTHER, 2: WHITE, 3: MARK}  # into how many parts "a?a" is split: 1: a letter, 2: white space, 3: punctuation
 
 
 class GraphTokenizer(tf.Module):
@@ -36,7 +36,7 @@ class GraphTokenizer(tf.Module):
             self._token = tf.constant(list(tokens.values()), tf.int32)
         else:
             points, ends, kinds = _normalised(config)
-            self._points, self._ends, self._kinds = (tf.constant(one) for one in (points, ends, kinds))
+            self._points, self._ends, self._kinds = (tf.constant(values) for values in (points, ends, kinds))
             self._longest = max(len(token.removeprefix("##")) for token in vocab)
             self._pieces = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(tf.constant(list(vocab)), tf.range(len(vocab), dtype=tf.int32)), -1)
@@ -117,7 +117,7 @@ class GraphTokenizer(tf.Module):
         words = tf.strings.unicode_encode(letters, "UTF-8")
         sizes = tf.range(self._longest, 0, -1)
 
-        def step(at: Any, found: Any) -> tuple[Any, Any]:
+        def step(at: Any, pieces: Any) -> tuple[Any, Any]:
             text = tf.strings.substr(words[:, None], tf.minimum(at, lengths)[:, None] + 0 * sizes,
                                      tf.repeat(sizes[None], tf.shape(words)[0], axis=0), unit="UTF8_CHAR")
             text = tf.where((at > 0)[:, None], tf.strings.join(["##", text]), text)
@@ -127,16 +127,16 @@ class GraphTokenizer(tf.Module):
             piece = tf.gather(number, best, batch_dims=1)
             live = at < lengths
             failed = live & (piece < 0)
-            found = tf.concat([found, tf.where(live, tf.where(failed, self._unknown, piece), -1)[:, None]], axis=1)
-            return tf.where(failed, lengths, tf.where(live, at + tf.gather(sizes, best), at)), found
+            pieces = tf.concat([pieces, tf.where(live, tf.where(failed, self._unknown, piece), -1)[:, None]], axis=1)
+            return tf.where(failed, lengths, tf.where(live, at + tf.gather(sizes, best), at)), pieces
 
-        at, found = tf.where(lengths > LONGEST_WORD, lengths, 0), tf.zeros([tf.shape(lengths)[0], 0], tf.int32)
-        _, found = tf.while_loop(lambda at, found: tf.reduce_any(at < lengths), step, [at, found],
+        at, pieces = tf.where(lengths > LONGEST_WORD, lengths, 0), tf.zeros([tf.shape(lengths)[0], 0], tf.int32)
+        _, pieces = tf.while_loop(lambda at, pieces: tf.reduce_any(at < lengths), step, [at, pieces],
                                  [at.shape, tf.TensorShape([None, None])])
-        unknown = (lengths > LONGEST_WORD) | tf.reduce_any(found == self._unknown, axis=1)
-        found = tf.where(unknown[:, None], -1, found)
-        found = tf.concat([tf.where(unknown, self._unknown, -1)[:, None], found], axis=1)
-        return tf.ragged.boolean_mask(found, found >= 0)
+        unknown = (lengths > LONGEST_WORD) | tf.reduce_any(pieces == self._unknown, axis=1)
+        pieces = tf.where(unknown[:, None], -1, pieces)
+        pieces = tf.concat([tf.where(unknown, self._unknown, -1)[:, None], pieces], axis=1)
+        return tf.ragged.boolean_mask(pieces, pieces >= 0)
 
 
 def _bounds(ends: Any, points: Any) -> tuple[Any, Any]:

@@ -65,9 +65,9 @@ def _converted(served: Served) -> Any:
     names = [*(tensor.name for tensor in inputs), *captured]
 
     def opened(*values: Any) -> dict[str, Any]:
-        found = tf.graph_util.import_graph_def(definition, dict(zip(names, values, strict=True)),
-                                               [tensor.name for tensor in outputs.values()], "model")
-        return dict(zip(outputs, found, strict=True))
+        tensors = tf.graph_util.import_graph_def(definition, dict(zip(names, values, strict=True)),
+                                                 [tensor.name for tensor in outputs.values()], "model")
+        return dict(zip(outputs, tensors, strict=True))
 
     weights = {f"weight_{number}": value for number, value in enumerate(captured.values())}
     signature = [*(tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in inputs),
@@ -93,8 +93,8 @@ def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
     """
     variables = {id(variable.handle): variable for variable in concrete.variables}
     held = concrete.captured_inputs
-    captured = {place.name: variables.get(id(one), one)
-                for place, one in zip(concrete.inputs[-len(held):], held, strict=True)}
+    captured = {place.name: variables.get(id(tensor), tensor)
+                for place, tensor in zip(concrete.inputs[-len(held):], held, strict=True)}
     definition = concrete.graph.as_graph_def()
     for node in list(definition.node):
         if node.op == "ReadVariableOp":
@@ -106,11 +106,11 @@ def _opened(concrete: Any) -> tuple[Any, dict[str, Any]]:
             del node.attr["batch_dims"]
         elif node.op == "Erfc":  # which tf2onnx has not, in the exact GELU: 1 - erf
             erf = definition.node.add(name=f"{node.name}/erf", op="Erf", input=node.input, attr=node.attr)
-            one = definition.node.add(name=f"{node.name}/one", op="Const")
-            one.attr["dtype"].CopyFrom(node.attr["T"])
-            one.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1, tf.as_dtype(node.attr["T"].type)))
+            tensor = definition.node.add(name=f"{node.name}/one", op="Const")
+            tensor.attr["dtype"].CopyFrom(node.attr["T"])
+            tensor.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1, tf.as_dtype(node.attr["T"].type)))
             node.op = "Sub"
-            node.input[:] = [one.name, erf.name]
+            node.input[:] = [tensor.name, erf.name]
     return definition, captured
 
 
@@ -121,14 +121,14 @@ def _tokens(model: Predictor, folder: Path, rows: pd.DataFrame) -> TokenTable:
     library = Tokenizer.from_file(str(folder / "tokenizer.json"))
     library.no_padding()
     if by_word:
-        found = library.encode_batch([text.split(" ") for text in rows.text], is_pretokenized=True)
+        encodings = library.encode_batch([text.split(" ") for text in rows.text], is_pretokenized=True)
     else:
         texts = [rows[name].str[:LONGEST_WORD * config.max_tokens] for name in text_columns(rows)]
-        found = library.encode_batch(list(zip(*texts, strict=True) if model.pairs else texts[0]))
-    for row, (one, (start, end)) in enumerate(zip(found, itertools.pairwise(table.offsets), strict=True)):
+        encodings = library.encode_batch(list(zip(*texts, strict=True) if model.pairs else texts[0]))
+    for row, (encoding, (start, end)) in enumerate(zip(encodings, itertools.pairwise(table.offsets), strict=True)):
         # the library drops a word of control characters, which is [UNK] to the run
-        dropped = table.words is not None and len({*one.word_ids} - {None}) < int((table.words[row] >= 0).sum())
-        if len(one.ids) <= config.max_tokens and not dropped and one.ids != table.ids[start:end].tolist():
+        dropped = table.words is not None and len({*encoding.word_ids} - {None}) < int((table.words[row] >= 0).sum())
+        if len(encoding.ids) <= config.max_tokens and not dropped and encoding.ids != table.ids[start:end].tolist():
             raise UserError(f"{folder}: tokenizer.json has other tokens than the run for {rows.text[row]!r}")
     return table
 
@@ -138,11 +138,11 @@ def _probabilities(folder: Path, table: TokenTable, width: int) -> npt.NDArray[n
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    found, count = [], len(table.lengths)
+    probabilities, count = [], len(table.lengths)
     for at in range(0, count, AT_ONCE):
         ids, segments, _, member, words = table.batch(Batch(np.arange(at, min(at + AT_ONCE, count))[:, None], width))
         inputs = {"input_ids": ids, "input_mask": member[:, 0].astype(np.int32), "segment_ids": segments}
         if table.words is not None:
             inputs["word_starts"] = words[:, 0]
-        found += session.run(["probabilities"], inputs)
-    return np.concatenate(found)
+        probabilities += session.run(["probabilities"], inputs)
+    return np.concatenate(probabilities)

@@ -71,17 +71,20 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     rows = model.some_rows()
     again = tf.saved_model.load(str(folder)).signatures["serving_default"]
     inputs = {"texts": rows.text} | ({"pairs": rows.text_pair} if model.pairs else {})
-    found = again(**{name: tf.constant(column.tolist()) for name, column in inputs.items()})["probabilities"].numpy()
-    return compared(model, rows, found, folder)
+    outputs = again(**{name: tf.constant(column.tolist()) for name, column in inputs.items()})
+    probabilities = outputs["probabilities"].numpy()
+    return compared(model, rows, probabilities, folder)
 
 
-def compared(model: Predictor, rows: pd.DataFrame, found: npt.NDArray[np.float32], folder: Path) -> tuple[float, int]:
+def compared(model: Predictor, rows: pd.DataFrame, probabilities: npt.NDArray[np.float32], folder: Path
+             ) -> tuple[float, int]:
     """The largest difference of what a model in a folder found, float32 [rows, outputs] or [rows, words, outputs], from
     the run's own probabilities, and the number of rows. Raises UserError where they differ."""
     if model.task.by_word:
-        found = np.concatenate([row[:text.count(" ") + 1] for row, text in zip(found, rows.text, strict=True)])
+        probabilities = np.concatenate([row[:text.count(" ") + 1]
+                                        for row, text in zip(probabilities, rows.text, strict=True)])
     own = model.predict(rows)[probability_columns(model.task)].to_numpy()
-    difference = float(np.abs(found - own).max())
+    difference = float(np.abs(probabilities - own).max())
     if not difference <= CLOSE:
         raise UserError(f"{folder}: its probabilities differ from the run's by {difference:.2g}, at most {CLOSE:g}")
     return difference, len(rows)

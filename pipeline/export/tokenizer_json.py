@@ -22,7 +22,8 @@ def build(vocab: Sequence[str], config: Tokens, pairs: bool) -> Tokenizer:
     built = wordpiece(id_of, config) if config.tokenizer == "wordpiece" else _characters(id_of, config)
     framed = "[CLS] $A [SEP]"
     built.post_processor = processors.TemplateProcessing(
-        single=framed, pair=f"{framed} $B:1 [SEP]:1", special_tokens=[(one, id_of[one]) for one in ("[CLS]", "[SEP]")])
+        single=framed, pair=f"{framed} $B:1 [SEP]:1",
+        special_tokens=[(special, id_of[special]) for special in ("[CLS]", "[SEP]")])
     built.enable_padding(pad_id=id_of["[PAD]"], pad_token="[PAD]")
     if not pairs:
         built.enable_truncation(config.max_tokens)

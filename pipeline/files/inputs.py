@@ -1,4 +1,4 @@
-"""Files that a user names, looked at here before they are read: each must be a file, and not another's stand-in.
+"""Files that a user names, checked before they are read: a regular file each, and no Git LFS pointer or web page.
 
 A pipe or a device is never opened: it may block, or never end.
 """
@@ -37,7 +37,7 @@ SAMPLE = 1_000_000  # bytes that an encoding is told from
 
 
 def problems(path: Path, missing: str = MISSING) -> list[str]:
-    """A line where there is no file that can be read, or a Git LFS pointer or a web page in its place; else none."""
+    """One line for a path that is no readable file, or a Git LFS pointer or a web page in its place; else no line."""
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
         if kind != stat.S_IFREG:
@@ -62,7 +62,7 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether that is there to be listed; False, too, where nothing can be found out about it."""
+    """Whether the path is a folder that can be listed; False, too, where the system does not say."""
     try:
         return path.is_dir()
     except OSError:
@@ -71,8 +71,8 @@ def is_folder(path: Path) -> bool:
 
 def check(*paths: Path, missing: str = MISSING) -> None:
     """Raises UserError with the problems of all these paths."""
-    if found := [line for path in paths for line in problems(path, missing)]:
-        raise UserError(*found)
+    if wrong := [line for path in paths for line in problems(path, missing)]:
+        raise UserError(*wrong)
 
 
 def read(path: Path, missing: str = MISSING, most: int | None = None) -> bytes:
@@ -185,8 +185,8 @@ def lines(path: Path) -> Iterator[Iterator[str]]:
 
 def texts(path: Path, at_once: int) -> Iterator[list[str]]:
     """The lines of such a file without their ends, that many at a time. Raises UserError."""
-    with lines(path) as found:
-        stripped = (line.rstrip("\r\n") for line in found)
+    with lines(path) as whole:
+        stripped = (line.rstrip("\r\n") for line in whole)
         while part := list(itertools.islice(stripped, at_once)):
             yield part
 

@@ -18,7 +18,7 @@ def allocate(path: Path) -> None:
 
 def require_room(folder: Path, needed: int, what: str) -> None:
     """Raises DiskError where the folder's disk has fewer bytes free than are needed; a quota is not seen."""
-    free = shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.exists())).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     if free < needed:
         raise DiskError(f"{folder}: {what} need {needed / GIB:.2g} GiB of disk, {free / GIB:.2g} are free; free some, "
                         f"or let {folder.parent} be a link to a folder on a larger disk")
@@ -34,7 +34,7 @@ def make_room(folder: Path, room: int) -> None:
         atomic.sweep(folder)
         sizes = {inside: sum(file.stat().st_size for file in inside.iterdir())
                  for inside in folder.glob("[!.]*") if inside.is_dir()}
-        for inside in sorted(sizes, key=lambda one: one.stat().st_mtime_ns):
+        for inside in sorted(sizes, key=lambda path: path.stat().st_mtime_ns):
             if sum(sizes.values()) <= room:
                 break
             del sizes[inside]

@@ -38,8 +38,8 @@ def _files(path: Path, levels: int = 2) -> list[Path]:
     if not levels:
         return [path]
     try:
-        with os.scandir(path) as found:
-            names = sorted(entry.name for entry in found)
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries)
     except OSError:  # a file, or nothing that can be listed
         return [path]
     return [file for name in names for file in _files(path / name, levels - 1)]
@@ -47,7 +47,7 @@ def _files(path: Path, levels: int = 2) -> list[Path]:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino

@@ -11,17 +11,17 @@ from pipeline.tasks.tags import entities
 Answer = dict[str, Any]
 
 
-def answers(task: Task, rows: pd.DataFrame, found: pd.DataFrame, oof: pd.DataFrame | None, metric: str
+def answers(task: Task, rows: pd.DataFrame, predicted: pd.DataFrame, oof: pd.DataFrame | None, metric: str
             ) -> Iterator[Answer]:
     """For each row its id, text, label and probabilities; of tags, the words' and the entities they make.
 
     found: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric, None: 0.5.
     """
-    label = task.submission_values(oof, found, "accuracy" if metric == "auc" else metric)
+    label = task.submission_values(oof, predicted, "accuracy" if metric == "auc" else metric)
     probability = probability_columns(task)
-    by_text = {str(name): words for name, words in found.groupby("id", sort=False)} if task.by_word else {}
+    by_text = {str(name): words for name, words in predicted.groupby("id", sort=False)} if task.by_word else {}
     names = [column.removeprefix("prediction").removeprefix(":") for column in probability]
-    values = found[probability].to_numpy() if not task.by_word else None
+    values = predicted[probability].to_numpy() if not task.by_word else None
     for place, (row, decided) in enumerate(zip(rows.itertuples(), label.itertuples(index=False), strict=True)):
         answer: Answer = {"id": row.id, "text": row.text}
         if "text_pair" in rows:
@@ -29,8 +29,8 @@ def answers(task: Task, rows: pd.DataFrame, found: pd.DataFrame, oof: pd.DataFra
         if values is None:
             answer |= _tagged(by_text[str(row.id)], decided[0].split(" "), probability)
         elif label.shape[1] > 1:
-            answer["labels"] = {str(column).removeprefix("prediction:"): one
-                                for column, one in zip(label, decided, strict=True)}
+            answer["labels"] = {str(column).removeprefix("prediction:"): decision
+                                for column, decision in zip(label, decided, strict=True)}
         else:
             answer["label"] = decided[0]
         if values is not None:

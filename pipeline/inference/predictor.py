@@ -49,7 +49,8 @@ class Predictor:
         self.paths = Paths(run)
         path = self.paths.settings
         if not path.exists():
-            known = ", ".join(sorted(found.parent.name for found in Path("models").glob("*/config.toml"))) or "none"
+            runs = sorted(inside.parent.name for inside in Path("models").glob("*/config.toml"))
+            known = ", ".join(runs) or "none"
             raise UserError(f"{path}: no such run. There is: {known}")
         self.config = loading.load(path)
         self.stage = stage or (STAGE2 if self._finished(STAGE2) else STAGE1)
@@ -57,7 +58,8 @@ class Predictor:
         self._read_model(wanted)
         self.networks = {fold: self._network(fold) for fold in wanted}
         networks = list(self.networks.values())
-        self._logits = graph(lambda *batch: [one.logit_of_tokens(*batch) for one in networks], signature=ROW_A_BIN)
+        self._logits = graph(lambda *batch: [network.logit_of_tokens(*batch) for network in networks],
+                             signature=ROW_A_BIN)
         self._cls_attention = graph(
             lambda *batch: tf.add_n([network.cls_attention(*batch) for network in networks]) / len(networks),
             signature=ROW_A_BIN[:4])
@@ -95,22 +97,22 @@ class Predictor:
     def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
         """By each fold's network, as Network.predict gives them."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
-        some, found = zip(*((some, self._logits(*map(tf.constant, batch)))
+        some, by_batch = zip(*((some, self._logits(*map(tf.constant, batch)))
                             for some, batch in batches(table, np.unique(table.first_equal_row))), strict=True)
         order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
         place[order] = np.arange(len(order))
         return {fold: np.concatenate(logits)[place[table.first_equal_row]]
-                for fold, logits in zip(self.networks, zip(*found, strict=True), strict=True)}
+                for fold, logits in zip(self.networks, zip(*by_batch, strict=True), strict=True)}
 
     def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
         """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
-        found = tables[0].copy()
+        means = tables[0].copy()
         probabilities = tasks.probability_columns(self.task)
-        found[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in tables],
+        means[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in tables],
                                        axis=0).astype(np.float32)
         if logits := tasks.logit_columns(self.task):
-            found[logits] = tasks.mean_logit(self.task, [table[logits].to_numpy(np.float64) for table in tables])
-        return found
+            means[logits] = tasks.mean_logit(self.task, [table[logits].to_numpy(np.float64) for table in tables])
+        return means
 
     @property
     def attends(self) -> bool:
@@ -118,25 +120,25 @@ class Predictor:
         return not self.task.by_word and "attention" in self.config.head.parts and len(self.task.outputs) == 1
 
     def cls_attention(self, rows: pd.DataFrame) -> list[list[tuple[str, float]]]:
-        """Of each row its tokens and how much the head's [CLS] attention looked at them, the mean over the folds."""
+        """For each row its tokens, each with how much the head's [CLS] attention looked at it, the mean of folds."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens)
-        found = np.zeros([len(rows), int(table.lengths.max())])
+        attention = np.zeros([len(rows), int(table.lengths.max())])
         for some, batch in batches(table, np.arange(len(rows))):
             weights = self._cls_attention(*map(tf.constant, batch[:4])).numpy()[:, 0]
-            found[some, :weights.shape[1]] = weights
+            attention[some, :weights.shape[1]] = weights
         return [[(self.vocab[token], float(weight)) for token, weight in
-                 zip(table.ids[start:end], found[row], strict=False)]
+                 zip(table.ids[start:end], attention[row], strict=False)]
                 for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
 
     def vectors(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
         """float32 [rows, size]: the mean of each text's token vectors, by the first fold's encoder."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens)
-        found = np.zeros([len(rows), self.networks[self.folds[0]].encoder.size], np.float32)
+        means = np.zeros([len(rows), self.networks[self.folds[0]].encoder.size], np.float32)
         for some, batch in batches(table, np.arange(len(rows))):
             there = batch.member[:, 0, :, None]
             vectors = self._vectors(*map(tf.constant, batch[:4])).numpy()
-            found[some] = (vectors * there).sum(axis=1) / there.sum(axis=1)
-        return found
+            means[some] = (vectors * there).sum(axis=1) / there.sum(axis=1)
+        return means
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold predictions of the loaded folds, which decisions are made by where the competition scores
@@ -212,7 +214,7 @@ class Predictor:
 
 
 def batches(table: TokenTable, rows: Ints) -> Iterator[tuple[Ints, TokenBatch]]:
-    """The rows by length, some at a time, a row a bin: their numbers and their tokens, padded to the longest."""
+    """The rows by length, some at a time, one row per bin: their numbers and their tokens, padded to the longest."""
     rows = rows[np.argsort(table.lengths[rows], kind="stable")]
     for at in range(0, len(rows), AT_ONCE):
         some = rows[at:at + AT_ONCE]

@@ -77,18 +77,18 @@ class Batcher:
         together = pd.concat([rows for rows, _ in asked], ignore_index=True)
         together["id"] = [str(row) for row in range(len(together))]
         try:
-            found = await asyncio.to_thread(self._work, together)
+            answers = await asyncio.to_thread(self._work, together)
         except Exception as error:  # noqa: BLE001, whatever it is must not end the worker
             if len(asked) > 1:
-                for one in asked:
-                    await self._answer([one])
+                for request in asked:
+                    await self._answer([request])
             elif not asked[0][1].done():
                 asked[0][1].set_exception(HTTPException(500, f"this could not be predicted: {type(error).__name__}"))
             return
         at = 0
         for rows, result in asked:
             if not result.done():  # the client may have gone
-                result.set_result(found[at:at + len(rows)])
+                result.set_result(answers[at:at + len(rows)])
             at += len(rows)
 
 
@@ -159,10 +159,11 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
     async def predict(request: asked) -> dict[str, list[Any]]:  # type: ignore[valid-type]
         """Label and probabilities of each text; with attention, how much [CLS] looked at each of its tokens."""
         rows = _rows(model, request)
-        found = await predicting.ask(rows)
+        replies = await predicting.ask(rows)
         if request.attention and model.attends:  # type: ignore[attr-defined]
-            found = [one | {"looked_at": seen} for one, seen in zip(found, await looking.ask(rows), strict=True)]
-        return {"answers": [one | {"id": str(row)} for row, one in enumerate(found)]}
+            replies = [reply | {"looked_at": seen}
+                       for reply, seen in zip(replies, await looking.ask(rows), strict=True)]
+        return {"answers": [reply | {"id": str(row)} for row, reply in enumerate(replies)]}
 
     @app.post("/encode", dependencies=[Depends(allowed)])
     async def encode(request: asked) -> dict[str, list[Any]]:  # type: ignore[valid-type]

@@ -65,10 +65,10 @@ class TextVectors(TransformerMixin, BaseEstimator):
         columns = {"text": rows} if not rows or isinstance(rows[0], str) else {
             "text": [row[0] for row in rows], "text_pair": [row[1] for row in rows]}
         table = tokenization.encode(pd.DataFrame(columns, dtype=str), self.vocab_, self.tokens_)
-        found = np.zeros([len(rows), self.size_], np.float32)
+        pooled = np.zeros([len(rows), self.size_], np.float32)
         for some, batch in batches(table, np.arange(len(rows))):
-            found[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()
-        return found
+            pooled[some] = self._pooled(*map(tf.constant, batch[:4])).numpy()
+        return pooled
 
     def get_feature_names_out(self, names: Any = None) -> npt.NDArray[np.object_]:
         """bert0, bert1, ..."""
@@ -89,16 +89,16 @@ class TextVectors(TransformerMixin, BaseEstimator):
 
     def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
         if Path(self.source).is_dir():
-            found = checkpoint.read(Path(self.source))
-            settings = Tokens(tokenizer=self.tokenizer, strip_accents=found.strip_accents,
-                              lowercase=found.lowercase if self.lowercase is None else self.lowercase,
-                              max_tokens=self.max_tokens or min(MOST_TOKENS, found.config.positions))
-            if self.lowercase not in (None, found.lowercase) and found.lowercase is not None:
-                say(f"warning: {self.source} says lowercase = {found.lowercase} of its tokenizer, got {self.lowercase}")
-            if settings.max_tokens > found.config.positions:
+            read = checkpoint.read(Path(self.source))
+            settings = Tokens(tokenizer=self.tokenizer, strip_accents=read.strip_accents,
+                              lowercase=read.lowercase if self.lowercase is None else self.lowercase,
+                              max_tokens=self.max_tokens or min(MOST_TOKENS, read.config.positions))
+            if self.lowercase not in (None, read.lowercase) and read.lowercase is not None:
+                say(f"warning: {self.source} says lowercase = {read.lowercase} of its tokenizer, got {self.lowercase}")
+            if settings.max_tokens > read.config.positions:
                 raise UserError(f"max_tokens = {settings.max_tokens} cannot be greater than the checkpoint's position "
-                                f"embeddings: {found.config.positions} ({self.source})")
-            return found.config, found.vocab, found.tensors(), settings
+                                f"embeddings: {read.config.positions} ({self.source})")
+            return read.config, read.vocab, read.tensors(), settings
         if not RUN_NAME.fullmatch(self.source):
             raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
         model = Predictor(self.source, STAGE1, [self.fold])

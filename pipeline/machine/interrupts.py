@@ -40,7 +40,7 @@ def end_within(seconds: float = GRACE) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends an interrupted process without taking the interpreter apart: TensorFlow's threads may still be at work."""
+    """Ends an interrupted process without the interpreter's shutdown: TensorFlow's threads may still be at work."""
     sys.stdout.flush()
     sys.stderr.flush()
     logging.shutdown()

@@ -10,7 +10,7 @@ TUNABLE, LARGE = "glibc.malloc.hugetlb", "1"
 
 
 def environment() -> dict[str, str]:
-    """The environment in which a new process has them; one that is settled already stays as it is."""
+    """os.environ with glibc.malloc.hugetlb=1, unless GLIBC_TUNABLES sets it already."""
     asked = os.environ.get("GLIBC_TUNABLES", "")
     if sys.platform != "linux" or TUNABLE in asked:
         return dict(os.environ)
@@ -18,6 +18,6 @@ def environment() -> dict[str, str]:
 
 
 def restart() -> None:
-    """Starts this command again in that environment, unless it is in it: pages are settled when a process starts."""
+    """Starts this command again in that environment, unless it is in it: a process takes its pages at its start."""
     if (wanted := environment()) != os.environ:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)

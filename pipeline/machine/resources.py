@@ -26,8 +26,8 @@ def best_threads(cells: int, available: int) -> int:
 
 def best_jobs(cells: int, threads: int, weights: int) -> int:
     """Cells at a time: one a GPU, else as many as cores and free memory hold. weights: of the network, a cell's."""
-    if found := gpus():
-        return min(cells, len(found))
+    if devices := gpus():
+        return min(cells, len(devices))
     peak = GIB + 24 * weights  # weights, gradients, two moments, and two copies of the weights, 4 bytes each
     return max(1, min(cells, cores() // threads, _free_memory() // peak))
 
@@ -36,7 +36,7 @@ def gpus() -> list[str]:
     """The numbers of this machine's NVIDIA devices, as CUDA_VISIBLE_DEVICES counts them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [one for one in visible.split(",") if one not in ("", "-1")]
+        return [device for device in visible.split(",") if device not in ("", "-1")]
     return [path.name.removeprefix("nvidia") for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
 
 

@@ -1,4 +1,4 @@
-"""BERT, twice: keras-bert's own graph, and a leaner one over the same weights that takes several rows a sequence.
+"""BERT, twice: keras-bert's own graph, and a leaner one over the same weights that takes several rows per sequence.
 
 Both have the same interface, and the tests compare them. keras-bert's is used where rows are padded to the longest of a
 random batch, as published; the lean one wherever rows are packed.
@@ -31,7 +31,7 @@ class Encoder(Protocol):
 
     @property
     def size(self) -> int:
-        """Of a token's vector: hidden times the last layers that are put end to end."""
+        """The size of a token's vector: hidden times the number of last layers that are put end to end."""
 
     def __call__(self, ids: Any, segments: Any, position: Any, member: Any, seed: Any = None) -> Any:
         """int32 [bins, width] three times, bool [bins, slots, width] -> float32 [bins, width, size].
@@ -115,11 +115,11 @@ class PackedBert:
             if name == WORDS:
                 self._named[name] = new_variable((len(used), config.hidden), name)
             elif name.startswith(("bert/embeddings/", "bert/encoder/")):
-                one = _joined_name(name)
-                if one != name:
+                joined = _joined_name(name)
+                if joined != name:
                     shape = (*shape[:-1], 3 * shape[-1])
-                if one not in self._named:
-                    self._named[one] = new_variable(shape, one)
+                if joined not in self._named:
+                    self._named[joined] = new_variable(shape, joined)
 
     @property
     def variables(self) -> list[Any]:
@@ -138,7 +138,7 @@ class PackedBert:
             if name == WORDS:
                 variable.assign(self._whole_words[self._used])
             elif "/qkv/" in name:
-                variable.assign(np.concatenate([tensors[name.replace("qkv", one)] for one in QKV], axis=-1))
+                variable.assign(np.concatenate([tensors[name.replace("qkv", part)] for part in QKV], axis=-1))
             else:
                 variable.assign(tensors[name])
 
@@ -151,8 +151,8 @@ class PackedBert:
                 tensors[name] = self._whole_words.copy()
                 tensors[name][self._used] = values
             elif "/qkv/" in name:
-                tensors |= {name.replace("qkv", one): part
-                            for one, part in zip(QKV, np.split(values, 3, axis=-1), strict=True)}
+                tensors |= {name.replace("qkv", letter): part
+                            for letter, part in zip(QKV, np.split(values, 3, axis=-1), strict=True)}
             else:
                 tensors[name] = values
         return tensors
@@ -185,7 +185,7 @@ class PackedBert:
         heads = self.config.heads
         size = self.config.hidden // heads
         joined = tf.reshape(self._dense(x, f"{prefix}/self/qkv"), [bins, width, 3, heads, size])
-        query, key, value = (tf.transpose(joined[:, :, one], [0, 2, 1, 3]) for one in range(3))
+        query, key, value = (tf.transpose(joined[:, :, place], [0, 2, 1, 3]) for place in range(3))
         scores = self._product(query, key, transpose_b=True) / size**0.5
         weights = tf.nn.softmax(tf.where(together, scores, scores.dtype.min))
         mixed = tf.transpose(self._product(weights, value), [0, 2, 1, 3])
@@ -219,8 +219,8 @@ ACTIVATIONS = {"gelu_tanh": _tanh_gelu, "gelu_erf": _exact_gelu, "relu": tf.nn.r
 
 
 def _joined_name(name: str) -> str:
-    for one in QKV:
-        name = name.replace(f"/self/{one}/", "/self/qkv/")
+    for letter in QKV:
+        name = name.replace(f"/self/{letter}/", "/self/qkv/")
     return name
 
 

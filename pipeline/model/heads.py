@@ -47,7 +47,7 @@ class RowHead(keras.layers.Layer):
     """Pools of a row's tokens and vectors of its [CLS], as configured -> Dense. Unmasked, it reads padding too."""
 
     def __init__(self, config: HeadConfig, outputs: int, size: int, **kwargs: Any):
-        """outputs: logits a row; size: of a token's vector."""
+        """outputs: logits per row; size: of a token's vector."""
         super().__init__(**kwargs)
         self.parts, self.masked, self.dropout = list(config.parts), config.masked, config.dropout
         activation = None if config.attention_activation == "none" else config.attention_activation
@@ -87,7 +87,7 @@ class WordHead(keras.layers.Layer):
     """The vector of each word's first token, through a recurrent layer where configured -> Dense."""
 
     def __init__(self, config: HeadConfig, outputs: int, **kwargs: Any):
-        """outputs: logits a word, of which the first is that of no entity."""
+        """outputs: logits per word, of which the first is that of no entity."""
         super().__init__(**kwargs)
         self.dropout, self.recurrent = config.dropout, None
         if config.recurrent != "none":
@@ -115,7 +115,7 @@ class SeveralHeads(keras.layers.Layer):
     """A head for each of several outputs, and their logits side by side."""
 
     def __init__(self, config: HeadConfig, outputs: Sequence[int], size: int, **kwargs: Any):
-        """outputs: logits a row of each head; size: of a token's vector."""
+        """outputs: logits per row of each head; size: of a token's vector."""
         super().__init__(**kwargs)
         self.heads = [RowHead(config, count, size, name=f"output_{number}") for number, count in enumerate(outputs)]
 

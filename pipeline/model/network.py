@@ -22,7 +22,7 @@ class RowSource(Protocol):
 
     @property
     def lengths(self) -> Ints:
-        """int64 [rows]: tokens a row."""
+        """int64 [rows]: tokens per row."""
 
     @property
     def first_equal_row(self) -> Ints:
@@ -68,18 +68,18 @@ class Network:
         each = [0 if source.words is None else source.words.shape[1]] * self.task.by_word + [outputs] * (outputs > 1)
         logit = np.full([len(source.lengths), *each], np.nan, np.float32)
         for batch in plan.ordered(source.lengths, np.unique(source.first_equal_row[rows]), size):
-            found = logit_of(*map(tf.constant, source.batch(batch))).numpy()
-            logit[batch.rows.ravel()[batch.filled]] = found[batch.filled]
+            logits = logit_of(*map(tf.constant, source.batch(batch))).numpy()
+            logit[batch.rows.ravel()[batch.filled]] = logits[batch.filled]
         return logit[source.first_equal_row[rows]]
 
     def cls_attention(self, ids: Any, segments: Any, position: Any, member: Any) -> Any:
-        """A TokenBatch but for its words -> float32 [bins, slots, width]: the head's [CLS] attention, which it must
-        have."""
+        """A TokenBatch without its words -> float32 [bins, slots, width]: the head's [CLS] attention. Only for a head
+        that has one."""
         return self.head.attention.cls_attention(self.encoder(ids, segments, position, member), member)
 
     def start(self, tensors: Tensors, seed: int) -> None:
-        """Sets encoder weights, and a freshly drawn head but for what of it the tensors hold: from the arguments
-        alone."""
+        """Loads the encoder from ``tensors`` and draws a new head from ``seed``; where ``tensors`` hold weights of the
+        head, these are taken instead. Depends on nothing else."""
         self.encoder.load(tensors)
         keras.utils.set_random_seed(seed)
         self.head.set_weights(self._new_head().get_weights())

@@ -18,7 +18,7 @@ def examples(trainer: MaskedTrainer, data: MaskedData, vocab: list[str]) -> pd.D
     """Held-out texts with blanks, the words that stood there, and what the model puts there."""
     corpus, rng = data.corpus, np.random.default_rng([data.seed, 3])
     rows = rng.permutation(data.held)[:EXAMPLES]
-    found = []
+    filled = []
     vocab = vocab + ["[UNK]"] * (trainer.rows_of_table - len(vocab))  # rows that no token has
     for row in rows:
         batch = Batch(np.array([[row]]), int(corpus.table.lengths[row]))
@@ -32,10 +32,10 @@ def examples(trainer: MaskedTrainer, data: MaskedData, vocab: list[str]) -> pd.D
         begins = corpus.begins[corpus.table.offsets[row] + place] | (np.diff(place, prepend=-2) > 1)
         shown = [vocab[token] for token in masked.seen.ids[0, 1:-1]]
         guess = trainer.guesses(masked)[used][order]
-        found.append({"text": joined(["□" if token == "[MASK]" else token for token in shown]),
+        filled.append({"text": joined(["□" if token == "[MASK]" else token for token in shown]),
                       "truth": _words(masked.target[used][order], begins, vocab),
                       "guess": _words(guess, begins, vocab)})
-    return pd.DataFrame(found, columns=["text", "truth", "guess"])
+    return pd.DataFrame(filled, columns=["text", "truth", "guess"])
 
 
 def _words(tokens: npt.NDArray[Any], begins: npt.NDArray[np.bool_], vocab: list[str]) -> str:

@@ -52,7 +52,7 @@ class MaskedTrainer:
 
     @property
     def rows_of_table(self) -> int:
-        """Of the table of word embeddings, each of which can be guessed."""
+        """Rows of the table of word embeddings: each can be guessed."""
         return self.model.config.vocab_size
 
     def take(self, masked: MaskedBatch, rate: float, seed: tuple[int, int]) -> Any:
@@ -108,7 +108,7 @@ class MaskedTraining:
     def size(self) -> str:
         """How much there is to train on, in words."""
         rows = self._data.rows
-        return (f"{len(rows):,} rows, {self._lengths[rows].sum():,} tokens, {self.steps_per_epoch:,} steps an epoch; "
+        return (f"{len(rows):,} rows, {self._lengths[rows].sum():,} tokens, {self.steps_per_epoch:,} steps per epoch; "
                 f"{len(self._data.held):,} rows held out")
 
     def begin(self) -> list[Row]:

@@ -31,14 +31,14 @@ Found = dict[str, StagePredictions]
 Parts = dict[str, Report]
 
 
-def write(run: Run, found: Found, parts: Parts) -> list[Path]:
+def write(run: Run, predictions: Found, parts: Parts) -> list[Path]:
     """Draws every picture that the task and the finished stages have under oof/<run>/; returns the paths.
 
     parts: each stage's part of the report.
     """
-    trained = [name for name, stage in PREDICTING.items() if stage.trains_bert and name in found]
-    drawn = {name: PICTURES[name](run, found, parts) for name in run.competition.task.pictures}
-    drawn |= {f"training_{stage}": _training(run, found[stage]) for stage in trained}
+    trained = [name for name, stage in PREDICTING.items() if stage.trains_bert and name in predictions]
+    drawn = {name: PICTURES[name](run, predictions, parts) for name in run.competition.task.pictures}
+    drawn |= {f"training_{stage}": _training(run, predictions[stage]) for stage in trained}
     written = []
     for name, figure in drawn.items():
         if figure:
@@ -53,9 +53,9 @@ def _figure(title: str, columns: int, rows: int = 1) -> tuple[Figure, Any]:
     return figure, axes.ravel()
 
 
-def _roc_pr(run: Run, found: Found, parts: Parts) -> Figure:
+def _roc_pr(run: Run, predictions: Found, parts: Parts) -> Figure:
     figure, (roc, pr) = _figure(f"{run.config.name}: out of fold", 2)
-    for stage, part in found.items():
+    for stage, part in predictions.items():
         _curves(roc, pr, stage, part)
     roc.plot([0, 1], [0, 1], ":", color="#bbbbbb", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (thin: folds)")
@@ -65,9 +65,9 @@ def _roc_pr(run: Run, found: Found, parts: Parts) -> Figure:
     return figure
 
 
-def _scores(run: Run, found: Found, parts: Parts) -> Figure:
-    figure, axes = _figure(f"{run.config.name}: predictions by class", len(found))
-    for axis, (stage, part) in zip(axes, found.items(), strict=True):
+def _scores(run: Run, predictions: Found, parts: Parts) -> Figure:
+    figure, axes = _figure(f"{run.config.name}: predictions by class", len(predictions))
+    for axis, (stage, part) in zip(axes, predictions.items(), strict=True):
         for value, colour in ((0, "#6b8fb5"), (1, "#d8743f")):
             axis.hist(part.oof.prediction[part.oof.label == value], bins=np.linspace(0, 1, 41), alpha=0.65,
                       color=colour, label=f"label {_short(run.competition.task.label_text(value), value)}")
@@ -76,8 +76,8 @@ def _scores(run: Run, found: Found, parts: Parts) -> Figure:
     return figure
 
 
-def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
-    before, after = found.get(str(STAGE1)), found.get(str(STAGE2))
+def _stage2_vs_stage1(run: Run, predictions: Found, parts: Parts) -> Figure | None:
+    before, after = predictions.get(str(STAGE1)), predictions.get(str(STAGE2))
     if before is None or after is None:
         return None
     figure, (scatter, change) = _figure(f"{run.config.name}: stage 2 against stage 1", 2)
@@ -85,9 +85,9 @@ def _stage2_vs_stage1(run: Run, found: Found, parts: Parts) -> Figure | None:
     return figure
 
 
-def _confusion(run: Run, found: Found, parts: Parts) -> Figure:
-    """Of every stage, the share of each class's rows that were taken for each class."""
-    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(found))
+def _confusion(run: Run, predictions: Found, parts: Parts) -> Figure:
+    """For every stage, the share of each class's rows that were taken for each class."""
+    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(predictions))
     names = [_short(name, number) for number, name in enumerate(run.competition.task.output_names)]
     for axis, (stage, part) in zip(axes, parts.items(), strict=True):
         counts = np.array(part["confusion"])
@@ -99,12 +99,12 @@ def _confusion(run: Run, found: Found, parts: Parts) -> Figure:
     return figure
 
 
-def _by_class(run: Run, found: Found, parts: Parts) -> Figure:
+def _by_class(run: Run, predictions: Found, parts: Parts) -> Figure:
     """F1 of each class against how many rows it has."""
     figure, (axis,) = _figure(f"{run.config.name}: F1 by class", 1)
     for stage, part in parts.items():
         classes = part["classes"]
-        axis.scatter([one["rows"] for one in classes], [one["f1"] for one in classes], s=12, color=COLOURS[stage],
+        axis.scatter([row["rows"] for row in classes], [row["f1"] for row in classes], s=12, color=COLOURS[stage],
                      alpha=0.7, label=stage)
     axis.set(xlabel="rows of the class", ylabel="F1", ylim=(-0.02, 1.02), xscale="log")
     axis.legend(fontsize=8)

@@ -102,12 +102,12 @@ def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
     return known.merge(pd.concat(tables), on=task.key_columns, validate="one_to_one")
 
 
-def write(run: Run, found: StagePredictions) -> list[str]:
+def write(run: Run, part: StagePredictions) -> list[str]:
     """Writes oof/<run>/<stage>.csv and <stage>_test.csv where every fold is done; returns the paths written."""
-    if found.missing:
+    if part.missing:
         return []
-    tables = {str(found.stage): found.oof, f"{found.stage}_test": found.test}
-    tables |= {f"{found.stage}_{name}": table for name, table in run.competition.task.tables(found.oof).items()}
+    tables = {str(part.stage): part.oof, f"{part.stage}_test": part.test}
+    tables |= {f"{part.stage}_{name}": table for name, table in run.competition.task.tables(part.oof).items()}
     paths = {run.paths.oof / f"{name}.csv": table for name, table in tables.items()}
     for path, table in paths.items():
         formats.write(path, table)

@@ -30,11 +30,11 @@ def write(run: Run, cells: list[Cell]) -> list[Path]:
     for name, folder in folders.items():
         lines += [f"## {name}", "", "| " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * len(COLUMNS)]
         for row in histories[name][list(COLUMNS)].itertuples(index=False):
-            lines.append(f"| {row[0]:.0f} | " + " | ".join("" if pd.isna(one) else f"{one:.4f}" for one in row[1:])
-                         + " |")
+            shown = ("" if pd.isna(value) else f"{value:.4f}" for value in row[1:])
+            lines.append(f"| {row[0]:.0f} | {' | '.join(shown)} |")
         examples = pd.read_csv(folder / artefacts.EXAMPLES, dtype=str, keep_default_na=False)
         lines += ["", "| held-out text with blanks | what stood there | what the model puts there |", "|---|---|---|"]
-        lines += [" | ".join(["", *(plain(str(one)) for one in row), ""]).strip()
+        lines += [" | ".join(["", *(plain(str(value)) for value in row), ""]).strip()
                   for row in examples.itertuples(index=False)]
         lines.append("")
     formats.write(paths[0], "\n".join(lines))

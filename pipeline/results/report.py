@@ -21,11 +21,11 @@ from pipeline.stage_table import PREDICTING, STAGE2
 from pipeline.tasks import Report, Task, format_score
 
 
-def build(run: Run, found: dict[str, StagePredictions]) -> Report:
+def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     """The report as a JSON value; an undefined number is null and has a ``..._reason`` beside it."""
     task, metric = run.competition.task, run.config.submit.metric
     ids = run.competition.train.id
-    oof = {stage: folds.grouped(part.oof, ids, run.groups) for stage, part in found.items()}
+    oof = {stage: folds.grouped(part.oof, ids, run.groups) for stage, part in parts.items()}
     report: Report = {
         "run": run.config.name,
         "metric": metric,
@@ -34,16 +34,16 @@ def build(run: Run, found: dict[str, StagePredictions]) -> Report:
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
                       "groups": len(np.unique(run.groups)),
                       "grouped_by": run.config.folds.group_column or "identical text"},
-        "stages": {stage: task.evaluate(oof[stage], found[stage].missing, metric)
-                   for stage in PREDICTING if stage in found},
+        "stages": {stage: task.evaluate(oof[stage], parts[stage].missing, metric)
+                   for stage in PREDICTING if stage in parts},
         "notes": _notes(run.config),
     }
     pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
     report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
-                             for old, new in pairs if old in found and new in found]
+                             for old, new in pairs if old in parts and new in parts]
     last = str(STAGE2)
-    if last in found and run.config.stage1.hand_on != run.config.stage1.predict_with:
-        handed_on = folds.grouped(predictions.handed_on(run, found[last]), ids, run.groups)
+    if last in parts and run.config.stage1.hand_on != run.config.stage1.predict_with:
+        handed_on = folds.grouped(predictions.handed_on(run, parts[last]), ids, run.groups)
         report["comparisons"].append(task.compare("the epoch it was handed", handed_on, last, oof[last], metric))
     pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
     report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None

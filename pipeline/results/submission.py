@@ -13,17 +13,17 @@ from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
 
 
-def build(run: Run, found: StagePredictions) -> pd.DataFrame:
+def build(run: Run, part: StagePredictions) -> pd.DataFrame:
     """id and prediction under the sample submission's header and in its order, else in the order of the test table.
 
     The prediction is the mean of the folds' probabilities; where submit.metric scores decisions, the label at the
     threshold chosen on OOF. Raises UserError where folds are missing or the guard finds a wrong row.
     """
-    if found.missing:
-        raise UserError(f"submission of {found.stage}: folds {', '.join(map(str, found.missing))} are not finished; "
-                        f"run them first, or average over some folds only: --fold {found.folds[0]}")
+    if part.missing:
+        raise UserError(f"submission of {part.stage}: folds {', '.join(map(str, part.missing))} are not finished; "
+                        f"run them first, or average over some folds only: --fold {part.folds[0]}")
     config, sample = run.config.submit, run.competition.sample
-    values = run.competition.task.submission_values(found.oof, found.test, config.metric)
+    values = run.competition.task.submission_values(part.oof, part.test, config.metric)
     if config.no_label:
         values = values.replace("", config.no_label)
     if sample is not None:
@@ -77,18 +77,18 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
         raise UserError(*problems)
 
 
-def write(run: Run, found: dict[str, StagePredictions], folds: list[int]) -> list[str]:
+def write(run: Run, parts: dict[str, StagePredictions], folds: list[int]) -> list[str]:
     """Writes submissions/<run>_<stage>.csv for every finished stage and submissions/<run>.csv for submit.stage.
 
     Of some folds only, it writes submissions/<run>_<stage>_folds_<k>-<k>.csv instead.
     """
     chosen = run.config.submit.stage
-    if chosen not in found:
+    if chosen not in parts:
         raise UserError(f"submission: stage {chosen} (submit.stage) has no finished fold; run it first, or choose "
                         f"another: --set submit.stage=stage1")
-    build(run, found[chosen])  # refused before anything is written
+    build(run, parts[chosen])  # refused before anything is written
     paths = []
-    for stage, part in found.items():
+    for stage, part in parts.items():
         if not part.missing:
             table = build(run, part)
             if folds != run.folds:

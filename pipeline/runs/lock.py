@@ -18,7 +18,7 @@ from pipeline.runs.paths import Paths
 def lock(paths: Paths) -> Iterator[None]:
     """Holds the run for this process; the lock ends with the process, whatever ends it. Raises LockedError.
 
-    What belongs to the run must be files and folders: through a link it would write to, and delete, what is not its.
+    Symbolic links are refused: writing or deleting through one would touch files that are not the run's.
     """
     path = paths.models / ".lock"
     atomic.refuse_links([paths.models, path])
@@ -34,8 +34,8 @@ def lock(paths: Paths) -> Iterator[None]:
             raise LockedError(f"{paths.models}: another process works on run {paths.run!r} ({holder}); "
                               f"wait for it, or give this one another --run") from None
         atomic.refuse_links(itertools.chain(paths.models.rglob("*"), [paths.oof], paths.oof.rglob("*"), (
-            one for one in Path("submissions").glob("*")
-            if one.name.lstrip(".").startswith((f"{paths.run}.csv", f"{paths.run}_")))))
+            written for written in Path("submissions").glob("*")
+            if written.name.lstrip(".").startswith((f"{paths.run}.csv", f"{paths.run}_")))))
         with disk(path):
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {socket.gethostname()} since "

@@ -99,4 +99,4 @@ class MadeWith:
         done = (sealed.read_done(path.parent) for stage in stages for path in self._paths.stage(stage).glob(
             f"*/{sealed.DONE}"))
         name = "threads" if key in OF_THREADS else key
-        return {found["provenance"][name] for found in done if found and name in found["provenance"]}
+        return {content["provenance"][name] for content in done if content and name in content["provenance"]}

@@ -29,14 +29,14 @@ def run_each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], j
     context = multiprocessing.get_context("spawn")
     devices = context.SimpleQueue()
     for number in range(jobs):
-        found = resources.gpus()
-        devices.put(found[number % len(found)] if found else "")
+        gpus = resources.gpus()
+        devices.put(gpus[number % len(gpus)] if gpus else "")
     with console.relay(context) as messages, ProcessPoolExecutor(
             jobs, context, initializer=_begin, initargs=(prepare, messages, devices)) as pool:
         waiting = [pool.submit(_do, item) for item in items]
         try:
-            for one in as_completed(waiting):
-                one.result()
+            for future in as_completed(waiting):
+                future.result()
         except BrokenProcessPool:
             raise OutOfMemoryError("a process that fitted a cell was killed, most often because memory ran out; "
                                    "finished cells are kept: try again with --set hardware.jobs=1") from None

@@ -44,7 +44,7 @@ def saved(task: Task) -> dict[str, Any]:
 
 def restored(value: dict[str, Any]) -> Task:
     """The task that was saved. Raises KeyError or TypeError where it is none."""
-    fields = {name: {key: restored(one) for key, one in part.items()} if isinstance(part, dict) else
+    fields = {name: {key: restored(saved_part) for key, saved_part in part.items()} if isinstance(part, dict) else
               tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "task"}
     name = value["task"]
     task: Task = KINDS[FORMER_NAMES.get(name, name)](**fields)

@@ -51,12 +51,10 @@ class Binary(RowTask):
 
     @property
     def oof_columns(self) -> list[str]:
-        """One logit and one probability."""
         return ["id", "fold", "label", "logit", "prediction"]
 
     @property
     def test_columns(self) -> list[str]:
-        """One logit and one probability."""
         return ["id", "logit", "prediction"]
 
     @property
@@ -67,18 +65,18 @@ class Binary(RowTask):
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each wrong label in the column with the place where it first stands, or for a class that is
         missing where the rows are trained on."""
-        found = wrong_labels(rows.label, rows.place, where, self.labels, f"{self.negative!r} or {self.positive!r}")
+        wrong = wrong_labels(rows.label, rows.place, where, self.labels, f"{self.negative!r} or {self.positive!r}")
         values = sorted(set(rows.label) - {""})
-        if trained_on and found and len(values) == 2 and (
+        if trained_on and wrong and len(values) == 2 and (
                 not set(values) & set(self.labels) or rows.label.value_counts().loc[values].min() > MISTAKES):
             if values[0].casefold() in POSITIVE:
                 values.reverse()
             written = json.dumps(values, ensure_ascii=False)
-            found.append(f"{where}: if {values[1]!r} is the positive label: data.labels = {written}")
-        if trained_on and not found:
-            found += [f"{where}: no row has label {label!r}; training needs both classes"
+            wrong.append(f"{where}: if {values[1]!r} is the positive label: data.labels = {written}")
+        if trained_on and not wrong:
+            wrong += [f"{where}: no row has label {label!r}; training needs both classes"
                       for label in self.labels if not (rows.label == label).any()]
-        return found
+        return wrong
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.int8]:
         """int8 [rows]: 1 where the label is the positive one."""
@@ -140,7 +138,6 @@ class Binary(RowTask):
         return probability.map(lambda p: self.positive if p >= threshold else self.negative)
 
     def submission_columns(self, metric: str) -> list[str]:
-        """One."""
         return [""]
 
     def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
@@ -159,7 +156,7 @@ class Binary(RowTask):
     def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
         """AUC by fold, pooled, and by ranks within folds; F1 and accuracy at thresholds chosen on the other folds."""
         label, logit, fold = oof.label.to_numpy(), oof.logit.to_numpy(), oof.fold.to_numpy()
-        rows = [_fold(int(one), oof[fold == one]) for one in np.unique(fold)]
+        rows = [_fold(int(number), oof[fold == number]) for number in np.unique(fold)]
         areas = [row["auc"] for row in rows if row["auc"] is not None]
         part: Report = {"folds": rows, "missing_folds": missing}
         part["mean"] = float(np.mean(areas)) if areas else None

@@ -12,11 +12,11 @@ def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allow
     for label, place in zip(labels, places, strict=True):
         if label not in allowed:
             wrong.setdefault(label, []).append(place)
-    found = [f"{where}, {at[0]}: label must be {rule}, got {label!r}"
+    lines = [f"{where}, {at[0]}: label must be {rule}, got {label!r}"
              + (f" (and on {len(at) - 1} more rows)" if len(at) > 1 else "") for label, at in wrong.items()]
-    if len(found) > 10:
-        found[10:] = [f"{where}: {len(found) - 10} other values are wrong too; is this where the labels are?"]
-    return found
+    if len(lines) > 10:
+        lines[10:] = [f"{where}: {len(lines) - 10} other values are wrong too; is this where the labels are?"]
+    return lines
 
 
 def alike_names(names: Collection[str], where: str, advice: str) -> list[str]:

@@ -175,8 +175,8 @@ def cross_fitted(label: Labels, probability: Scores, fold: npt.NDArray[np.intege
     if len(folds) < 2:
         return None
     decided = np.zeros(len(label))
-    for one in folds:
-        inside = fold == one
+    for number in folds:
+        inside = fold == number
         decided[inside] = probability[inside] >= best_threshold(label[~inside], probability[~inside], metric)
     scorers: dict[str, Callable[..., float]] = {"f1": f1, "accuracy": accuracy}
     return scorers[metric](label, decided)
@@ -185,7 +185,7 @@ def cross_fitted(label: Labels, probability: Scores, fold: npt.NDArray[np.intege
 def rank_within_folds(score: Scores, fold: npt.NDArray[np.integer]) -> Scores:
     """Scores replaced by their rank within their fold, scaled to 0..1: takes out a shift between folds."""
     ranks = np.zeros(len(score))
-    for one in np.unique(fold):
-        inside = fold == one
+    for number in np.unique(fold):
+        inside = fold == number
         ranks[inside] = stats.rankdata(score[inside].astype(np.float64)) / inside.sum()
     return ranks

@@ -43,7 +43,6 @@ class Multiclass(NamedOutputs):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The classes."""
         return self.classes
 
     @property
@@ -53,17 +52,16 @@ class Multiclass(NamedOutputs):
 
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each label that is no class, or for a class that is missing where the rows are trained on."""
-        found = wrong_labels(rows.label, rows.place, where, self.classes, f"one of {len(self.classes)} classes")
+        wrong = wrong_labels(rows.label, rows.place, where, self.classes, f"one of {len(self.classes)} classes")
         if trained_on:
-            found += alike_names(self.classes, where, "write them alike, or name the classes: data.labels")
-        if trained_on and not found:
+            wrong += alike_names(self.classes, where, "write them alike, or name the classes: data.labels")
+        if trained_on and not wrong:
             known = set(rows.label)
-            found += [f"{where}: no row has label {name!r}; training needs every class"
+            wrong += [f"{where}: no row has label {name!r}; training needs every class"
                       for name in self.classes if name not in known][:10]
-        return found
+        return wrong
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        """The names as they are."""
         return np.array(labels, dtype=object)
 
     def label_text(self, label: str) -> str:
@@ -127,8 +125,9 @@ class Multiclass(NamedOutputs):
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
         target, logit = self.target(oof.label), self.numbers(oof, "logit")
         fold = oof.fold.to_numpy()
-        rows: list[Report] = [{"fold": int(one), "rows": int((fold == one).sum())}
-                              | self.reported(target[fold == one], logit[fold == one]) for one in np.unique(fold)]
+        rows: list[Report] = [{"fold": int(number), "rows": int((fold == number).sum())}
+                              | self.reported(target[fold == number], logit[fold == number])
+                              for number in np.unique(fold)]
         whole = self.reported(target, logit)
         part = over_folds(rows, self.metric, whole[self.metric], missing)
         decided = logit.argmax(axis=1)

@@ -61,16 +61,16 @@ class Multilabel(NamedOutputs):
         """One line for each name that is no label, or for a label that no row has where the rows are trained on."""
         parts = [(name, place) for label, place in zip(rows.label, rows.place, strict=True)
                  for name in self._split(label)]
-        found = wrong_labels([name for name, _ in parts], [place for _, place in parts], where, set(self.labels),
+        wrong = wrong_labels([name for name, _ in parts], [place for _, place in parts], where, set(self.labels),
                              f"some of {len(self.labels)} names joined by {self.separator!r}")
         if trained_on:
-            found += alike_names(self.labels, where, f"if there is white space behind each separator: "
+            wrong += alike_names(self.labels, where, f"if there is white space behind each separator: "
                                                      f"data.label_separator = {json.dumps(f'{self.separator} ')}")
-        if trained_on and not found:
+        if trained_on and not wrong:
             known = {name for name, _ in parts}
-            found += [f"{where}: no row has label {name!r}; training needs every label"
+            wrong += [f"{where}: no row has label {name!r}; training needs every label"
                       for name in self.labels if name not in known][:10]
-        return found
+        return wrong
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
         """The names in the order of the labels, each once."""
@@ -156,10 +156,10 @@ class Multilabel(NamedOutputs):
         probability, fold = self.numbers(oof, "prediction"), oof.fold.to_numpy()
         decided = probability >= 0.5
         rows: list[Report] = []
-        for one in np.unique(fold):
-            inside = fold == one
+        for number in np.unique(fold):
+            inside = fold == number
             absent = [name for name, count in zip(self.labels, there[inside].sum(axis=0), strict=True) if not count]
-            rows.append({"fold": int(one), "rows": int(inside.sum()),
+            rows.append({"fold": int(number), "rows": int(inside.sum()),
                          "macro_f1": _f1(there[inside], decided[inside], "macro"),
                          "micro_f1": _f1(there[inside], decided[inside], "micro"), "labels_without_rows": absent})
         part = over_folds(rows, self.metric, _f1(there, decided, "macro"), missing)
@@ -218,8 +218,8 @@ class Multilabel(NamedOutputs):
         if len(folds) < 2:
             return None
         decided = np.zeros(there.shape, bool)
-        for one in folds:
-            inside = fold == one
+        for number in folds:
+            inside = fold == number
             decided[inside] = probability[inside] >= _thresholds(there[~inside], probability[~inside], metric)
         return _decision_scores(there, decided)
 

@@ -48,13 +48,12 @@ class Multioutput(RowTask):
         columns = _columns(labels, len(names))
         parts: dict[str, Binary | Multiclass] = {}
         for name, column in zip(names, columns, strict=True):
-            found = sorted(set(column) - {""})
-            parts[name] = Binary(found[0], found[1]) if len(found) == 2 else Multiclass(tuple(found))
+            values = sorted(set(column) - {""})
+            parts[name] = Binary(values[0], values[1]) if len(values) == 2 else Multiclass(tuple(values))
         return cls(parts, tuple(weights or [1.0] * len(names)))
 
     @property
     def loss_weights(self) -> tuple[float, ...]:
-        """As configured."""
         return self.weights
 
     @property
@@ -64,7 +63,6 @@ class Multioutput(RowTask):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Of the outputs."""
         return tuple(self.parts)
 
     @property
@@ -95,18 +93,17 @@ class Multioutput(RowTask):
 
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """Those of every output in its column, and of one that has a single label."""
-        found = []
+        wrong = []
         for (name, part), column in zip(self.parts.items(), _columns(rows.label, len(self.parts)), strict=True):
             at = f"{where}, column {name}"
             if isinstance(part, Multiclass) and len(part.classes) < 2:
-                found.append(f"{at}: an output needs two labels or more, got {', '.join(map(repr, part.classes))}")
-            found += part.problems(rows.assign(label=column), at, trained_on)
+                wrong.append(f"{at}: an output needs two labels or more, got {', '.join(map(repr, part.classes))}")
+            wrong += part.problems(rows.assign(label=column), at, trained_on)
         again = [column for column, count in Counter(self.test_columns).items() if count > 1]
-        return found + [f"{where}: two outputs would share the column {column!r}; name one of them, or its label, "
+        return wrong + [f"{where}: two outputs would share the column {column!r}; name one of them, or its label, "
                         f"without a colon" for column in again[:5]]
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        """As they are, joined."""
         return np.array(labels, dtype=object)
 
     def label_text(self, label: str) -> str:
@@ -114,7 +111,6 @@ class Multioutput(RowTask):
         return label.replace(JOINT, ", ")
 
     def shares(self, label: pd.Series) -> str:
-        """Of each output."""
         return "; ".join(f"{name}: {part.shares(own)}" for name, part, own in self._own(label))
 
     def strata(self, label: pd.Series) -> npt.NDArray[np.int64]:
@@ -130,10 +126,10 @@ class Multioutput(RowTask):
         """Means over the outputs, and each output's own score by its name."""
         each = {name: part.epoch_scores(target[:, number].astype(part.target_dtype), own) for number, (name, part, own)
                 in enumerate(self._logits(logit))}
-        found = {name: float(np.mean([scores[name] for scores in each.values()]))
+        means = {name: float(np.mean([scores[name] for scores in each.values()]))
                  for name in ("auc", "accuracy", "f1", "loss")}
         own = {f"score of {name}": scores[self.parts[name].metric] for name, scores in each.items()}
-        return found | {"mean_score": float(np.mean(list(own.values())))} | own
+        return means | {"mean_score": float(np.mean(list(own.values())))} | own
 
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
@@ -166,13 +162,14 @@ class Multioutput(RowTask):
         for name in self.parts:
             plain = re.sub(r"[^\w.-]+", "_", name)[:LONGEST_NAME]
             numbered = (f"{plain}_{number}" for number in itertools.count(2))
-            short = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in taken)
+            candidates = itertools.chain([plain], numbered)
+            short = next(candidate for candidate in candidates if candidate.casefold() not in taken)
             taken.add(short.casefold())
             named[short] = self._part(oof, name)
         return named
 
     def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """The probabilities, or a label an output where decisions are scored."""
+        """The probabilities, or one label per output where decisions are scored."""
         return pd.concat([_of_output(part.submission_values(
             None if oof is None else self._part(oof, name), self._part(test, name), metric), name)
             for name, part in self.parts.items()], axis=1)
@@ -227,16 +224,16 @@ class Multioutput(RowTask):
         return [spread(part), format_score(part["pooled"]), *of_outputs]
 
     def _own(self, label: pd.Series) -> list[tuple[str, Binary | Multiclass, pd.Series]]:
-        """Of each output its label column, encoded."""
+        """Each output with its name, its kind and its encoded label column."""
         columns = _columns(label, len(self.parts))
         return [(name, part, pd.Series(part.encode(column), index=label.index))
                 for (name, part), column in zip(self.parts.items(), columns, strict=True)]
 
     def _logits(self, logit: Floats) -> list[tuple[str, Binary | Multiclass, Floats]]:
-        """Of each output its logits, [rows] of two labels, [rows, classes] of more."""
-        own = np.split(logit, np.cumsum(self.outputs)[:-1], axis=1)
-        return [(name, part, one[:, 0] if isinstance(part, Binary) else one)
-                for (name, part), one in zip(self.parts.items(), own, strict=True)]
+        """Each output with its name, its kind and its logits: [rows] for two labels, [rows, classes] for more."""
+        by_output = np.split(logit, np.cumsum(self.outputs)[:-1], axis=1)
+        return [(name, part, own[:, 0] if isinstance(part, Binary) else own)
+                for (name, part), own in zip(self.parts.items(), by_output, strict=True)]
 
     def _part(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """An output's own table of predictions."""
@@ -265,6 +262,6 @@ def _columns(labels: Sequence[str] | pd.Series, count: int) -> list[list[str]]:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    """None where one is undefined, or there is none."""
+    """The mean; None where a value is undefined, or where there is no value."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known and len(known) == len(values) else None

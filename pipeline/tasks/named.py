@@ -12,13 +12,13 @@ Floats = npt.NDArray[np.float32]
 
 
 class NamedOutputs(RowTask):
-    """For a task that gives ``names``, and probabilities for logits."""
+    """For a kind that gives ``output_names``, and probabilities for logits."""
 
     label_dtype: ClassVar[str] = "str"
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Of the outputs, in this order everywhere."""
+        """The names of the outputs, in this order everywhere."""
         raise NotImplementedError
 
     def probability(self, logit: Floats) -> Floats:
@@ -27,28 +27,25 @@ class NamedOutputs(RowTask):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """A logit a name, by one head."""
         return (len(self.output_names),)
 
     @property
     def oof_columns(self) -> list[str]:
-        """Logits and probabilities of the names."""
         return ["id", "fold", "label", *self._columns()]
 
     @property
     def test_columns(self) -> list[str]:
-        """Logits and probabilities of the names."""
         return ["id", *self._columns()]
 
     def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then a logit and a probability a name."""
+        """id, fold, label, then one logit and one probability for each name."""
         table = self.test_table(rows, logit)
         table.insert(1, "fold", fold)
         table.insert(2, "label", rows.label.to_numpy())
         return table
 
     def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
-        """id, then a logit and a probability a name."""
+        """id, then one logit and one probability for each name."""
         both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), 2 * len(self.output_names))
         table = pd.DataFrame(both, columns=self._columns())
         table.insert(0, "id", rows.id.to_numpy())

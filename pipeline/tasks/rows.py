@@ -13,13 +13,10 @@ class RowTask:
 
     @property
     def loss_weights(self) -> tuple[float, ...]:
-        """One head's."""
         return (1.0,)
 
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """None."""
         return {}
 
     def key_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The ids as they are."""
         return rows[["id"]].reset_index(drop=True)

@@ -61,12 +61,12 @@ class Tags:
     def of(cls, labels: Iterable[str]) -> "Tags":
         """The tags of the training rows, O first."""
         rows = [label.split(" ") for label in labels]
-        found = {tag for row in rows for tag in row} - {OUTSIDE}
-        return cls((OUTSIDE, *sorted(found)), tag_schemes.begins_inside(rows))
+        tags = {tag for row in rows for tag in row} - {OUTSIDE}
+        return cls((OUTSIDE, *sorted(tags)), tag_schemes.begins_inside(rows))
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """None: a submission has a column of tags."""
+        """No names: a submission has one column of tags."""
         return ()
 
     @property
@@ -92,30 +92,30 @@ class Tags:
     def problems(self, rows: pd.DataFrame, where: str, trained_on: bool) -> list[str]:
         """One line for each row whose tags are not as many as its words, for each wrong tag, and where there is no
         entity to learn from."""
-        found = []
+        wrong = []
         for text, label, place in zip(rows.text, rows.label, rows.place, strict=True):
             words, tags = text.split(" "), label.split(" ")
             if "" in words:
-                found.append(f"{where}, {place}: words must have one space between them and none around them")
+                wrong.append(f"{where}, {place}: words must have one space between them and none around them")
             elif len(words) != len(tags):
-                found.append(f"{where}, {place}: must have a tag for each of its {len(words)} words, got {len(tags)}")
-        if len(found) > 5:
-            found[5:] = [f"{where}: {len(found) - 5} more rows like that"]
+                wrong.append(f"{where}, {place}: must have a tag for each of its {len(words)} words, got {len(tags)}")
+        if len(wrong) > 5:
+            wrong[5:] = [f"{where}: {len(wrong) - 5} more rows like that"]
         known = [tag for tag in self.tags if TAG.fullmatch(tag)]
         each = [(tag, place) for label, place in zip(rows.label, rows.place, strict=True)
                 for tag in dict.fromkeys(label.split(" "))]
-        found += wrong_labels([tag for tag, _ in each], [place for _, place in each], where,
+        wrong += wrong_labels([tag for tag, _ in each], [place for _, place in each], where,
                               set(known),
                               f"one of those that train has, {', '.join(known[:20])}{' ...' * (len(known) > 20)}"
                               if not trained_on else "O, B-LOC, I-LOC or the like (BIO, BIOES, BMES or BILOU)")
-        if not trained_on and found and self.iob1:
-            found.append(f"{where}: train's tags are IOB1, where an entity begins with I; if these are IOB2 (BIO), "
+        if not trained_on and wrong and self.iob1:
+            wrong.append(f"{where}: train's tags are IOB1, where an entity begins with I; if these are IOB2 (BIO), "
                          f"where each begins with B, write both files in one scheme")
         if trained_on:
-            found += alike_names(self.tags, where, "write them alike")
-        if trained_on and not found and len(self.tags) == 1:
-            found.append(f"{where}: no row has an entity, every tag is O")
-        return found
+            wrong += alike_names(self.tags, where, "write them alike")
+        if trained_on and not wrong and len(self.tags) == 1:
+            wrong.append(f"{where}: no row has an entity, every tag is O")
+        return wrong
 
     def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
         """The tags as they are."""
@@ -198,7 +198,6 @@ class Tags:
         return pd.concat([table, pd.DataFrame(probability, columns=self._columns())], axis=1)
 
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """None."""
         return {}
 
     def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -207,18 +206,17 @@ class Tags:
         return tags.groupby("id", sort=False).agg(" ".join)
 
     def submission_columns(self, metric: str) -> list[str]:
-        """One."""
         return [""]
 
     def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
-        """As a series."""
         return "tags: the likeliest legal series of each text"
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """Entities' precision, recall and f1, and the share of right tags."""
         ids = table.id[table.word == 0]
         true, guess = _texts(table, "label"), [tags.split(" ") for tags in decided.prediction.loc[ids]]
-        right = [one == other for a, b in zip(true, guess, strict=True) for one, other in zip(a, b, strict=True)]
+        right = [tag == decided_tag for text, decided_text in zip(true, guess, strict=True)
+                 for tag, decided_tag in zip(text, decided_text, strict=True)]
         return {**_entity_scores(true, guess), "accuracy": float(np.mean(right))}
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
@@ -259,7 +257,7 @@ class Tags:
             old_oof.assign(old=self._decided(old_oof))[[*self.key_columns, "old"]], on=self.key_columns,
             validate="one_to_one")
         true = _texts(both, "label")
-        before, after = (_entity_scores(true, _texts(both, one)) for one in ("old", "new"))
+        before, after = (_entity_scores(true, _texts(both, which)) for which in ("old", "new"))
         return {"old": old, "new": new, "rows": int(both.id.nunique()),
                 "delta_accuracy": float((both.new == both.label).mean() - (both.old == both.label).mean()),
                 "tags_changed": int((both.new != both.old).sum())} | {
@@ -318,8 +316,8 @@ def _texts(table: pd.DataFrame, column: str) -> list[list[str]]:
 
 def _entity_scores(true: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
     """precision, recall and f1 over all entities; 0 where there is none."""
-    found = _support(true, predicted, "micro")
-    return {name: float(value) for name, value in zip(("precision", "recall", "f1"), found, strict=False)}
+    support = _support(true, predicted, "micro")
+    return {name: float(value) for name, value in zip(("precision", "recall", "f1"), support, strict=False)}
 
 
 def _by_type(true: list[list[str]], predicted: list[list[str]]) -> list[Report]:

@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from pipeline.arrays import Ints
 
-SLOTS = (1, 2, 4, 8, 16)  # rows a bin that are tried
+SLOTS = (1, 2, 4, 8, 16)  # rows per bin that are tried
 SLOW = 4  # how much longer a multiplication takes in attention's small products, softmax included
 SWAPS = 100  # rounds of evening out the bins; about ten are enough
 
 
 @dataclass(frozen=True)
 class Batch:
-    """rows: int64 [bins, slots], -1 where a slot is empty; width: tokens a bin."""
+    """rows: int64 [bins, slots], -1 where a slot is empty; width: tokens per bin."""
 
     rows: Ints
     width: int
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """slots: rows a bin; width: tokens a bin, or None: one row a bin, in the order given, padded to the longest."""
+    """slots: rows per bin; width: tokens per bin, or None: one row a bin, in the order given, padded to the longest."""
 
     slots: int = 1
     width: int | None = None
@@ -48,7 +48,7 @@ class Plan:
         hidden, by far slower ones.
         """
         groups, plans = list(groups), []
-        for slots in (one for one in SLOTS if size % one == 0):
+        for slots in (count for count in SLOTS if size % count == 0):
             width = max(int(_totals(np.sort(lengths[rows]), slots).max(initial=1)) for rows in groups)
             plans.append((width / slots * (layer_weights + SLOW * 2 * width * hidden), slots, width))
         _, slots, width = min(plans)
@@ -162,6 +162,6 @@ def _totals(lengths: Ints, slots: int) -> Ints:
 
 def pad(values: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any]:
     """Values of the batch's rows, [bins * slots, ...] of their type, 0 in empty slots."""
-    found = values[batch.rows.ravel()]
-    found[~batch.filled] = 0
-    return found
+    padded = values[batch.rows.ravel()]
+    padded[~batch.filled] = 0
+    return padded

@@ -40,7 +40,7 @@ class TokenTable:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """int64 [rows]: tokens a row."""
+        """int64 [rows]: tokens per row."""
         return np.diff(self.offsets)
 
     @functools.cached_property
@@ -59,7 +59,7 @@ class TokenTable:
         return digest.hexdigest()
 
     def _digest(self, row: int) -> bytes:
-        """Of what the network sees of a row: a digest, because a million long rows are large."""
+        """A hash of what the network sees of a row: a million long rows themselves would be large."""
         start, end = self.offsets[row:row + 2]
         seen = hashlib.blake2b(self.ids[start:end].tobytes(), digest_size=16)
         seen.update(self.second[row].tobytes())

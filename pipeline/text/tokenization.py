@@ -68,10 +68,10 @@ def _code_words(texts: list[list[str]], id_of: Mapping[str, int], config: Tokens
 
 def _places(starts: list[list[int]], room: int) -> npt.NDArray[np.int32]:
     """int32 [rows, words]: behind [CLS], -1 where there is no word or it was cut off."""
-    kept = [[start + 1 for start in row if start < room] for row in starts]
-    places = np.full([len(kept), max(map(len, kept), default=0)], -1, np.int32)
-    for row, found in enumerate(kept):
-        places[row, :len(found)] = found
+    by_row = [[start + 1 for start in row if start < room] for row in starts]
+    places = np.full([len(by_row), max(map(len, by_row), default=0)], -1, np.int32)
+    for row, own in enumerate(by_row):
+        places[row, :len(own)] = own
     return places
 
 
@@ -108,10 +108,10 @@ def character_ids(characters: Iterable[str], id_of: Mapping[str, int], config: T
     def number(character: str) -> int:
         if config.lowers:
             character = lower(character)
-        found = id_of.get(character)
-        if found is None:
+        known = id_of.get(character)
+        if known is None:
             return space if character.isspace() else unknown
-        return found
+        return known
 
     return {character: number(character) for character in characters}
 

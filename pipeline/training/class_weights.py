@@ -11,10 +11,11 @@ Floats = npt.NDArray[np.float32]
 
 
 def of_targets(target: npt.NDArray[Any], train: Ints, balanced: bool, by_word: bool) -> Floats:
-    """float32, as the target: 0 where it is none (below 0), else 1; or, balanced, as many rows as there are to train on
-    over the number of classes and the rows of the class (scikit-learn's "balanced").
+    """Weight of each target in the loss, float32 of the target's shape.
 
-    Each label and output is balanced by itself, words all together. train: int64, the rows to train on.
+    Targets below 0, which are no label: 0. Others: 1, or with ``balanced`` n_train / (n_classes * n_class), as
+    scikit-learn's class_weight="balanced". Each label and each output is balanced alone, words all together.
+    train: int64, the rows to train on.
     """
     if not balanced:
         return (target >= 0).astype(np.float32)
@@ -26,7 +27,7 @@ def of_targets(target: npt.NDArray[Any], train: Ints, balanced: bool, by_word: b
 def _balanced(target: npt.NDArray[Any], seen: npt.NDArray[Any]) -> Floats:
     """A class that is not seen counts 1."""
     classes, number = np.unique(target, return_inverse=True)
-    count = np.array([(seen == one).sum() for one in classes])
+    count = np.array([(seen == label).sum() for label in classes])
     known = (count > 0) & (classes >= 0)
     each = np.where(known, count[known].sum() / (known.sum() * np.maximum(count, 1)), classes >= 0)
     return each.astype(np.float32)[number].reshape(target.shape)

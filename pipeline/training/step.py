@@ -60,8 +60,8 @@ class Step:
         self.optimizer.apply(total)
 
     def _update(self, *inputs: Any) -> Any:
-        loss, found = self._gradients(*inputs)
-        self.optimizer.apply(found)
+        loss, slopes = self._gradients(*inputs)
+        self.optimizer.apply(slopes)
         return loss
 
     def _gradients(self, *inputs: Any) -> tuple[Any, list[Any]]:
@@ -71,13 +71,13 @@ class Step:
         return loss, gradients(tape, loss, self._variables)
 
     def _add(self, total: list[Any], share: Any, *inputs: Any) -> tuple[Any, list[Any]]:
-        loss, found = self._gradients(*inputs)
-        return share * loss, [so_far + share * part for so_far, part in zip(total, found, strict=True)]
+        loss, slopes = self._gradients(*inputs)
+        return share * loss, [so_far + share * part for so_far, part in zip(total, slopes, strict=True)]
 
     def _add_slope(self, total: list[Any], slope: Any, *inputs: Any) -> list[Any]:
         assert self._output is not None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             output = self._output(*inputs)
-        found = gradients(tape, output, self._variables, slope)
-        return [so_far + part for so_far, part in zip(total, found, strict=True)]
+        slopes = gradients(tape, output, self._variables, slope)
+        return [so_far + part for so_far, part in zip(total, slopes, strict=True)]

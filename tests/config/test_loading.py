@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Command
 
 CONFIG = "configs/toy.toml"
 TEXTS = {path.relative_to(ROOT): path.read_text(encoding="utf-8")
-         for pattern in ("README.md", "docs/*.md", "stages/*.py", "pipeline/*.py", "configs/*.toml", "*.sh")
+         for pattern in ("*.md", "*/README.md", "docs/*.md", "stages/*.py", "pipeline/*.py", "configs/*.toml", "*.sh")
          for path in sorted(ROOT.glob(pattern))}
 KEYS = [key for key, _, _ in problems.describe()]
 
@@ -287,3 +287,12 @@ def test_a_former_name_of_a_kind_is_read_with_a_line(project: Path, stages: Comm
     result = stages("check", CONFIG, "--set", "task=tokens")
     assert result.lines[0] == f"{CONFIG}: task = 'tokens' is now called 'tags'; the former name is still read"
     assert result.lines[1].startswith("data/train.csv, ")  # read as tags, whatever else is wrong
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if str(path).endswith(".md")], ids=str)
+def test_every_file_that_a_text_mentions_exists(path: Path) -> None:
+    files = re.findall(r"`((?:pipeline|stages|tests|benchmarks|configs|docs)/[\w/.]+\.(?:py|md|toml))`", TEXTS[path])
+    ours = {"pipeline/tasks/stars.py", "configs/mine.toml"}  # examples of what a reader writes
+    assert [file for file in files if not (ROOT / file).exists() and file not in ours] == []
+    links = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", TEXTS[path])
+    assert [link for link in links if not (ROOT / path).parent.joinpath(link).exists()] == []

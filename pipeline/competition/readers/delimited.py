@@ -101,11 +101,11 @@ def _delimiter(path: Path, separator: str, header: list[str] | None = None, quot
     if first and first[0].lower().startswith("sep=") and len(first[0].strip()) == 5:
         raise UserError(f"{path}, line 1: is Excel's {first[0].strip()!r}, and no header; delete it, and set "
                         f"data.separator = {first[0][4]!r}")
-    order = [usual, *(one for one in OTHERS if one != usual)]
-    even = [one for one in order if _evenly(first, one, quoting, len(header) if header else None)]
+    order = [usual, *(separator for separator in OTHERS if separator != usual)]
+    even = [separator for separator in order if _evenly(first, separator, quoting, len(header) if header else None)]
     if even:
         return even[0]
-    return next((one for one in order if any(one in line for line in first[:1])), usual)
+    return next((separator for separator in order if any(separator in line for line in first[:1])), usual)
 
 
 def _evenly(lines: list[str], delimiter: str, quoting: bool, columns: int | None) -> bool:

@@ -93,15 +93,15 @@ def _entities(value: dict[str, Any]) -> list[Entity]:
         raise UserError('no entities; a text without any has "entities": []')
     if not isinstance(value[name], list):
         raise UserError(f"{name} must be a list, got {_kind(value[name])}")
-    found, problems = [], []
+    entities, problems = [], []
     for number, entity in enumerate(value[name], 1):
         wrong = _entity_problems(entity)
         problems += [f"entity number {number}: {problem}" for problem in wrong]
         if not wrong:
-            found.append(Entity(entity["start"], entity["end"], entity["label"]))
+            entities.append(Entity(entity["start"], entity["end"], entity["label"]))
     if problems:
         raise UserError(*problems)
-    return sorted(found, key=lambda entity: (entity.start, entity.end))
+    return sorted(entities, key=lambda entity: (entity.start, entity.end))
 
 
 def _entity_problems(entity: object) -> list[str]:
