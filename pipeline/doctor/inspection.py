@@ -26,10 +26,10 @@ def lines(run: Run) -> Iterator[str]:
     yield from fold_lines(run, run.folds)
     yield from _rare(run)
     yield from (f"  {line}" for line in doubtful_names(run.competition.task.output_names))
-    start = run.checkpoint
-    dimensions = start.config
-    size = sum(values.nbytes for values in start.tensors().values())
-    yield (f"checkpoint: {start.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
+    encoder = run.checkpoint
+    dimensions = encoder.config
+    size = sum(values.nbytes for values in encoder.tensors().values())
+    yield (f"checkpoint: {encoder.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
            f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
     yield from tokenizer_settings.settled(config)[1]
     yield from _letters(run)
@@ -48,14 +48,14 @@ def lines(run: Run) -> Iterator[str]:
     if alike.any():
         yield (f"rows whose tokens equal those of another text in another fold: {int(alike.sum()):,}; the model cannot "
                f"tell them apart: they are cut by tokens.max_tokens, or differ in unknown characters alone")
-    unknown = start.vocab.index("[UNK]")
+    unknown = encoder.vocab.index("[UNK]")
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
         if len(table.ids):
             yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
     yield "the first five examples as the model sees them:"
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
-        seen = " ".join(start.vocab[token] for token in run.train_tokens.ids[start:end])
+        seen = " ".join(encoder.vocab[token] for token in run.train_tokens.ids[start:end])
         yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.label_text(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
 
