@@ -1,6 +1,7 @@
 """Every key by its name, default and meaning, and all that is wrong with a file of them, in words."""
 
 import difflib
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ REQUIRED = {"data.train": "?", "bert": {"checkpoint": "?"}, "data": {"train": "?
 Loc = tuple[str | int, ...]
 
 
+@functools.cache
 def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[str, Any, str]]:
     """Every key as (dotted name, default, meaning), in the order of definition."""
     rows: list[tuple[str, Any, str]] = []
