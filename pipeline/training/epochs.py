@@ -94,7 +94,7 @@ def train(course: Course, resume: ResumeFile) -> list[Row]:
                 at_end = standing.step % per_epoch == 0
                 due = not at_end and pace.state_is_due()  # an epoch's end is written below, with its row
                 if at_end or due or len(losses) == CHECK_EVERY:
-                    standing.loss += _summed(losses, f"{course.name}, epoch {epoch + 1}", standing, rate)
+                    _add(losses, f"{course.name}, epoch {epoch + 1}", standing, rate)
                     losses.clear()
                 if due:
                     _write(resume, course, standing, inside_epoch=True)
@@ -133,11 +133,13 @@ def _write(resume: ResumeFile, course: Course, standing: Standing, inside_epoch:
     resume.write({"standing": asdict(standing), "course": state}, tensors)
 
 
-def _summed(losses: list[Any], where: str, standing: Standing, rate: float) -> float:
-    values = [float(loss) for loss in losses]
-    for number, value in enumerate(values, standing.step - len(values) + 1):
+def _add(losses: list[Any], where: str, standing: Standing, rate: float) -> None:
+    """Adds the losses of the last steps to the epoch's, one after the other: the sum must not depend on how often the
+    clock had them looked at."""
+    for number, loss in enumerate(losses, standing.step - len(losses) + 1):
+        value = float(loss)
         finite(value, f"{where}, step {number:,}: the loss", rate)
-    return math.fsum(values)
+        standing.loss += value
 
 
 class _Pace:
