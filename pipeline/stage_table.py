@@ -1,6 +1,6 @@
 """What a stage is, declared once, and a cell: one stage on one fold with one seed.
 
-A stage is added here, as its section in config/ and as the two functions that it names; nothing else lists stages.
+A stage is added here, as its section in config/, its command in stages/ and the two functions that it names.
 """
 
 import importlib
@@ -86,7 +86,7 @@ class Cell:
 
     @property
     def random_seed(self) -> int:
-        """A seed of the cell's own, 63 bits, so that a cell is the same whatever was trained before it."""
+        """A seed of the cell's own, of 31 bits: a cell is the same whatever was trained before it."""
         entropy = [self.seed, self.stage.number, self.fold + self.stage.first_seed]
         return int(numpy.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 

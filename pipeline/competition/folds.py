@@ -135,7 +135,7 @@ def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
 
 
 def fold_count(config: Folds) -> int:
-    """How many cells per stage has."""
+    """How many folds there are, and so cells of a stage."""
     return 1 if config.dev else config.n
 
 

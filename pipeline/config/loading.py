@@ -48,8 +48,10 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
         raise UserError(*(f"{path}: {line}" for line in problems.explain(error, tree))) from None
 
 def dump(config: Config) -> str:
-    """The resolved configuration as TOML; keys that are unset are left out."""
-    return tomli_w.dumps(config.model_dump(exclude_none=True))
+    """The resolved configuration as TOML. Keys without a value are left out, and those of [hardware] that were not
+    given: what is given there is asked for."""
+    tree = config.model_dump(exclude_none=True) | {"hardware": config.hardware.model_dump(exclude_unset=True)}
+    return tomli_w.dumps(tree)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

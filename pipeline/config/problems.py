@@ -13,7 +13,8 @@ from pipeline.config.run import Config
 from pipeline.config.schema import Section
 
 SHOWN = 20  # problems that are told; the rest are counted
-REQUIRED = {"data.train": "?", "bert": {"checkpoint": "?"}, "data": {"train": "?"}}  # what may stand for a missing key
+REQUIRED = {"name": "run", "data.train": "?", "bert": {"checkpoint": "?"},
+            "data": {"train": "?"}}  # what may stand for a missing key
 Loc = tuple[str | int, ...]
 
 
@@ -62,17 +63,21 @@ def markdown() -> str:
 def explain(error: ValidationError, tree: Mapping[str, Any] | None = None) -> list[str]:
     """All that is wrong with a file, a line each: wrong keys and values, with the rule and what came, and what the
     other keys say against each other. tree: the file, as nested tables; None: of another table than a Config's."""
-    lines = [line for problem in error.errors() for line in _explain(problem)]
+    errors = error.errors()
+    lines = [line for problem in errors[:SHOWN] for line in _explain(problem)]
     if tree is not None:
         lines += [line for line in _contradictions(error, tree) if line not in lines]
-    return lines[:SHOWN] + [f"{len(lines) - SHOWN} more wrong keys or values"] * (len(lines) > SHOWN)
+    more = max(0, len(errors) - SHOWN) + max(0, len(lines) - SHOWN)
+    return lines[:SHOWN] + [f"{more} more wrong keys or values"] * (more > 0)
 
 
 def _contradictions(error: ValidationError, tree: Mapping[str, Any]) -> list[str]:
     """The contradictions among the keys that are right: wrong ones are taken out, and rules about them passed over."""
     rest, wrong = _copy(tree), set[str]()
-    for problem in error.errors():
+    for number, problem in enumerate(error.errors()):
         loc, kind = problem["loc"], problem["type"]
+        if kind == "extra_forbidden" and number < SHOWN:  # a rule may be about the key that was meant
+            wrong.update(_meant(".".join(map(str, loc))))
         if _is_section(loc) and kind == "value_error":  # a contradiction of that table, and no wrong value
             continue
         key = ".".join(str(part) for part in loc)
@@ -126,13 +131,7 @@ def _replace(tree: dict[str, Any], loc: Loc, value: Any) -> None:
 def _explain(problem: Any) -> list[str]:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = [key for key, _, _ in describe()]
-        known += sorted({key.rpartition(".")[0] for key in known if "." in key})
-        section, _, last = where.rpartition(".")
-        elsewhere = [key for key in known if key.rpartition(".")[2] == last]
-        siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
-        near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
-        meant = near or elsewhere or difflib.get_close_matches(where, known, n=1)
+        meant = _meant(where)
         return [f"unknown key {where}" + (f"; did you mean {' or '.join(meant)}?" if meant else "")]
     if problem["type"] == "missing":
         return [f"{where} is missing: it must be given"]
@@ -142,3 +141,15 @@ def _explain(problem: Any) -> list[str]:
     if problem["type"] == "value_error":
         return [f"{where}: {line}" if where else line for line in message.split("\n")]
     return [f"{where}: {message[0].lower() + message[1:]}; got {schema.shown_value(problem['input'])}"]
+
+
+def _meant(unknown: str) -> list[str]:
+    """The keys that an unknown one may stand for: the nearest of its section, else those of its name, else the nearest
+    of all."""
+    known = [key for key, _, _ in describe()]
+    known += sorted({key.rpartition(".")[0] for key in known if "." in key})
+    section, _, last = unknown.rpartition(".")
+    elsewhere = [key for key in known if key.rpartition(".")[2] == last]
+    siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
+    near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
+    return near or elsewhere or difflib.get_close_matches(unknown, known, n=1)

@@ -132,9 +132,10 @@ class Config(Section):
                                                   f"{self.task!r}, got {loss!r}")
         of_words = next(name for name, kind in KINDS.items() if kind.of_words)
         if self.kind.of_words:
-            if "auc" in (self.stage1.monitor, self.stage2.monitor, self.submit.metric):
-                yield ("task", "stage1.monitor", "stage2.monitor", "submit.metric"), (
-                    f"task = {self.task!r} has no auc: monitor and submit.metric must be f1 or accuracy")
+            scores = {"stage1.monitor": self.stage1.monitor, "stage2.monitor": self.stage2.monitor,
+                      "submit.metric": self.submit.metric}
+            for key in (key for key, score in scores.items() if score == "auc"):
+                yield ("task", key), f"task = {self.task!r} has no auc: {key} must be f1 or accuracy"
             if not self.head.masked:
                 yield ("task", "head.masked"), f"task = {self.task!r} needs head.masked = true"
         elif self.head.recurrent != "none":

@@ -21,6 +21,8 @@ def export(model: Predictor, to: str, target: Path | None = None, tanh_gelu: boo
     tanh_gelu: whether an encoder with the exact GELU may be written in Google's format, which has its approximation.
     Raises UserError where the target is there already, for a checkpoint of several folds, and where outputs differ.
     """
+    if to not in TARGETS:
+        raise UserError(f"export: must be to {', '.join(TARGETS)}, got {to!r}")
     target = target or model.paths.models / "export" / to
     if to == "savedmodel":
         return _saved_model(model, target)

@@ -1,7 +1,6 @@
 """Files and folders that are written whole or not at all, and what a killed process leaves of them."""
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import DiskError, disk
 
-ATTEMPT = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}\.building$")
+ATTEMPT = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}\.(building|state\.safetensors\.writing)$")
 WEEK = 7 * 24 * 3600  # seconds
 
 
@@ -59,10 +58,10 @@ def publish(made: Path, folder: Path) -> bool:
     """Gives a filled folder its own name; False where there is one of that name already, which then stays."""
     try:
         made.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+    except OSError:  # which of its numbers says that there is one depends on the file system
+        if not os.path.lexists(folder):
             raise
-        return False
+        return not made.exists()  # gone, since NFS may have renamed it and lost its own answer
     to_disk(folder.parent)
     return True
 
@@ -93,7 +92,11 @@ def sweep(folder: Path) -> None:
     for ending in ("building", "writing", "removing"):
         for left in list(folder.rglob(f".*.{ending}")):
             with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                if _elsewhere(left):
+                around = [path for path in left.parents if path != folder and path.is_relative_to(folder)
+                          and path.name.endswith(".building")]
+                if any(map(_elsewhere, (left, *around))):
+                    continue
+                if around:  # goes with the folder that it is in, unless a process is at that
                     continue
                 if left.is_dir():
                     with held(left, wait=False):  # refused where a process is at it
@@ -110,8 +113,7 @@ def _elsewhere(path: Path) -> bool:
 
 def remove(folder: Path) -> None:
     """Deletes a folder; moved aside first, so that it is never half there under its own name."""
-    leaving = folder.with_name(f".{folder.name}.removing")
-    shutil.rmtree(leaving, ignore_errors=True)
+    leaving = folder.with_name(f".{folder.name}.{attempt()}.removing")
     with contextlib.suppress(FileNotFoundError):
         folder.replace(leaving)
         shutil.rmtree(leaving)

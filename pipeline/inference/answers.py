@@ -15,7 +15,8 @@ def answers(task: Task, rows: pd.DataFrame, predicted: pd.DataFrame, oof: pd.Dat
             ) -> Iterator[Answer]:
     """For each row its id, text, label and probabilities; of tags, the words' and the entities they make.
 
-    found: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric, None: 0.5.
+    predicted: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric; None:
+    0.5.
     """
     label = task.submission_values(oof, predicted, "accuracy" if metric == "auc" else metric)
     probability = probability_columns(task)

@@ -21,7 +21,7 @@ from pipeline.files import formats, sealed
 from pipeline.model.network import Network
 from pipeline.runs import artefacts
 from pipeline.runs.paths import Paths
-from pipeline.stage_table import STAGE1, STAGE2, Cell, Stage
+from pipeline.stage_table import PREDICTING, STAGE1, STAGE2, Cell, Stage
 from pipeline.text import tokenization, vocabulary
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenBatch, TokenTable
@@ -37,13 +37,13 @@ class Predictor:
 
     Args:
         run: its name.
-        stage: stage 1 or stage 2; None: stage 2 where it is finished, else stage 1.
+        stage: stage 1 or stage 2, or its name; None: stage 2 where it is finished, else stage 1.
         folds: None: all that are finished.
 
     Raises UserError where there is no such run or cell, or a file of it is damaged.
     """
 
-    def __init__(self, run: str, stage: Stage | None = None, folds: Iterable[int] | None = None):
+    def __init__(self, run: str, stage: Stage | str | None = None, folds: Iterable[int] | None = None):
         if not RUN_NAME.fullmatch(run):
             raise UserError(f"run {NAME_RULE}; got {run!r}")
         self.paths = Paths(run)
@@ -53,7 +53,8 @@ class Predictor:
             known = ", ".join(runs) or "none"
             raise UserError(f"{path}: no such run. There is: {known}")
         self.config = loading.load(path)
-        self.stage = stage or (STAGE2 if self._finished(STAGE2) else STAGE1)
+        named = PREDICTING[stage] if isinstance(stage, str) else stage
+        self.stage = named or (STAGE2 if self._finished(STAGE2) else STAGE1)
         wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
         self._read_model(wanted)
         self.networks = {fold: self._network(fold) for fold in wanted}

@@ -1,4 +1,5 @@
-"""Vectors of many texts, written to a file as they are made: neither the texts nor the vectors need fit in memory."""
+"""Vectors of many texts, written to a file as they are made: the vectors need not fit in memory, nor do the
+lines of a text file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ def read(path: Path, column: str = "text") -> tuple[int, Chunks]:
 
 def write(target: Path, model: "TextVectors", rows: int, chunks: Chunks) -> None:
     """Writes the vectors of the texts that ``read`` gave. .npy: float32 [texts, size]. .parquet: columns text and
-    vector. The model must be fitted."""
+    vector. The model must be fitted. Raises UserError for another ending."""
+    if target.suffix not in ENDINGS:
+        raise UserError(f"{target}: must end in {' or '.join(ENDINGS)}")
     with atomic.replacing(target) as building:
         (_to_numpy if target.suffix == ".npy" else _to_parquet)(building, model, chunks, rows)
 

@@ -79,10 +79,12 @@ def publish(folder: Path, identity: Identity, files: Files, provenance: dict[str
                 formats.write(building / name, content)
         sealed.write_done(building, {"identity": identity, "files": sealed.hashes(building), "provenance": provenance})
         while not (first := atomic.publish(building, folder)):
+            before = folder.stat().st_ino if folder.exists() else None
             done = sealed.read_done(folder)
             if done is not None and not differences(done["identity"], identity):
                 break
-            atomic.remove(folder)  # damaged, or of other settings: no finished attempt
+            if folder.exists() and folder.stat().st_ino == before:  # and not another attempt's, published meanwhile
+                atomic.remove(folder)  # damaged, or of other settings: no finished attempt
     for state in unfinished(folder):
         state.unlink(missing_ok=True)
     return first

@@ -39,8 +39,9 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
     redo: a stage whose cells are discarded, with those built on them, or "folds", with every cell.
     copy_from: another run, whose cells are copied where they fit this one.
 
-    Raises what ``read`` raises before anything is written, LockedError where another process works on the run, and
-    UserError for a stage or a run that there is not.
+    Raises UserError with all that is wrong with the tables before anything is written; LockedError where another
+    process works on the run; UserError where rows cannot be dealt, and for a stage or a run that there is not;
+    MismatchError as ``read`` does.
     """
     config, _ = tokenizer_settings.settled(config)
     paths = Paths(config.name)

@@ -16,6 +16,7 @@ from pipeline.runs import cells
 from pipeline.runs.cells import Identity
 
 Standing = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]  # progress and tensors
+FORMAT = 2  # of what a state holds: a cell that an earlier version left half trained starts again
 
 
 class ResumeFile:
@@ -26,7 +27,7 @@ class ResumeFile:
     """
 
     def __init__(self, cell: Path, identity: Identity):
-        self._cell, self._identity = cell, json.dumps(identity, sort_keys=True)
+        self._cell, self._identity = cell, json.dumps(identity | {"format of the state": FORMAT}, sort_keys=True)
         self.path = cell.with_name(f".{cell.name}.{atomic.attempt()}.state.safetensors")
         self._owned = False
 
@@ -36,35 +37,34 @@ class ResumeFile:
         Raises LockedError where another attempt has taken the file over.
         """
         if self._owned and not self.path.exists():
-            raise LockedError(f"{self._cell}: another attempt at this cell has taken over its state and goes on from "
-                              f"it; this one ends")
+            what = ("has finished it" if self._cell.exists() else
+                    "has taken over its state and goes on from it")
+            raise LockedError(f"{self._cell}: another attempt at this cell {what}; this one ends")
         notes = {"identity": self._identity, "progress": json.dumps(progress)}
         formats.write(self.path, tensors, notes | {"sha256": _digest(notes, tensors)})
         self._owned = True
 
     def take_over(self) -> Standing | None:
-        """Progress and tensors of the newest earlier attempt that meant the same cell and left its state whole.
-
-        What is damaged or of another meaning is deleted. None where there is nothing to go on from.
-        """
+        """Progress and tensors of the newest earlier attempt that meant the same cell and left its state whole; None
+        where there is none. What is damaged or of another meaning stays where it is until the cell is done."""
         for left in cells.unfinished(self._cell):
+            if self._read(left) is None:
+                continue
             try:
                 left.rename(self.path)
             except FileNotFoundError:  # another attempt was quicker
                 continue
-            standing = self._read()
-            if standing is not None:
+            if (standing := self._read(self.path)) is not None:
                 self._owned = True
                 return standing
-            self.path.unlink(missing_ok=True)
         return None
 
-    def _read(self) -> Standing | None:
+    def _read(self, path: Path) -> Standing | None:
         try:
-            notes = formats.read_notes(self.path)
+            notes = formats.read_notes(path)
             if cells.differences(json.loads(notes["identity"]), json.loads(self._identity)):
                 return None
-            tensors = formats.read_tensors(self.path)
+            tensors = formats.read_tensors(path)
             whole = notes.pop("sha256") == _digest(notes, tensors)
             return (json.loads(notes["progress"]), tensors) if whole else None
         except (OSError, ValueError, KeyError, SafetensorError):

@@ -1,4 +1,5 @@
-"""A run: its configuration, tables, folds and checkpoint, and what follows from them. Reads, and writes nothing."""
+"""A run: its configuration, tables, folds and checkpoint, and what follows from them. Writes nothing but the corpus of
+stage 0 and run.json, which settles what cells are made with."""
 
 import functools
 import itertools

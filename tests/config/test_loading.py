@@ -259,6 +259,8 @@ def test_contradictions_are_told_all_at_once_and_beside_wrong_values(project: Pa
 def test_a_rule_about_a_wrong_value_is_not_told(project: Path, stages: Command) -> None:
     line, = refused(stages, *setting("task=multioutputs", "data.label_columns=['a','b']"))
     assert line == ("task: must be binary, multiclass, multilabel, multioutput, tags, got 'multioutputs'")
+    line, = refused(stages, *setting("task=multioutput", "data.label_colums=['a','b']"))
+    assert line == "unknown key data.label_colums; did you mean data.label_columns?"
     line, = refused(stages, *setting("task=multioutput", "data.label_columns=3"))
     assert line.startswith("data.label_columns: ")
 

@@ -74,6 +74,15 @@ def test_an_attempt_whose_state_was_taken_over_ends_at_its_next_state(tmp_path: 
         slow.write({"epoch": 2}, TENSORS)
 
 
+def test_a_state_of_an_earlier_version_or_another_meaning_is_left_alone(kept: Path) -> None:
+    notes = formats.read_notes(kept)
+    notes["identity"] = '{"seed": 1}'
+    formats.write(kept, TENSORS, notes)
+    before = kept.read_bytes()
+    assert ResumeFile(CELL, {"seed": 1}).take_over() is None
+    assert kept.read_bytes() == before
+
+
 def test_the_first_finished_attempt_at_a_cell_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert cells.publish(CELL, {"seed": 1}, {"weights.safetensors": TENSORS}, {"machine": "first"})
@@ -91,9 +100,13 @@ def test_what_another_host_is_building_is_not_swept_away(tmp_path: Path) -> None
         socket.gethostname(), "another-host", "a-host-of-last-month"))
     for folder in (own, others, old):
         folder.mkdir()
+        (folder / ".weights.safetensors.writing").touch()
     os.utime(old, (0, 0))
+    state = tmp_path / "..fold_1.another-host.1.0123abcd.state.safetensors.writing"
+    state.touch()
     atomic.sweep(tmp_path)
-    assert list(tmp_path.iterdir()) == [others]
+    assert sorted(tmp_path.iterdir()) == sorted([others, state])
+    assert [path.name for path in others.iterdir()] == [".weights.safetensors.writing"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
