@@ -1,10 +1,10 @@
 """Makes competitions of the other kinds of label out of one of event labels, and the configurations to run them.
 
     python -m benchmarks.kinds data/event-multilabel/train.csv data/made
-    ./run_all.sh data/made/multiclass.toml        # pair, multioutput, tokens
+    ./run_all.sh data/made/multiclass.toml        # pair, multioutput, tags
 
 multiclass: sentences of one event, its class what stands before "-". pair: two sentences each, whether they are of the
-same class. multioutput: that class, and whether there are several events. tokens: where words begin and end (BMES) as
+same class. multioutput: that class, and whether there are several events. tags: where words begin and end (BMES) as
 jieba segments them, so the encoder has to learn a dictionary and a model.
 """
 
@@ -46,7 +46,7 @@ def kinds(source: Annotated[Path, typer.Argument(help="label,content with labels
                  {"data": {"text_columns": ["text", "other"]}, "tokens": {"max_tokens": 96}}),
         "multioutput": (pd.DataFrame({"text": texts, "class": coarse, "several": several}),
                         {"data": {"label_columns": ["class", "several"]}}),
-        "tokens": (pd.DataFrame({"text": [" ".join(text) for text in texts],
+        "tags": (pd.DataFrame({"text": [" ".join(text) for text in texts],
                                  "label": [" ".join(bmes(text)) for text in texts]}),
                    {"tokens": {"max_tokens": 128}}),
     }

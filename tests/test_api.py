@@ -33,7 +33,7 @@ def used(path: Path) -> Iterator[tuple[str, str]]:
 def test_the_example_runs_as_it_stands(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = PAGE.partition("```python\n")[2].partition("```")[0]
     assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
-    exec(compile(code.replace("configs/example.toml", "configs/toy.toml"), "api.md", "exec"), {"__name__": "example"})
+    exec(compile(code.replace("configs/example.toml", "configs/toy.toml"), "api.md", "exec"), {"__name__": "__main__"})
     assert 0 <= float(capsys.readouterr().out.splitlines()[-1]) <= 1
     assert Path("models/trial/stage1/fold_0/DONE.json").exists()
 

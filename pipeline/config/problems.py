@@ -35,6 +35,8 @@ def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[st
 
 def shown_default(key: str, default: Any) -> str:
     """A key's default as a reader sees it: also those of the kinds of label that have another one."""
+    if key == "name":
+        return "the file's name"
     others: dict[Any, list[str]] = {}
     for kind in KINDS if key in kinds.DEFAULTS else ():
         if (own := kinds.defaults(kind)[key]) != default:
@@ -55,7 +57,7 @@ def markdown() -> str:
             section = table
             lines += [f"\n## [{table}]\n" if table else "## At the top", "", "| key | default | meaning |",
                       "|---|---|---|"]
-        cells = (f"`{name}`", f"`{shown_default(key, default)}`" if default is not None else "", meaning)
+        cells = (f"`{name}`", f"`{shown_default(key, default)}`" if default not in (None, "") else "", meaning)
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 

@@ -1,4 +1,4 @@
-"""Files: where a run keeps them, written whole or not at all, and the lock that keeps two processes apart."""
+"""Tables, tensors and JSON values: how they are written, whole or not at all, and read again."""
 
 import csv
 import json

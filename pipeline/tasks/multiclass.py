@@ -144,7 +144,7 @@ class Multiclass(NamedOutputs):
         return part
 
     def reported(self, target: Ints, logit: Floats) -> dict[str, float]:
-        """What the report says of each fold and of all rows; ``key`` is one of them."""
+        """What the report says of each fold and of all rows; ``metric`` is one of them."""
         decided = logit.argmax(axis=1)
         return {"accuracy": float(np.mean(decided == target)), "macro_f1": _macro_f1(target, decided),
                 "log_loss": _log_loss(target, logit)}
