@@ -38,11 +38,11 @@ VARIANTS: dict[str, tuple[Stage, list[str]]] = {
     "no-clipping": (STAGE1, ["stage1.clip_norm=0"]),
     "constant-rate": (STAGE1, CONSTANT_RATE),
     "epochs-by-accuracy": (STAGE1, [*CONSTANT_RATE, "stage1.epochs=8", "stage1.early_stopping=3",
-                                      "stage1.plateau=2", "stage1.monitor='accuracy'"]),
+                                    "stage1.plateau=2", "stage1.monitor='accuracy'"]),
     "stage2-ours": (STAGE2, []),
     "stage2-published": (STAGE2, ["stage2.learning_rate=1e-7", "stage2.batch_size=16",
-                                    "stage2.dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
-                                    "stage2.monitor='accuracy'"]),
+                                  "stage2.dropout=true", "stage2.early_stopping=3", "stage2.plateau=2",
+                                  "stage2.monitor='accuracy'"]),
 }
 
 

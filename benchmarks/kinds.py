@@ -47,8 +47,8 @@ def kinds(source: Annotated[Path, typer.Argument(help="label,content with labels
         "multioutput": (pd.DataFrame({"text": texts, "class": coarse, "several": several}),
                         {"data": {"label_columns": ["class", "several"]}}),
         "tags": (pd.DataFrame({"text": [" ".join(text) for text in texts],
-                                 "label": [" ".join(bmes(text)) for text in texts]}),
-                   {"tokens": {"max_tokens": 128}}),
+                               "label": [" ".join(bmes(text)) for text in texts]}),
+                 {"tokens": {"max_tokens": 128}}),
     }
     target.mkdir(parents=True, exist_ok=True)
     for kind, (rows, settings) in made.items():

@@ -59,7 +59,7 @@ def _vectorizer(config: Baseline, by_word: bool) -> Any:
     if by_word:
         return features.TfidfVectorizer(analyzer=str.splitlines, min_df=config.min_rows)
     return features.TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
-                           sublinear_tf=True)
+                                    sublinear_tf=True)
 
 
 def _of_rows(rows: pd.DataFrame) -> Iterator[str]:

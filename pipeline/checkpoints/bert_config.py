@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.arrays import Shapes, Tensors
+from pipeline.config.model import RandomBert
 from pipeline.errors import UserError
 from pipeline.files import inputs
 
@@ -46,6 +47,12 @@ class BertConfig:
     def layer_weights(self) -> int:
         """Weights of a layer's matrix products, each of which a token is multiplied by once."""
         return 4 * self.hidden**2 + 2 * self.hidden * self.intermediate
+
+
+def of_random(spec: RandomBert, vocab_size: int, positions: int) -> BertConfig:
+    """The dimensions of an encoder with random weights."""
+    return BertConfig(vocab_size, spec.hidden, spec.layers, spec.heads, spec.intermediate, positions, segments=2,
+                      activation="gelu_tanh")
 
 
 def read(path: Path, kind: str, problems: list[str]) -> BertConfig | None:

@@ -216,8 +216,7 @@ def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: 
         vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config)
     if problems:
         raise UserError(*problems)
-    config = BertConfig(len(vocab), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions,
-                        segments=2, activation="gelu_tanh")
+    config = bert_config.of_random(spec, len(vocab), positions)
     meaning: Any = [{name: value for name, value in vars(config).items() if name != "epsilon"}, vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"

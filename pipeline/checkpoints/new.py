@@ -6,7 +6,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.checkpoints import bert_config, google
-from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.competition.readers import delimited
 from pipeline.config import problems
 from pipeline.config.model import RandomBert
@@ -41,7 +40,6 @@ def write(folder: Path, tokens: list[str], layers: int, hidden: int, heads: int,
         spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
     except ValidationError as error:
         raise UserError(*problems.explain(error)) from None
-    config = BertConfig(len(tokens), spec.hidden, spec.layers, spec.heads, spec.intermediate, positions, segments=2,
-                        activation="gelu_tanh")
+    config = bert_config.of_random(spec, len(tokens), positions)
     with disk(folder):
         google.write(folder, config, tokens, bert_config.random_tensors(config, seed))

@@ -21,7 +21,7 @@ def read(folder: Path) -> dict[str, bool | None]:
     normalizer = tokenizer.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, dict) else {}
     said = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
-             "strip_accents": settings.get("strip_accents", normalizer.get("strip_accents"))}
+            "strip_accents": settings.get("strip_accents", normalizer.get("strip_accents"))}
     return {name: value if isinstance(value, bool) else None for name, value in said.items()}
 
 

@@ -74,7 +74,7 @@ class Config(Section):
     def competition(self) -> Data:
         """[data]. Raises UserError in a run that only pre-trains on files."""
         if self.data is None:
-            raise UserError(f"run {self.name!r} has no [data]: all it can do is pretrain")
+            raise no_data(self.name)
         return self.data
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -140,6 +140,11 @@ class Config(Section):
                 yield ("task", "head.masked"), f"task = {self.task!r} needs head.masked = true"
         elif self.head.recurrent != "none":
             yield ("task", "head.recurrent"), f"head.recurrent is for task = {of_words!r}, got {self.task!r}"
+
+
+def no_data(run: str) -> UserError:
+    """What is raised where tables are asked for in a run that only pre-trains on files."""
+    return UserError(f"run {run!r} has no [data]: all it can do is pretrain")
 
 
 def caches_features(config: Config) -> bool:

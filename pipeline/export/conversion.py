@@ -50,7 +50,7 @@ def write(original: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, 
             google.write(building, config, original.vocab, weights, lowercase, original.strip_accents)
         else:
             hugging_face.write(building, config, original.vocab, weights, lowercase=lowercase,
-                                          strip_accents=original.strip_accents)
+                               strip_accents=original.strip_accents)
         again = checkpoint.read(building)
         written = again.tensors() | again.pooler() | again.masked_lm()
         apart = [name for name in weights.keys() | written.keys()

@@ -132,7 +132,7 @@ class GraphTokenizer(tf.Module):
 
         at, pieces = tf.where(lengths > LONGEST_WORD, lengths, 0), tf.zeros([tf.shape(lengths)[0], 0], tf.int32)
         _, pieces = tf.while_loop(lambda at, pieces: tf.reduce_any(at < lengths), step, [at, pieces],
-                                 [at.shape, tf.TensorShape([None, None])])
+                                  [at.shape, tf.TensorShape([None, None])])
         unknown = (lengths > LONGEST_WORD) | tf.reduce_any(pieces == self._unknown, axis=1)
         pieces = tf.where(unknown[:, None], -1, pieces)
         pieces = tf.concat([tf.where(unknown, self._unknown, -1)[:, None], pieces], axis=1)

@@ -9,9 +9,7 @@ from pipeline.export import conversion, onnx_model, saved_model
 from pipeline.files import atomic, formats
 from pipeline.inference.predictor import Predictor
 
-TARGETS = {"savedmodel": "the mean of the folds, from texts to probabilities",
-           "onnx": "the same from token ids, with its tokenizer",
-           "huggingface": "one fold's fine-tuned encoder", "google": "one fold's fine-tuned encoder"}
+TARGETS = ("savedmodel", "onnx", "huggingface", "google")
 
 
 def export(model: Predictor, to: str, target: Path | None = None, tanh_gelu: bool = False) -> str:

@@ -92,12 +92,8 @@ def sweep(folder: Path) -> None:
     for ending in ("building", "writing", "removing"):
         for left in list(folder.rglob(f".*.{ending}")):
             with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                around = [path for path in left.parents if path != folder and path.is_relative_to(folder)
-                          and path.name.endswith(".building")]
-                if any(map(_elsewhere, (left, *around))):
-                    continue
-                if around:  # goes with the folder that it is in, unless a process is at that
-                    continue
+                if _elsewhere(left) or any(part.endswith(".building") for part in left.relative_to(folder).parts[:-1]):
+                    continue  # what is inside a folder goes or stays with it
                 if left.is_dir():
                     with held(left, wait=False):  # refused where a process is at it
                         shutil.rmtree(left, ignore_errors=True)

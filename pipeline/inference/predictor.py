@@ -99,7 +99,7 @@ class Predictor:
         """By each fold's network, as Network.predict gives them."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
         some, by_batch = zip(*((some, self._logits(*map(tf.constant, batch)))
-                            for some, batch in batches(table, np.unique(table.first_equal_row))), strict=True)
+                               for some, batch in batches(table, np.unique(table.first_equal_row))), strict=True)
         order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
         place[order] = np.arange(len(order))
         return {fold: np.concatenate(logits)[place[table.first_equal_row]]

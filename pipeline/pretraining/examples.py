@@ -33,8 +33,8 @@ def examples(trainer: MaskedTrainer, data: MaskedData, vocab: list[str]) -> pd.D
         shown = [vocab[token] for token in masked.seen.ids[0, 1:-1]]
         guess = trainer.guesses(masked)[used][order]
         filled.append({"text": joined(["□" if token == "[MASK]" else token for token in shown]),
-                      "truth": _words(masked.target[used][order], begins, vocab),
-                      "guess": _words(guess, begins, vocab)})
+                       "truth": _words(masked.target[used][order], begins, vocab),
+                       "guess": _words(guess, begins, vocab)})
     return pd.DataFrame(filled, columns=["text", "truth", "guess"])
 
 

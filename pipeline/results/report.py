@@ -120,7 +120,7 @@ def summary(task: Task, report: Report) -> list[str]:
     """What a person should read beside the table: comparisons, which stage is better, gaps and warnings."""
     lines = [f"{stage}: {remark}" for stage, part in report["stages"].items() for remark in part.get("remarks", [])]
     lines += [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
-             for part in report["comparisons"] if (changed := task.describe_change(part))]
+              for part in report["comparisons"] if (changed := task.describe_change(part))]
     for stage, part in report["stages"].items():
         if missing := part["missing_folds"]:
             lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.checkpoints import tokenizer_settings
 from pipeline.competition import tables
+from pipeline.competition.tables import Competition
 from pipeline.config import loading
 from pipeline.config.run import NAME_RULE, RUN_NAME, Config
 from pipeline.errors import UserError
@@ -25,11 +26,8 @@ def read(config: Config) -> Run:
 
     Raises UserError with all that is wrong with the tables, and MismatchError where the run's folds are of other rows.
     """
-    config, _ = tokenizer_settings.settled(config)
-    inputs = Inputs.of(_input_paths(config))
-    competition = tables.read(config) if config.data else None
-    fold_of_row = folds_file.dealt_or_read(config, competition) if competition else None
-    return Run(config, competition, fold_of_row, inputs)
+    config, competition, inputs = _read(config)
+    return _run(config, competition, inputs)
 
 
 @contextlib.contextmanager
@@ -43,14 +41,12 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
     process works on the run; UserError where rows cannot be dealt, and for a stage or a run that there is not;
     MismatchError as ``read`` does.
     """
-    config, _ = tokenizer_settings.settled(config)
     paths = Paths(config.name)
     if copy_from is not None and not RUN_NAME.fullmatch(copy_from):
         raise UserError(f"--from {NAME_RULE}; got {copy_from!r}")
     if redo not in (None, FOLDS, *STAGES):
         raise UserError(f"--redo {redo}: must be {FOLDS}, {', '.join(STAGES)}")
-    inputs = Inputs.of(_input_paths(config))
-    competition = tables.read(config) if config.data else None
+    config, competition, inputs = _read(config)
     with lock.lock(paths):
         console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):
@@ -59,12 +55,11 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
             for stage in STAGES.values():
                 atomic.remove(paths.stage(stage))
             folds_file.discard(paths)
-        fold_of_row = folds_file.dealt_or_read(config, competition) if competition else None
-        run = Run(config, competition, fold_of_row, inputs)
+        run = _run(config, competition, inputs)
         if redo in STAGES:
             scheduler.discard(run, STAGES[redo])
-        if competition is not None and fold_of_row is not None:
-            folds_file.write(config, competition, fold_of_row)
+        if competition:
+            folds_file.write(config, competition, run.fold_of_row)
         formats.write(paths.settings, loading.dump(config))
         if copy_from:
             scheduler.take_from(run, copy_from)
@@ -77,6 +72,18 @@ def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
     if wrong:
         raise UserError(f"--fold {wrong[0]}: this run has folds 0 to {len(run.folds) - 1}")
     return sorted(set(folds)) if folds else run.folds
+
+
+def _read(config: Config) -> tuple[Config, Competition | None, Inputs]:
+    """The settled configuration, the tables, and the files as they stood before they were read."""
+    config, _ = tokenizer_settings.settled(config)
+    inputs = Inputs.of(_input_paths(config))
+    return config, tables.read(config) if config.data else None, inputs
+
+
+def _run(config: Config, competition: Competition | None, inputs: Inputs) -> Run:
+    dealt = folds_file.dealt_or_read(config, competition) if competition else None
+    return Run(config, competition, dealt, inputs)
 
 
 def _input_paths(config: Config) -> list[Path]:

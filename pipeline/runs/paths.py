@@ -26,7 +26,7 @@ class Paths:
 
     @property
     def settings(self) -> Path:
-        """The run's configuration with every key."""
+        """The run's resolved configuration."""
         return self.models / "config.toml"
 
     @property

@@ -46,25 +46,30 @@ class ResumeFile:
 
     def take_over(self) -> Standing | None:
         """Progress and tensors of the newest earlier attempt that meant the same cell and left its state whole; None
-        where there is none. What is damaged or of another meaning stays where it is until the cell is done."""
+        where there is none. What is of another meaning stays where it is until the cell is done."""
         for left in cells.unfinished(self._cell):
-            if self._read(left) is None:
-                continue
             try:
+                if not self._fits(left):
+                    continue
                 left.rename(self.path)
             except FileNotFoundError:  # another attempt was quicker
                 continue
-            if (standing := self._read(self.path)) is not None:
+            if (standing := self._read()) is not None:
                 self._owned = True
                 return standing
         return None
 
-    def _read(self, path: Path) -> Standing | None:
+    def _fits(self, path: Path) -> bool:
+        """Whether a state is of the same cell, by its head alone: the tensors are read once, when it is taken over."""
         try:
-            notes = formats.read_notes(path)
-            if cells.differences(json.loads(notes["identity"]), json.loads(self._identity)):
-                return None
-            tensors = formats.read_tensors(path)
+            known = json.loads(formats.read_notes(path)["identity"])
+        except (ValueError, KeyError, TypeError, SafetensorError):
+            return False
+        return not cells.differences(known, json.loads(self._identity))
+
+    def _read(self) -> Standing | None:
+        try:
+            notes, tensors = formats.read_notes(self.path), formats.read_tensors(self.path)
             whole = notes.pop("sha256") == _digest(notes, tensors)
             return (json.loads(notes["progress"]), tensors) if whole else None
         except (OSError, ValueError, KeyError, SafetensorError):

@@ -17,7 +17,7 @@ from pipeline.checkpoints.checkpoint import Checkpoint
 from pipeline.competition import folds, tables
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.tables import Competition
-from pipeline.config.run import Config
+from pipeline.config.run import Config, no_data
 from pipeline.errors import UserError
 from pipeline.files.snapshot import Inputs
 from pipeline.runs import artefacts, cells
@@ -47,14 +47,14 @@ class Run:
     def competition(self) -> Competition:
         """The tables. Raises UserError in a run that only pre-trains on files."""
         if self.tables is None:
-            raise UserError(f"run {self.config.name!r} has no [data]: all it can do is pretrain")
+            raise no_data(self.config.name)
         return self.tables
 
     @property
     def fold_of_row(self) -> FoldOfRow:
         """int64 [rows]: each training row's fold."""
         if self.dealt is None:
-            raise UserError(f"run {self.config.name!r} has no [data]: all it can do is pretrain")
+            raise no_data(self.config.name)
         return self.dealt
 
     @property

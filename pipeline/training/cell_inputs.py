@@ -27,7 +27,7 @@ class CellInputs:
 
     def __init__(self, run: Run, stage: Stage):
         use_threads(run.made_with.threads(stage))
-        self.run, self.stage = run, stage
+        self.run = run
         self.recipe: Training = stage.settings(run.config)
         self.tokens = run.train_tokens.joined(run.test_tokens)
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
@@ -68,7 +68,7 @@ class CellInputs:
                    cells.provenance(self.run.made_with.of(STAGE1)), self.plan.slots, self.plan.width, self.predict_size]
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:32]
         return encoder_outputs.compute(self.network, self.tokens, self.plan, self.predict_size,
-                                self.run.paths.features / key, hardware.feature_cache)
+                                       self.run.paths.features / key, hardware.feature_cache)
 
     def resume_file(self, cell: Cell) -> ResumeFile:
         """The state of a cell in training, which is gone on from under the same threads and batch size only."""
@@ -98,6 +98,6 @@ class CellInputs:
 
 def _seen(target: npt.NDArray[np.int32], words: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """The targets of words that have a place in the token table, of its width, -1 for the others."""
-    most = words.shape[1]
-    missing = max(0, most - target.shape[1])
-    return np.where(words >= 0, np.pad(target[:, :most], ((0, 0), (0, missing)), constant_values=-1), -1)
+    width = words.shape[1]
+    missing = max(0, width - target.shape[1])
+    return np.where(words >= 0, np.pad(target[:, :width], ((0, 0), (0, missing)), constant_values=-1), -1)

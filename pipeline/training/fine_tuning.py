@@ -1,8 +1,7 @@
 """Fine-tuning one cell of stage 1 or 2: batches, exact validation after each epoch, the last and the best epoch."""
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +111,10 @@ class Trainer:
         self.step.finish(total, rate)
         return loss
 
+    def weights(self) -> Tensors:
+        """The present weights of what is trained: the head, or the whole network."""
+        return self.network.dump_head() if self.head_only else self.network.dump()
+
     def inputs(self, batch: Batch, data: CellData, seed: tuple[int, int]) -> tuple[Any, ...]:
         """What ``objective`` is given of a batch."""
         return ([tf.constant(part) for part in data.source.batch(batch)], tf.constant(pad(data.target, batch)),
@@ -136,7 +139,7 @@ class FineTuning:
     def __init__(self, trainer: Trainer, data: CellData, seed: int):
         self._trainer, self._data, self._seed = trainer, data, seed
         self._rng = np.random.default_rng(seed)
-        self._drawn_from: dict[str, Any] = {}  # the random state that the present epoch's batches were drawn from
+        self._drawn_from: Mapping[str, Any] = {}  # the random state that the present epoch's batches were drawn from
         self._monitor = Monitor(trainer.recipe)
         self._rate = 0.0
         self.last: Epoch | None = None
@@ -169,7 +172,7 @@ class FineTuning:
 
     def batches(self, epoch: int) -> list[list[Batch]]:
         """The batches of each step; none for the one step that takes all rows."""
-        self._drawn_from = copy.deepcopy(dict(self._rng.bit_generator.state))
+        self._drawn_from = self._rng.bit_generator.state
         recipe, data = self.recipe, self._data
         if recipe.batch_size == "fold":
             return [[]]
@@ -183,7 +186,7 @@ class FineTuning:
         return self._trainer.take(batches, self._data, rate, (self._seed, step * self.recipe.accumulate))
 
     def end_epoch(self, number: int) -> Row:
-        data, network = self._data, self._trainer.network
+        data = self._data
         logit, scores = self.validate(data.valid)
         epochs.finite(float(np.abs(logit).max()), f"{self.name}, epoch {number}: a validation logit", self._rate)
         row = {f"valid_{name}": value for name, value in scores.items()}
@@ -191,8 +194,7 @@ class FineTuning:
         if data.monitor is not data.valid:
             _, monitored = self.validate(data.monitor)
             row |= {f"inner_{name}": value for name, value in monitored.items()}
-        weights = network.dump_head() if self._trainer.head_only else network.dump()
-        self.last = Epoch(number, weights, logit)
+        self.last = Epoch(number, self._trainer.weights(), logit)
         if self._monitor.improved(monitored):
             self.best = self.last
         return row
@@ -210,9 +212,7 @@ class FineTuning:
     def dump(self, inside_epoch: bool) -> tuple[dict[str, Any], Tensors]:
         tensors = self._trainer.optimizer.dump()
         if inside_epoch:
-            network = self._trainer.network
-            weights = network.dump_head() if self._trainer.head_only else network.dump()
-            tensors |= {f"now/{key}": values for key, values in weights.items()}
+            tensors |= {f"now/{key}": values for key, values in self._trainer.weights().items()}
         for name, epoch in (("last", self.last), ("best", self.best)):
             if epoch is not None and (name == "last" or epoch is not self.last):
                 tensors |= {f"{name}/{key}": values for key, values in epoch.weights.items()}

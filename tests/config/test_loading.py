@@ -14,7 +14,8 @@ from tests.conftest import ROOT, Command
 
 CONFIG = "configs/toy.toml"
 TEXTS = {path.relative_to(ROOT): path.read_text(encoding="utf-8")
-         for pattern in ("*.md", "*/README.md", "docs/*.md", "stages/*.py", "pipeline/**/*.py", "configs/*.toml", "*.sh")
+         for pattern in ("*.md", "*/README.md", "docs/*.md", "stages/*.py", "pipeline/**/*.py", "configs/*.toml",
+                         "*.sh")
          for path in sorted(ROOT.glob(pattern))}
 KEYS = [key for key, _, _ in problems.describe()]
 

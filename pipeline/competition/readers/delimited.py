@@ -128,7 +128,7 @@ def _header_problems(path: Path, header: list[str], delimiter: str) -> list[str]
         raise UserError(f"{path}: one column named {header[0]!r}: the separator is not {_named(delimiter)} "
                         f"but {_named(other)}; set data.separator")
     return inputs.shortened(path, [f": column {name!r} stands twice in the header"
-                                    for name, count in Counter(header).items() if count > 1], "columns")
+                                   for name, count in Counter(header).items() if count > 1], "columns")
 
 
 def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
