@@ -18,8 +18,9 @@ import pandas as pd
 from pipeline.competition import folds
 from pipeline.competition.readers import delimited
 from pipeline.config.data import Folds
-from pipeline.tasks import metrics
-from pipeline.tasks.metrics import Groups, Interval
+from pipeline.metrics import intervals
+from pipeline.metrics.intervals import Interval
+from pipeline.metrics.scores import Groups
 
 AUC, NOISIER = 0.760250, 0.691462  # Phi(1 / sqrt 2); Phi(1 / 2), the accuracy at the middle too
 POSITIVE = 1 / 3  # share of positive texts, as in boyu
@@ -59,13 +60,13 @@ def _draw(group: Groups, seed: int) -> dict[str, tuple[Callable[[Groups], Any], 
     hit = (score >= 0.5) == (label == 1)
 
     def paired(by: Groups) -> Interval:
-        found = metrics.auc_difference(label, score, score + noise, by)
+        found = intervals.auc_difference(label, score, score + noise, by)
         assert found is not None
         return found[1]
 
-    return {"AUC (DeLong)": (lambda by: metrics.auc_interval(label, score, by), AUC),
+    return {"AUC (DeLong)": (lambda by: intervals.auc_interval(label, score, by), AUC),
             "difference of two AUCs (paired DeLong)": (paired, AUC - NOISIER),
-            "accuracy (Wilson)": (lambda by: metrics.share_interval(hit, by), NOISIER)}
+            "accuracy (Wilson)": (lambda by: intervals.share_interval(hit, by), NOISIER)}
 
 
 if __name__ == "__main__":

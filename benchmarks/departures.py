@@ -21,10 +21,10 @@ from pipeline.competition import folds, tables
 from pipeline.config import loading
 from pipeline.config.data import Folds
 from pipeline.files import formats
+from pipeline.metrics import intervals, scores
 from pipeline.runs import artefacts
 from pipeline.runs.paths import Paths
 from pipeline.stage_table import STAGE1, STAGE2, Cell, Stage
-from pipeline.tasks import metrics
 
 CONSTANT_RATE = ["stage1.warmup=0", "stage1.decay='none'"]
 VARIANTS: dict[str, tuple[Stage, list[str]]] = {
@@ -77,12 +77,12 @@ def _table(competition_tables: dict[str, pd.DataFrame], shown: list[int], group_
     lines = ["| variant | " + " | ".join(f"fold {fold}" for fold in shown) + " | mean | AUC against ours (95 %) |",
              "|---" * (len(shown) + 3) + "|"]
     for variant, table in competition_tables.items():
-        areas = [metrics.auc(part.label.to_numpy(), part.logit.to_numpy()) or np.nan for _, part in
+        areas = [scores.auc(part.label.to_numpy(), part.logit.to_numpy()) or np.nan for _, part in
                  table.groupby("fold")]
         against = ""
         if "ours" in competition_tables and variant != "ours":
             both = competition_tables["ours"].merge(table, on="id", suffixes=("_ours", ""))
-            found = metrics.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy(),
+            found = intervals.auc_difference(both.label.to_numpy(), both.logit.to_numpy(), both.logit_ours.to_numpy(),
                                            both.id.map(group_of_id).to_numpy())
             if found:
                 against = f"{found[0]:+.4f} ({found[1].low:+.4f} to {found[1].high:+.4f})"

@@ -25,10 +25,10 @@ import pandas as pd
 from benchmarks import opponents
 from pipeline.config import loading
 from pipeline.files import atomic, formats
+from pipeline.metrics import scores
 from pipeline.runs import artefacts, opening
 from pipeline.runs.paths import Paths
 from pipeline.stage_table import PREDICTING, STAGE1, STAGE2, Cell
-from pipeline.tasks import metrics
 
 STAGES = tuple(map(str, (STAGE1, STAGE2)))
 Seconds = dict[str, float]  # by stage
@@ -125,7 +125,7 @@ def table(title: str, seconds: dict[str, Seconds], outs: dict[str, Path]) -> str
     scored = {stage: _both(outs, stage) for stage in STAGES}
     for side, spent in seconds.items():
         times = [spent["stage1"], spent["stage2"], sum(spent.values())]
-        areas = [metrics.auc(part.label.to_numpy(), part[side].to_numpy()) or np.nan for part in scored.values()]
+        areas = [scores.auc(part.label.to_numpy(), part[side].to_numpy()) or np.nan for part in scored.values()]
         lines.append(f"| {side} | " + " | ".join([*(f"{one:.1f}" for one in times), *(f"{one:.4f}" for one in areas)])
                      + " |")
     ratios = [seconds["published"][stage] / seconds["project"][stage] for stage in STAGES]
@@ -150,7 +150,7 @@ def bootstrap(part: pd.DataFrame, resamples: int = 2000) -> tuple[float, float, 
     label, project, published = (part[name].to_numpy() for name in ("label", "project", "published"))
 
     def difference(at: Any) -> float:
-        mine, other = (metrics.auc(label[at], score[at]) for score in (project, published))
+        mine, other = (scores.auc(label[at], score[at]) for score in (project, published))
         return np.nan if mine is None or other is None else mine - other
 
     drawn = [difference(rng.integers(len(part), size=len(part))) for _ in range(resamples)]

@@ -7,8 +7,9 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     backend                 the one import of TensorFlow and Keras
     files/                  what is read is looked at first, what is written is whole
     machine/                screen, signals, cores and memory
+    metrics/                what a competition scores by, intervals, thresholds
     config/                 every key
-    tasks/                  what a label is, one module for each kind; scores
+    tasks/                  what a label is, one module for each kind
     text/                   texts to token ids to packed batches; vocabularies, corpora
     competition/            the organiser's files to validated tables to folds
     checkpoints/            encoders on disk

@@ -22,16 +22,17 @@ def evaluate(
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
-    from pipeline.results import evaluation
+    from pipeline.results import evaluation, stage_scores
 
     model = Predictor(run, stage, fold)
     result, task = evaluation.evaluate(model, labelled), model.task
     for remark in result.remarks:
         say(remark)
-    title = f"{task.metric_label} of run {run}, {model.stage}, on {result.rows:,} rows"
-    table = Table("model", *task.report_header, title=title)
+    metric = model.config.metric
+    title = f"{task.named_metric(metric).label} of run {run}, {model.stage}, on {result.rows:,} rows"
+    table = Table("model", *stage_scores.header(task, metric), title=title)
     for name, part in result.models.items():
-        table.add_row(name, *task.report_row(part))
+        table.add_row(name, *stage_scores.row(task, part))
     console.print(table)
     scores = ", ".join(f"{name} {value:.4f}" for name, value in result.decisions.items())
     say(f"{list(result.models)[-1]}, {result.how}: {scores}")

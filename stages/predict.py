@@ -58,7 +58,7 @@ def predict(
 
 
 def _write(model: "Predictor", chunks: Iterator[pd.DataFrame], form: Form, file: TextIO) -> None:
-    oof, metric = model.thresholds(), model.config.submit.metric
+    oof, metric = model.thresholds(), model.config.metric
     for number, rows in enumerate(chunks):
         predicted = model.predict(rows)
         if form == Form.csv:

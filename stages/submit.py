@@ -19,9 +19,8 @@ def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: op
         folds = opening.chosen_folds(run, fold)
         parts = predictions.of_all_stages(run, folds)
         paths = submission.write(run, parts, folds)
-        metric = run.config.submit.metric
-        if metric != "auc":
-            say(run.competition.task.describe_decision(parts[run.config.submit.stage].oof, metric))
+        if submission.holds_labels(run):
+            say(run.competition.task.describe_decision(parts[run.config.submit.stage].oof, run.config.metric))
             if none := submission.without_label(run.paths.submission()) if not fold else 0:
                 say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
         say(f"submission: {', '.join(paths)}")

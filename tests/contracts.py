@@ -17,6 +17,8 @@ from pipeline.backend import tf
 from pipeline.checkpoints import bert_config
 from pipeline.config.kinds import KINDS
 from pipeline.config.run import Config
+from pipeline.metrics import names
+from pipeline.metrics.metric import Form
 from pipeline.model.encoder import Encoder, KerasBert, PackedBert
 from pipeline.tasks import Task
 from pipeline.text.packing import Batch
@@ -40,6 +42,8 @@ TASKS = {
     "multilabel": Labelled(("hot", "", "cheap|hot", "cheap"), {}),
     "multioutput": Labelled(("yes\x1fa", "no\x1fb", "yes\x1fc", "no\x1fa"), {"label_columns": ["warm", "class"]}),
     "tags": Labelled(("B-x I-x O", "O O B-y", "O B-x O"), {}),
+    "regression": Labelled(("1.5", "3", "-0.25"), {}),
+    "ordinal": Labelled(("1", "2", "4"), {}),
 }
 READERS: dict[str, tuple[str, str, list[str], list[str] | None]] = {  # kind, name and content of a file, texts, labels
     "comma": ("a.csv", "id,text,label\n7,香 辣,1\n8,好,0\n", ["香 辣", "好"], ["1", "0"]),
@@ -87,7 +91,7 @@ def check_outputs(kind: str, task: Task) -> None:
     """Targets fit the outputs; the linear baseline learns a target that the vectors hold."""
     target = target_of(kind, task)
     assert len(target) == ROWS
-    assert len(task.outputs) == len(task.exclusive) == len(task.loss_weights)
+    assert len(task.outputs) == len(task.links) == len(task.loss_weights)
     known = target[target >= 0] if task.by_word else target
     vectors = np.eye(len(known)) + np.random.default_rng(0).normal(0, 0.01, (len(known), len(known)))
     logit = task.linear(vectors, known, 3.0)(vectors)
@@ -104,36 +108,62 @@ def check_tables(kind: str, task: Task) -> None:
     assert list(test) == task.test_columns
     assert oof[task.key_columns].equals(task.key_rows(labelled)[task.key_columns])
     assert not oof.duplicated(task.key_columns).any()
-    numbers = test[tasks.probability_columns(task)].to_numpy()
-    assert ((numbers >= 0) & (numbers <= 1)).all()
-    at = 0
-    for outputs, exclusive in zip(task.outputs, task.exclusive, strict=True):
+    numbers, at = test[tasks.probability_columns(task)].to_numpy(), 0
+    for outputs, link in zip(task.outputs, task.links, strict=True):
         own, at = numbers[:, at:at + outputs], at + outputs
-        if exclusive:
+        if link.function == "softmax":
             np.testing.assert_allclose(own.sum(axis=1), 1, atol=1e-5)
-    values = task.submission_values(oof, test, config_of(kind).submit.metric)
-    assert values.index.tolist() == labelled.id.tolist()
+        assert link.function == "identity" or ((own >= link.low) & (own <= link.high)).all()
+    for metric in (None, *names.of_kind(kind)):
+        form = Form.PROBABILITIES if metric is None else task.named_metric(metric).form
+        values = task.decisions(oof, test, metric) if form == Form.DECISIONS else task.probabilities(test)
+        assert values.index.tolist() == labelled.id.tolist()
+        if not task.has_labels or form != Form.DECISIONS or len(values.columns) > 1:
+            continue
+        decided = pd.DataFrame({"text": labelled.text.tolist(), "label": values.prediction.tolist(), "place": ""})
+        assert task.problems(decided, "", False) == [], "labels as the file writes them"
 
 
 def check_scores(kind: str, task: Task) -> None:
     """Scores of an epoch hold what epochs may be compared by; a report is JSON without NaN, and says why where a number
     is missing; a comparison has its line."""
     labelled, fold, logit = encoded_rows(kind, task), np.arange(ROWS) % 3, logits_of(kind, task)
-    metric = config_of(kind).submit.metric
     scores = task.epoch_scores(target_of(kind, task), logit)
     assert config_of(kind).stage1.monitor in scores
     assert task.format_scores(scores)
     oof = task.oof_table(labelled, fold, logit)
     oof = oof.assign(group=oof.id.map({name: row for row, name in enumerate(labelled.id)}))
-    part = task.evaluate(oof, [], metric)
-    json.dumps(part, allow_nan=False)
-    assert task.evaluate(oof[oof.fold > 0], [0], metric)["pooled"] is None
-    assert task.evaluate(oof[oof.fold > 0], [0], metric)["pooled_reason"]
-    assert len(task.report_row(part)) == len(task.report_header)
-    comparison = task.compare("old", oof, "new", oof, metric)
-    json.dumps(comparison, allow_nan=False)
-    assert task.describe_change(comparison)
-    assert task.describe_decision(oof, "f1")
+    for metric in (None, *names.of_kind(kind)):
+        part = task.evaluate(oof, [], metric)
+        json.dumps(part, allow_nan=False)
+        assert len(task.report_row(part)) == len(task.report_header)
+        comparison = task.compare("old", oof, "new", oof, metric)
+        json.dumps(comparison, allow_nan=False)
+        assert task.describe_change(comparison)
+        assert task.describe_decision(oof, metric)
+        check_lead(task, oof, metric)
+
+
+def check_lead(task: Task, oof: pd.DataFrame, metric: str | None) -> None:
+    """What leads the report is the metric by fold and pooled, a reason beside what is missing; compared with itself it
+    has not changed; an epoch has it too."""
+    some = oof[oof.fold > 0].reset_index(drop=True)
+    own, without = (task.evaluate(table, missing, metric) if task.leads(metric) else task.lead(table, missing, metric)
+                    for table, missing in ((oof, []), (some, [0])))
+    name = task.named_metric(metric).name
+    json.dumps([own, without], allow_nan=False)
+    assert [row["fold"] for row in own["folds"]] == [0, 1, 2]
+    assert all(isinstance(row[name], float) or row[f"{name}_reason"] for row in own["folds"])
+    assert isinstance(own["pooled"], float) or own["pooled_reason"]
+    assert without["pooled"] is None
+    assert without["pooled_reason"]
+    if task.leads(metric):
+        return
+    change = task.lead_change(oof, oof, metric)
+    json.dumps(change, allow_nan=False)
+    assert change["delta"] == 0 or change["delta_reason"]
+    assert change["delta"] is None or task.describe_lead_change(change)
+    assert isinstance(task.monitor_sign(name), int)
 
 
 def check_saved(kind: str, task: Task) -> None:

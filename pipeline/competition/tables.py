@@ -2,8 +2,6 @@
 
 import hashlib
 import itertools
-import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import tasks
+from pipeline.competition import sample_submission
 from pipeline.competition.readers import by_format
-from pipeline.competition.readers.delimited import read_table
 from pipeline.config.data import Data, Folds
-from pipeline.config.results import Submit
 from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import inputs
 from pipeline.files.inputs import shortened
 from pipeline.tasks import Task
-from pipeline.tasks.multioutput import JOINT
+from pipeline.tasks.label_names import JOINT
 from pipeline.text import columns
 
 ZERO_OR_ONE = {"0.0": "0", "1.0": "1", "False": "0", "True": "1", "false": "0", "true": "1"}
@@ -56,7 +53,7 @@ def read(config: Config) -> Competition:
     if config.folds.dev:
         dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
         dev = _labelled(dev, config.folds.dev, data, task, False, problems)
-        own_ids = data.id_column and _is_table(data.train, data) and _is_table(config.folds.dev, data)
+        own_ids = data.id_column and by_format.is_table(data.train, data) and by_format.is_table(config.folds.dev, data)
         again = int(dev.id.isin(train.id).sum())  # as where both files are numbered from 0
         if again and own_ids:
             remarks.append(f"{config.folds.dev}: {again:,} ids stand in {data.train} too, so the predictions' ids "
@@ -66,7 +63,7 @@ def read(config: Config) -> Competition:
         train = pd.concat([train, dev], ignore_index=True)
     test = (_standard(data.test, config, False, problems, remarks) if data.test else
             pd.DataFrame(columns=["id", *columns.text_columns(train)], dtype=str))
-    sample = _sample(config, test, task, problems) if data.sample_submission else None
+    sample = sample_submission.read(config, test, task, problems, remarks) if data.sample_submission else None
     if problems:
         raise UserError(*problems)
     return Competition(train, test, sample, task, tuple(remarks))
@@ -87,7 +84,7 @@ def read_texts(path: Path, config: Config) -> tuple[pd.DataFrame, list[str]]:
     """A file of texts to predict, read as the run's own files are: id, text (, text_pair); and what a person should
     look at, a line each. A table without the run's id column has row numbers from 0 for ids. Raises UserError."""
     data, problems, remarks = config.competition, list[str](), list[str]()
-    if data.id_column and _is_table(str(path), data):
+    if data.id_column and by_format.is_table(str(path), data):
         inputs.check(path)
         if data.id_column not in by_format.columns(path, config):
             config = config.model_copy(update={"data": data.model_copy(update={"id_column": None})})
@@ -121,7 +118,7 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     several = data.label_columns or [] if labelled else []
     if several:
         del names["label"]
-    if not _is_table(path, data):
+    if not by_format.is_table(path, data):
         if told := _beyond(names, several):
             problems += [f"{path}: {problem}; such a file has id, text and label alone" for problem in told]
             return empty
@@ -155,10 +152,6 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     return table
 
 
-def _is_table(path: str, data: Data) -> bool:
-    return by_format.format_of(Path(path), data) == "table"
-
-
 def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
     """One problem for each column that the configuration names and that this format, which is no table, cannot have."""
     keys = {"group": "folds.group_column", "fold": "folds.column", "text_pair": "data.text_columns"}
@@ -190,7 +183,7 @@ def _labelled(table: pd.DataFrame, path: str, data: Data, task: Task, trained_on
     """The table with its labels as the task has them, and their strata."""
     if table.empty:
         return table
-    one_column = _is_table(path, data) and not data.label_columns
+    one_column = by_format.is_table(path, data) and not data.label_columns
     where = f"{path}, column {data.label_column}" if one_column else path
     wrong = task.problems(table, where, trained_on)
     if wrong:
@@ -219,67 +212,3 @@ def _check_ids(table: pd.DataFrame, where: str, problems: list[str]) -> None:
     marked = table[table.id.str.contains("\ufeff", regex=False)]
     problems += shortened(where, [f", {row.place}: an id holds a byte order mark, got {row.id!r}; are these "
                                   f"files put together?" for row in marked.itertuples()])
-
-
-def _sample(config: Config, test: pd.DataFrame, task: Task, problems: list[str]) -> pd.DataFrame | None:
-    """The sample submission; what the run's own submission could not answer is added to the problems, before hours are
-    spent on it."""
-    data, path = config.competition, Path(str(config.competition.sample_submission))
-    try:
-        sample = read_table(path, data.separator, data.quoting)
-    except UserError as error:
-        problems += error.problems
-        return None
-    if sample.shape[1] < 2:
-        problems.append(f"{path}: must have a column of ids and one of predictions or more; got "
-                        f"{', '.join(map(repr, sample.columns))}")
-        return None
-    if unlike := sample_problems(list(map(str, sample.columns)), config.submit, task, str(path)):
-        problems += unlike
-        return None
-    ids = sample.iloc[:, 0]
-    problems += shortened(path, [f": id {name!r} stands twice" for name in ids[ids.duplicated()]])
-    if len(test):
-        unknown, absent = set(ids) - set(test.id), set(test.id) - set(ids)
-        if unknown:
-            problems.append(f"{path}: {len(unknown)} ids are not in {data.test}, for example {min(unknown)!r}")
-        if absent:
-            problems.append(f"{path}: {len(absent)} ids of {data.test} are missing, for example {min(absent)!r}")
-        if (unknown or absent) and not data.id_column and _is_table(str(data.test), data):
-            problems.append(f"{path}: without data.id_column a test id is its row number from 0")
-    return sample
-
-
-def sample_problems(columns: list[str], submit: Submit, task: Task, path: str) -> list[str]:
-    """What a sample submission of these columns, the first of them ids, asks that the run will not give."""
-    given, wanted = task.submission_columns(submit.metric), columns[1:]
-    if len(given) == 1 and len(wanted) == 1:
-        return []
-    if len(given) == 1:
-        return [f"{path}: has {len(wanted)} columns of predictions, submit.metric = {submit.metric!r} gives one; "
-                f"probabilities of each: submit.metric = 'auc'"] if task.output_names else [
-                f"{path}: must have two columns, id and prediction; got {', '.join(map(repr, columns))}"]
-    if len(wanted) == 1:
-        return [f"{path}: has one column of predictions, {wanted[0]!r}, submit.metric = {submit.metric!r} gives "
-                f"{len(given)}" + ("; labels: submit.metric = 'accuracy'" if submit.metric == "auc" else
-                                   f", one for each of {', '.join(map(repr, given[:20]))}")]
-    known = submit.columns or {}
-    wrong = [f"submit.columns: {path} has no column {column!r}" for column in known if column not in wanted]
-    wrong += [f"submit.columns: there is no label {name!r}, which {column!r} is said to be of; the labels are "
-              f"{', '.join(map(repr, given[:20]))}" for column, name in known.items() if name not in given]
-    wrong += [f"submit.columns: label {name!r} stands under {count} columns of {path}" for name, count in
-              Counter(known.get(column, column) for column in wanted).items() if count > 1]
-    if wrong:
-        return wrong
-    unknown = [column for column in wanted if known.get(column, column) not in given]
-    if not unknown:
-        return []
-    free = [name for name in given if name not in wanted]
-    likely = {column: [name for name in free if column.casefold().endswith(name.casefold())] for column in unknown}
-    whose = {column: max(names, key=len) for column, names in likely.items() if names}
-    if len(set(whose.values())) < len(unknown):
-        whose = dict(zip(unknown, free, strict=False)) if len(unknown) == len(free) else {}
-    table = ", ".join(f"{json.dumps(column)} = {json.dumps(name)}" for column, name in whose.items())
-    return [f"{path}: there is no label for column {unknown[0]!r}; the labels are {', '.join(map(repr, given[:20]))}"
-            + (f"; say which column is whose, for example submit.columns = {{ {table} }}" if whose else
-               "; submit.columns says which column is whose")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from pipeline.config import schema
-from pipeline.config.schema import Contradiction, FilePath, RandomSeed, Section
+from pipeline.config.schema import LATER, Contradiction, FilePath, RandomSeed, Section
 
 
 def _separator(value: object) -> object:
@@ -39,12 +39,16 @@ class Data(Section):
     """Column of the label in train."""
     label_columns: Annotated[list[str], Field(min_length=2)] | None = None
     """multilabel: a column of 0 and 1 for each label, instead of one column of names. multioutput: one column
-    per output, each of two labels or more."""
+    per output, each of two labels or more. regression: a column of numbers for each output, instead of one."""
+    bounds: Annotated[list[float] | None, Field(min_length=2, max_length=2), LATER] = None
+    """regression: the least and the greatest value that a label can have. Predictions then stay between them, by a
+    sigmoid, and stage 1 has the loss bce. Unset: any number."""
     label_weights: list[Annotated[float, Field(gt=0)]] | None = None
     """multioutput: how much each output's loss counts; default: all alike."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
-    multiclass, multilabel: the names in the order of outputs, default: those of train, sorted."""
+    multiclass, multilabel: the names in the order of outputs, default: those of train, sorted. ordinal: the grades from
+    the least to the greatest, default: train's, which must then be numbers."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = "|"
     """multilabel: what stands between the names of a row."""
     separator: Annotated[str, BeforeValidator(_separator)] = "auto"
@@ -61,6 +65,8 @@ class Data(Section):
             again = [label for label, count in Counter(getattr(self, key) or []).items() if count > 1]
             if again:
                 yield (key,), f"{key} must be different texts, got {again[0]!r} twice"
+        if self.bounds and not self.bounds[0] < self.bounds[1]:
+            yield ("bounds",), f"bounds must be the least and the greatest value, got {self.bounds}"
         if self.sample_submission and not self.test:
             yield ("sample_submission", "test"), "sample_submission needs test: it is about its rows"
 

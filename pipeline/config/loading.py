@@ -9,7 +9,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from pipeline.config import problems
-from pipeline.config.kinds import FORMER_NAMES
+from pipeline.config.kinds import FORMER_NAMES, without_former_metric
 from pipeline.config.run import Config
 from pipeline.errors import UserError, visible
 from pipeline.files import inputs
@@ -40,6 +40,11 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
         tree["task"] = FORMER_NAMES[former]
         print(visible(f"{path}: task = {former!r} is now called {tree['task']!r}; the former name is still read"),
               file=sys.stderr)
+    renamed = without_former_metric(tree)
+    if renamed.get("metric") != tree.get("metric"):
+        print(visible(f"{path}: submit.metric is now called metric, at the top of the file: metric = "
+                      f"{renamed['metric']!r}; the former key is still read"), file=sys.stderr)
+    tree = renamed
     if run is not None:
         tree["name"] = run
     try:

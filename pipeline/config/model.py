@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.schema import MOST, Contradiction, Count, FilePath, Section, Share
+from pipeline.config.schema import LATER, MOST, Contradiction, Count, FilePath, Section, Share
 
 
 class RandomBert(Section):
@@ -89,6 +89,9 @@ class Head(Section):
     """tags: a layer over the words' vectors, in both directions."""
     recurrent_units: Annotated[int, Field(ge=1, le=4096)] = 64
     """Size of each direction."""
+    ordinal: Annotated[Literal["value", "cumulative"], LATER] = "value"
+    """ordinal: value: one number, in grades. cumulative: for each grade but the lowest, the probability of reaching it,
+    by one weight and as many cut points (Cao et al. 2020)."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         if "pooler" in self.parts and self.layers > 1:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.schema import Contradiction, Count, Section
+from pipeline.config.schema import LATER, Contradiction, Count, Section
 from pipeline.stage_table import SUBMITTED, Predicting
 
 
@@ -30,12 +30,16 @@ class Submit(Section):
 
     stage: Predicting = SUBMITTED
     """Whose predictions become submissions/<run>.csv."""
-    metric: Literal["auc", "f1", "accuracy"] = "auc"
-    """The competition's metric. f1 and accuracy score decisions: their threshold is chosen on OOF."""
-    columns: dict[str, str] | None = None
-    """The sample submission's columns of probabilities where they are not named as the labels: { class1 = "1" }."""
+    form: Annotated[Literal["probabilities", "labels", "lists"] | None, LATER] = None
+    """What a submission holds. lists: the likeliest labels of a row, as many as metric = "map@k" has. Unset: what the
+    sample submission shows, else what the metric scores, else probabilities (of tags, tags)."""
+    columns: dict[str, str] | str | None = None
+    """Which column of the sample submission is of which label, where they are not named as the labels:
+    { class1 = "1" }, or all at once: "class{label}"."""
     no_label: str = ""
     """multilabel: what stands in a submission of labels for a row that has none."""
+    round_to: Annotated[float | None, Field(gt=0), LATER] = None
+    """regression: predictions become the nearest multiple of it, for a competition whose values have steps."""
     id_header: str = "ID"
     """Header without a sample submission."""
     prediction_header: str = "Prediction"
@@ -45,3 +49,5 @@ class Submit(Section):
         if self.id_header == self.prediction_header:
             yield ("id_header", "prediction_header"), (f"id_header and prediction_header must differ, got "
                                                        f"{self.id_header!r} twice")
+        if isinstance(self.columns, str) and self.columns.count("{label}") != 1:
+            yield ("columns",), (f"columns must be a table, or a text that holds {{label}} once; got {self.columns!r}")

@@ -13,9 +13,10 @@ from pipeline.config.kinds import BINARY, KINDS, Kind
 from pipeline.config.machine import Hardware
 from pipeline.config.model import Bert, Head, Tokens
 from pipeline.config.results import Baseline, Submit
-from pipeline.config.schema import Contradiction, RandomSeed, Section
+from pipeline.config.schema import LATER, Contradiction, RandomSeed, Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
 from pipeline.errors import UserError
+from pipeline.metrics import names as metric_names
 from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -37,7 +38,12 @@ class Config(Section):
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
     task: Annotated[str, BeforeValidator(_a_kind)] = "binary"
     """What a label is: binary: one of two. multiclass: one of several classes. multilabel: any number of names at once.
-    multioutput: several labels, each of two or more. tags: a tag for each word."""
+    multioutput: several labels, each of two or more. tags: a tag for each word. regression: a number, or several.
+    ordinal: a grade, one of a few in an order."""
+    metric: Annotated[str | None, LATER] = None
+    """What the competition scores by: what epochs are compared by, what the report leads with and ranks by, and what
+    decisions are made for. Unset: binary: auc. multiclass: accuracy. multilabel: macro F1 at 0.5. multioutput: the mean
+    of auc and accuracy. tags: entity_f1. regression: rmse. ordinal: qwk. The names of a kind: docs/metrics.md."""
     pretrain: Pretrain | None = None
     """Without this table there is no stage 0."""
     data: Annotated[Data | None, Field(validate_default=True)] = None
@@ -105,7 +111,7 @@ class Config(Section):
                                                    f"{' or '.join(map(repr, several))}, got {self.task!r}")
         if kind.label_columns == "outputs" and not columns:
             yield ("task", "data.label_columns"), f"task = {self.task!r} needs data.label_columns"
-        if data.labels and (columns or kind.of_words):
+        if data.labels and (columns or kind.of_words or kind.numbers):
             yield ("task", "data.labels", "data.label_columns"), "data.labels is for one column of labels"
         if data.label_weights and (kind.label_columns != "outputs" or len(data.label_weights) != len(columns or [])):
             yield ("task", "data.label_weights", "data.label_columns"), (
@@ -124,22 +130,54 @@ class Config(Section):
                                             f"{self.task!r}")
 
     def _recipes_for_the_kind(self) -> Iterator[Contradiction]:
-        losses = self.kind.likelihood, "focal", "smooth_f1"
+        losses = self.kind.likelihood, *self.kind.losses
         for stage in (STAGE1, STAGE2):
             loss = stage.settings(self).loss
             if loss not in losses:
                 yield ("task", f"{stage}.loss"), (f"{stage}.loss must be {', '.join(losses)} for task = "
                                                   f"{self.task!r}, got {loss!r}")
+        yield from self._names_of_metrics()
+        yield from self._numbers_and_grades()
         of_words = next(name for name, kind in KINDS.items() if kind.of_words)
         if self.kind.of_words:
-            scores = {"stage1.monitor": self.stage1.monitor, "stage2.monitor": self.stage2.monitor,
-                      "submit.metric": self.submit.metric}
-            for key in (key for key, score in scores.items() if score == "auc"):
-                yield ("task", key), f"task = {self.task!r} has no auc: {key} must be f1 or accuracy"
             if not self.head.masked:
                 yield ("task", "head.masked"), f"task = {self.task!r} needs head.masked = true"
         elif self.head.recurrent != "none":
             yield ("task", "head.recurrent"), f"head.recurrent is for task = {of_words!r}, got {self.task!r}"
+
+
+    def _names_of_metrics(self) -> Iterator[Contradiction]:
+        names = metric_names.of_kind(self.task)
+        if self.metric is not None and not metric_names.is_one(self.task, self.metric):
+            yield ("task", "metric"), (f"metric must be {', '.join(names)} for task = {self.task!r}, got "
+                                       f"{self.metric!r}")
+        every = dict.fromkeys((*self.kind.monitors, *names))
+        for stage in (STAGE1, STAGE2):
+            monitor = stage.settings(self).monitor
+            if monitor != self.metric and monitor not in every and not metric_names.is_one(self.task, monitor):
+                yield ("task", f"{stage}.monitor"), (f"{stage}.monitor must be {', '.join(every)} for task = "
+                                                     f"{self.task!r}, got {monitor!r}")
+        if self.submit.form == "lists" and not (self.metric or "").startswith("map@"):
+            yield ("metric", "submit.form"), (f"submit.form = 'lists' needs metric = 'map@k', for as many labels as a "
+                                              f"row may list; got {self.metric!r}")
+
+    def _numbers_and_grades(self) -> Iterator[Contradiction]:
+        numbers, data = self.kind.numbers, self.data
+        if data and data.bounds and not numbers:
+            yield ("task", "data.bounds"), f"data.bounds is for task = 'regression', got {self.task!r}"
+        if self.submit.round_to and not numbers:
+            yield ("task", "submit.round_to"), f"submit.round_to is for task = 'regression', got {self.task!r}"
+        if self.head.ordinal != "value" and self.task != "ordinal":
+            yield ("task", "head.ordinal"), f"head.ordinal is for task = 'ordinal', got {self.task!r}"
+        bce_fits = bool(data and data.bounds) if numbers else self.head.ordinal == "cumulative"
+        for stage in (STAGE1, STAGE2):
+            settings = stage.settings(self)
+            if settings.class_weights != "none" and numbers:
+                yield ("task", f"{stage}.class_weights"), f"{stage}.class_weights needs classes, got {self.task!r}"
+            if (numbers or self.task == "ordinal") and settings.loss == "bce" and not bce_fits:
+                yield ("task", f"{stage}.loss", "data.bounds", "head.ordinal"), (
+                    f"{stage}.loss = 'bce' needs values between bounds: "
+                    + ("data.bounds" if numbers else "head.ordinal = 'cumulative'"))
 
 
 def no_data(run: str) -> UserError:

@@ -14,11 +14,13 @@ from pipeline.config.schema import (
     FilePath,
     LearningRate,
     Loss,
-    Metric,
+    Monitor,
     Section,
     Share,
     WeightDecay,
 )
+
+WHOLE = ("smooth_f1", "smooth_qwk", "rmse", "correlation")  # losses that are no mean over rows
 
 
 class Recipe(Section):
@@ -93,8 +95,8 @@ class Training(Recipe):
     over them all, whatever a batch holds."""
     dropout: bool = True
     """Whether bert.dropout and head.dropout are active while this stage trains."""
-    monitor: Metric = "auc"
-    """What epochs are compared by; always exact, never from batches."""
+    monitor: Monitor = "auc"
+    """What epochs are compared by: a metric's name or loss; always exact, never from batches. Unset: as ``metric``."""
     monitor_on: Literal["fold", "inner"] = "fold"
     """fold: the fold that is reported (makes the OOF score optimistic where an epoch is chosen by it).
     inner: a tenth of the training rows, held out by the same rule as the folds."""
@@ -110,10 +112,10 @@ class Training(Recipe):
         if self.plateau and (self.warmup or self.decay != "none"):
             yield ("plateau", "warmup", "decay"), ("plateau sets the rate itself: it needs warmup = 0 and "
                                                    "decay = 'none'")
-        if self.accumulate > 1 and (self.loss == "smooth_f1" or self.batch_size == "fold"
+        if self.accumulate > 1 and (self.loss in WHOLE or self.batch_size == "fold"
                                     or self.batch_size % self.accumulate):
             yield ("accumulate", "loss", "batch_size"), (
-                f"accumulate needs a loss whose parts add up, not smooth_f1, and must divide batch_size; got "
+                f"accumulate needs a loss whose parts add up, not {', '.join(WHOLE)}, and must divide batch_size; got "
                 f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
 
 
@@ -123,7 +125,8 @@ class Stage1(Training):
     epochs: Epochs = 3
     batch_size: Count = 32
     loss: Loss = "bce"
-    """The likelihood, bce of binary labels and cross_entropy of classes, unless one is given; or focal, smooth_f1."""
+    """The likelihood, bce of binary labels and cross_entropy of classes, unless one is given; or focal, smooth_f1. Of
+    numbers and grades: mse, mae, huber, rmse, correlation; bce where they are bounded or cumulative."""
     learning_rate: LearningRate = 3e-5
     """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
     hand_on: Literal["last", "best"] = "last"
@@ -138,6 +141,7 @@ class Stage2(Training):
     epochs: Epochs = 8
     batch_size: BatchSize = "fold"
     loss: Loss = "smooth_f1"
+    """Of numbers and grades the smooth form of the metric: rmse, mse, mae, correlation, smooth_qwk."""
     optimizer: Literal["adamw", "adam"] = "adam"
     weight_decay: WeightDecay = 0.0
     learning_rate: LearningRate = 1e-4

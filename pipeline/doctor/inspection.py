@@ -110,8 +110,10 @@ def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
                "folds.method = 'stratified_grouped' keeps them together")
     task = run.competition.task
     if counts[task.contradiction]:
-        yield (f"  {task.contradiction} cannot be scored right on all of their rows: the best {task.metric_label} is "
-               f"below 1")
+        by = task.named_metric(run.config.metric)
+        label = task.metric_label if by.name == task.metric else by.label
+        yield (f"  {task.contradiction} cannot be scored right on all of their rows: the best {label} is "
+               + ("below 1" if by.greater_is_better else "above 0"))
     if counts["test rows that repeat a training text"]:
         yield "  test rows that repeat a training text are easier than grouped folds make them look"
 

@@ -1,5 +1,6 @@
 """A run as a SavedModel: raw strings, or token ids, to the mean of its folds' probabilities, without the project."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,11 @@ class Served(tf.Module):
 
 
 def probability(task: Task, logit: Any) -> Any:
-    """float32 [..., outputs] -> the same: each head's sigmoid where it has one output or labels that go together, else
-    its softmax."""
+    """float32 [..., outputs] -> the same: each head's predictions, by its link."""
     parts = tf.split(logit, list(task.outputs), axis=-1)
-    return tf.concat([tf.nn.softmax(part) if exclusive else tf.sigmoid(part)
-                      for part, exclusive in zip(parts, task.exclusive, strict=True)], axis=-1)
+    links: dict[str, Callable[[Any], Any]] = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid, "identity": tf.identity}
+    return tf.concat([link.low + (link.high - link.low) * links[link.function](part)
+                      for part, link in zip(parts, task.links, strict=True)], axis=-1)
 
 
 def export(model: Predictor, folder: Path) -> tuple[float, int]:

@@ -11,32 +11,35 @@ from pipeline.tasks.tags import entities
 Answer = dict[str, Any]
 
 
-def answers(task: Task, rows: pd.DataFrame, predicted: pd.DataFrame, oof: pd.DataFrame | None, metric: str
+def answers(task: Task, rows: pd.DataFrame, predicted: pd.DataFrame, oof: pd.DataFrame | None, metric: str | None
             ) -> Iterator[Answer]:
-    """For each row its id, text, label and probabilities; of tags, the words' and the entities they make.
+    """For each row its id, text, label and probabilities, or values in place of these; of tags, the words' and the
+    entities they make.
 
     predicted: the task's table of predictions of the rows; oof: what thresholds are chosen on for the metric; None:
     0.5.
     """
-    label = task.submission_values(oof, predicted, "accuracy" if metric == "auc" else metric)
-    probability = probability_columns(task)
+    label = task.decisions(oof, predicted, metric)
+    table = task.probabilities(predicted) if task.has_values else predicted
+    columns = list(map(str, table)) if task.has_values else probability_columns(task)
+    names = [column.removeprefix("prediction").removeprefix(":") for column in columns]
+    numbers = None if task.by_word else table[columns].to_numpy()
     by_text = {str(name): words for name, words in predicted.groupby("id", sort=False)} if task.by_word else {}
-    names = [column.removeprefix("prediction").removeprefix(":") for column in probability]
-    values = predicted[probability].to_numpy() if not task.by_word else None
     for place, (row, decided) in enumerate(zip(rows.itertuples(), label.itertuples(index=False), strict=True)):
         answer: Answer = {"id": row.id, "text": row.text}
         if "text_pair" in rows:
             answer["text_pair"] = row.text_pair
-        if values is None:
-            answer |= _tagged(by_text[str(row.id)], decided[0].split(" "), probability)
-        elif label.shape[1] > 1:
+        if numbers is None:
+            answer |= _tagged(by_text[str(row.id)], decided[0].split(" "), columns)
+        elif task.has_labels and label.shape[1] > 1:
             answer["labels"] = {str(column).removeprefix("prediction:"): decision
                                 for column, decision in zip(label, decided, strict=True)}
-        else:
+        elif task.has_labels:
             answer["label"] = decided[0]
-        if values is not None:
-            shown = [round(float(value), 6) for value in values[place]]
-            answer["probability"] = shown[0] if names == [""] else dict(zip(names, shown, strict=True))
+        if numbers is not None:
+            shown = [round(float(value), 6) for value in numbers[place]]
+            what = "value" if task.has_values else "probability"
+            answer[what] = shown[0] if names == [""] else dict(zip(names, shown, strict=True))
         yield answer
 
 

@@ -144,7 +144,7 @@ class Predictor:
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold predictions of the loaded folds, which decisions are made by where the competition scores
         them, as ``submit`` makes them; None: at 0.5."""
-        if self.config.submit.metric == "auc":
+        if not self.task.decides(self.config.metric):
             return None
         return pd.concat([formats.read_csv(self._folder(self.stage, fold) / artefacts.OOF, self.task.label_dtype)
                           for fold in self.folds], ignore_index=True)

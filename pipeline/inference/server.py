@@ -95,7 +95,7 @@ class Batcher:
 def build(model: Predictor, limits: Limits | None = None, token: str | None = None) -> FastAPI:
     """The application. token: what every request must bring as "Authorization: Bearer ...", where there is one."""
     limits = limits or Limits()
-    oof, metric = model.thresholds(), model.config.submit.metric
+    oof, metric = model.thresholds(), model.config.metric
 
     def predicted(rows: pd.DataFrame) -> list[Any]:
         return list(answers(model.task, rows, model.predict(rows), oof, metric))
@@ -120,7 +120,7 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
 
     app = FastAPI(title=f"Run {model.paths.run}", lifespan=working,
                   description=f"{model.stage}, the mean of folds {', '.join(map(str, model.folds))}; scores by "
-                              f"{model.task.metric_label}")
+                              f"{model.task.named_metric(model.config.metric).label}")
     asked = _request(model.pairs, limits)
 
     @app.middleware("http")

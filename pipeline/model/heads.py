@@ -43,10 +43,32 @@ class ClsAttention(SeqSelfAttention):
         return tf.nn.softmax(emission, axis=-1)
 
 
-class RowHead(keras.layers.Layer):
-    """Pools of a row's tokens and vectors of its [CLS], as configured -> Dense. Unmasked, it reads padding too."""
+class CumulativeDense(keras.layers.Layer):
+    """One weighted sum and a bias for each grade but the lowest: logits of reaching it, in one order for all rows
+    (CORAL: Cao et al. 2020, https://arxiv.org/abs/1901.07884)."""
 
-    def __init__(self, config: HeadConfig, outputs: int, size: int, **kwargs: Any):
+    def __init__(self, outputs: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.sum, self.outputs = keras.layers.Dense(1, use_bias=False, name="sum"), outputs
+
+    def build(self, input_shape: Any) -> None:
+        first = keras.initializers.Constant([1 - 2 * (number + 0.5) / self.outputs for number in range(self.outputs)])
+        self.bias = self.add_weight("bias", [self.outputs], initializer=first)
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.sum(inputs) + self.bias
+
+
+class RowHead(keras.layers.Layer):
+    """Pools of a row's tokens and vectors of its [CLS], as configured -> Dense. Unmasked, it reads padding too.
+
+    Of numbers it gives them in their own unit: the output layer's times ``scale`` plus ``shift``, which are no trained
+    weights but the standard deviation and the mean of the rows that it is trained on.
+    """
+
+    def __init__(self, config: HeadConfig, outputs: int, size: int, numbers: bool = False, cumulative: bool = False,
+                 **kwargs: Any):
         """outputs: logits per row; size: of a token's vector."""
         super().__init__(**kwargs)
         self.parts, self.masked, self.dropout = list(config.parts), config.masked, config.dropout
@@ -56,7 +78,18 @@ class RowHead(keras.layers.Layer):
         if "pooler" in config.parts:
             self.pooler = keras.layers.Dense(size, "tanh", name="pooler")
         self.shape = [-1] if outputs == 1 else [-1, outputs]
-        self.dense = keras.layers.Dense(outputs, name="dense")
+        self.dense = (CumulativeDense if cumulative else keras.layers.Dense)(outputs, name="dense")
+        self.numbers = numbers
+
+    def build(self, input_shape: Any) -> None:
+        if self.numbers:
+            self.scale = self.add_weight("scale", self.shape[1:], initializer="ones", trainable=False)
+            self.shift = self.add_weight("shift", self.shape[1:], initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def standardised(self, values: Any) -> Any:
+        """Values in their own unit as a training row's distance from the mean, in standard deviations."""
+        return (values - self.shift) / self.scale
 
     def call(self, sequence: Any, member: Any, words: Any, seed: Any = None) -> Any:
         """sequence float32 [bins, width, size], member bool [bins, slots, width] -> logit float32 [bins * slots],
@@ -80,7 +113,8 @@ class RowHead(keras.layers.Layer):
                 first = tf.gather(sequence, tf.argmax(tf.cast(member, tf.int32), axis=-1), batch_dims=1)
                 pooled.append(self.pooler(first) if part == "pooler" else first)
         together = drop(tf.concat(pooled, axis=-1), self.dropout, seed, HEAD_SITE)
-        return tf.reshape(self.dense(together), self.shape)
+        output = tf.reshape(self.dense(together), self.shape)
+        return self.shift + self.scale * output if self.numbers else output
 
 
 class WordHead(keras.layers.Layer):
@@ -132,6 +166,7 @@ def build(config: HeadConfig, task: Task, size: int) -> Any:
     elif len(task.outputs) > 1:
         head = SeveralHeads(config, task.outputs, size, name="head")
     else:
-        head = RowHead(config, task.outputs[0], size, name="head")
+        numbers = task.links[0].function == "identity"
+        head = RowHead(config, task.outputs[0], size, numbers, task.cumulative, name="head")
     head(tf.zeros([1, 1, size]), tf.ones([1, 1, 1], tf.bool), tf.zeros([1, 1, 1], tf.int32))
     return head

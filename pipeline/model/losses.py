@@ -1,4 +1,4 @@
-"""Losses over a batch, from logits; what has weight 0 is padding and does not count.
+"""Losses over a batch, from logits, or from values; what has weight 0 is padding and does not count.
 
 target and weight: [rows], or [rows, labels], or [rows, words]. A float32 target is 0 or 1, and its logit, float32 of
 the same shape, goes through a sigmoid. An int32 target is a class, and its logit, float32 [..., classes], goes through
@@ -62,12 +62,78 @@ def smooth_f1(target: Any, logit: Any, weight: Any) -> Any:
     return tf.reduce_mean(loss[1:] if of_words else loss)
 
 
-def by_name(name: str, task: Task) -> Loss:
-    """The loss of that name for the task: of several outputs, the weighted sum of theirs, where cross_entropy is bce of
-    an output of two labels."""
-    if len(task.outputs) == 1:
-        return LOSSES[name]
+def mse(target: Any, value: Any, weight: Any) -> Any:
+    """The mean squared error over rows and columns."""
+    _check(target, value, weight)
+    return _mean((target - value) ** 2, weight)
 
+
+def mae(target: Any, value: Any, weight: Any) -> Any:
+    """The mean absolute error over rows and columns."""
+    _check(target, value, weight)
+    return _mean(tf.abs(target - value), weight)
+
+
+def huber(target: Any, value: Any, weight: Any) -> Any:
+    """Squared up to a standard deviation, straight beyond it: an outlier pulls no harder than that (Huber 1964,
+    https://doi.org/10.1214/aoms/1177703732)."""
+    _check(target, value, weight)
+    error = tf.abs(target - value)
+    return _mean(tf.where(error < 1, error**2 / 2, error - 0.5), weight)
+
+
+def rmse(target: Any, value: Any, weight: Any) -> Any:
+    """The root of the mean squared error over the batch; of several columns, the mean of theirs."""
+    _check(target, value, weight)
+    error = tf.reduce_sum(weight * (target - value) ** 2, axis=0) / tf.reduce_sum(weight, axis=0)
+    return tf.reduce_mean(tf.sqrt(error + SMALL))
+
+
+def correlation(target: Any, value: Any, weight: Any) -> Any:
+    """1 - Pearson's r over the batch; of several columns, the mean of theirs. Does not see a shift or a stretch."""
+    _check(target, value, weight)
+    total = tf.reduce_sum(weight, axis=0)
+    y, p = (part - tf.reduce_sum(weight * part, axis=0) / total for part in (target, value))
+    both, own, other = (tf.reduce_sum(weight * part, axis=0) / total for part in (y * p, y * y, p * p))
+    return tf.reduce_mean(1 - both / tf.sqrt(own * other + SMALL))
+
+
+def smooth_qwk(target: Any, value: Any, weight: Any) -> Any:
+    """1 - quadratic weighted kappa of values as they are, not rounded: the mean squared error over what it would be if
+    values were dealt to the rows at random, which is 1 - Lin's concordance correlation (1989,
+    https://doi.org/10.2307/2532051)."""
+    _check(target, value, weight)
+    total = tf.reduce_sum(weight)
+    means = [tf.reduce_sum(weight * part) / total for part in (target, value)]
+    spread = [tf.reduce_sum(weight * (part - mean) ** 2) / total for part, mean in
+              zip((target, value), means, strict=True)]
+    error = tf.reduce_sum(weight * (target - value) ** 2) / total
+    return error / (spread[0] + spread[1] + (means[0] - means[1]) ** 2 + SMALL)
+
+
+def by_name(name: str, task: Task, head: Any = None) -> Loss:
+    """The loss of that name for the task: of several outputs, the weighted sum of theirs, where cross_entropy is bce of
+    an output of two labels; of numbers, of standardised ones. head: the network's, which knows their scale."""
+    if len(task.outputs) > 1:
+        return _of_outputs(name, task)
+    loss, link = LOSSES[name], task.links[0]
+    if name in OF_VALUES and task.cumulative:
+        # the number of grades reached, in truth and as the probabilities add up to
+        return lambda target, logit, weight: loss(tf.reduce_sum(target, axis=-1),
+                                                  tf.reduce_sum(tf.sigmoid(logit), axis=-1), weight[..., 0])
+    if link.function == "identity":
+        return lambda target, value, weight: loss(head.standardised(target), head.standardised(value), weight)
+    if link.function == "sigmoid" and (name in OF_VALUES or (link.low, link.high) != (0, 1)):
+
+        def of_share(target: Any, logit: Any, weight: Any) -> Any:
+            share = (target - link.low) / (link.high - link.low)
+            return loss(share, tf.sigmoid(logit) if name in OF_VALUES else logit, weight)
+
+        return of_share
+    return loss
+
+
+def _of_outputs(name: str, task: Task) -> Loss:
     def of_outputs(target: Any, logit: Any, weight: Any) -> Any:
         total, at = 0.0, 0
         for number, (outputs, share) in enumerate(zip(task.outputs, task.loss_weights, strict=True)):
@@ -82,7 +148,10 @@ def by_name(name: str, task: Task) -> Loss:
     return of_outputs
 
 
-LOSSES: dict[str, Loss] = {"bce": bce, "cross_entropy": cross_entropy, "focal": focal, "smooth_f1": smooth_f1}
+OF_VALUES: dict[str, Loss] = {"mse": mse, "mae": mae, "huber": huber, "rmse": rmse, "correlation": correlation,
+                              "smooth_qwk": smooth_qwk}
+LOSSES: dict[str, Loss] = {"bce": bce, "cross_entropy": cross_entropy, "focal": focal, "smooth_f1": smooth_f1,
+                           **OF_VALUES}
 
 
 def _mean(losses: Any, weight: Any) -> Any:

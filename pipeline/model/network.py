@@ -87,6 +87,15 @@ class Network:
             if name in tensors:
                 variable.assign(tensors[name])
 
+    def fit_scale(self, target: npt.NDArray[Any]) -> None:
+        """Sets the unit of a head that gives numbers from the targets of the rows that it is trained on; of others,
+        nothing. What does not vary keeps its unit."""
+        if hasattr(self.head, "scale"):
+            target = target.astype(np.float64)
+            spread = target.std(axis=0)
+            self.head.scale.assign(np.where(spread > 0, spread, 1).astype(np.float32))
+            self.head.shift.assign(target.mean(axis=0))
+
     def load(self, tensors: Tensors) -> None:
         """Sets encoder and head from a cell's weights, or the head alone where they hold nothing else."""
         for name, variable in self._head_variables().items():

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.competition import folds, tables
 from pipeline.config.data import Folds
-from pipeline.tasks import Report
+from pipeline.tasks import Report, Task
 
 if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
@@ -40,7 +41,7 @@ def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
     The mean is that of probabilities, and decisions are made as ``predict`` and ``submit`` make them. Raises UserError
     with all that is wrong with the file.
     """
-    task, metric = model.task, model.config.submit.metric
+    task, metric = model.task, model.config.metric
     rows, remarks = tables.read_labelled(labelled, model.config, task)
     one_fold = np.zeros(len(rows), np.int64)
     by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
@@ -48,10 +49,18 @@ def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
     if len(by_model) > 1:
         by_model["mean of folds"] = model.mean(list(by_model.values()))
     groups = folds.groups(rows, Folds())
-    parts = {name: task.evaluate(folds.grouped(table, rows.id, groups), [], metric)
+    oof = model.thresholds()
+    parts = {name: _scored(task, folds.grouped(table, rows.id, groups), oof, metric)
              for name, table in by_model.items()}
     last = list(by_model.values())[-1]
-    oof, rule = model.thresholds(), "accuracy" if metric == "auc" else metric
     how = "probabilities decided at 0.5, as predict does" if oof is None else task.describe_decision(oof, metric)
-    decisions = task.decision_scores(last, task.submission_values(oof, last, rule))
+    decisions = task.decision_scores(last, task.decisions(oof, last, metric))
     return Evaluation(parts, decisions, how, len(rows), len(np.unique(groups)), remarks)
+
+
+def _scored(task: Task, table: pd.DataFrame, oof: pd.DataFrame | None, metric: str | None) -> Report:
+    """A model's part, as a stage's: what the metric says, of decisions that the run's own out-of-fold rows choose."""
+    part = task.evaluate(table, [], metric)
+    if not task.leads(metric):
+        part["lead"] = task.lead(table, [], metric, task.cut_of(oof, metric))
+    return part

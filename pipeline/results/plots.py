@@ -15,11 +15,12 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.errors import visible
 from pipeline.files import formats
+from pipeline.metrics import scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs import artefacts
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, PREDICTING, STAGE1, STAGE2
-from pipeline.tasks import Report, metrics
+from pipeline.tasks import Report
 
 matplotlib.use("Agg")
 CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "PingFang SC",
@@ -27,6 +28,7 @@ CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi 
 FONTS = ["DejaVu Sans", *sorted({font.name for font in font_manager.fontManager.ttflist} & set(CHINESE))]
 plt.rcParams["font.family"] = FONTS
 COLOURS = {str(BASELINE): "#8c8c8c", str(STAGE1): "#1f6fb4", str(STAGE2): "#c8501e"}
+COLUMNS = 4  # of labels, whose pictures a figure has room for
 Found = dict[str, StagePredictions]
 Parts = dict[str, Report]
 
@@ -88,7 +90,7 @@ def _stage2_vs_stage1(run: Run, predictions: Found, parts: Parts) -> Figure | No
 def _confusion(run: Run, predictions: Found, parts: Parts) -> Figure:
     """For every stage, the share of each class's rows that were taken for each class."""
     figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(predictions))
-    names = [_short(name, number) for number, name in enumerate(run.competition.task.output_names)]
+    names = [_short(row["class"], number) for number, row in enumerate(next(iter(parts.values()))["classes"])]
     for axis, (stage, part) in zip(axes, parts.items(), strict=True):
         counts = np.array(part["confusion"])
         axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -111,8 +113,26 @@ def _by_class(run: Run, predictions: Found, parts: Parts) -> Figure:
     return figure
 
 
-PICTURES = {"roc_pr": _roc_pr, "scores": _scores, "stage2_vs_stage1": _stage2_vs_stage1, "confusion": _confusion,
-            "by_class": _by_class}
+def _truth_and_prediction(run: Run, predictions: Found, parts: Parts) -> Figure:
+    """Of the first columns, each row's prediction against its label, and the line where they are the same."""
+    task = run.competition.task
+    names = [] if task.has_labels else list(task.output_names)[:COLUMNS]
+    figure, axes = _figure(f"{run.config.name}: prediction against label", len(predictions), max(len(names), 1))
+    for number, name in enumerate(names or [""]):
+        for place, (stage, part) in enumerate(predictions.items()):
+            axis = axes[number * len(predictions) + place]
+            truth, value = task.truth(part.oof), task.deciding(part.oof)
+            if names:
+                truth, value = truth[:, number], value[:, number]
+            axis.scatter(truth, value, s=4, alpha=0.3, linewidths=0, color=COLOURS[stage])
+            ends = [float(min(truth.min(), value.min())), float(max(truth.max(), value.max()))]
+            axis.plot(ends, ends, ":", color="#777777", linewidth=1)
+            axis.set(xlabel="label", ylabel="prediction", title=f"{stage} {_short(name, number)}".strip())
+    return figure
+
+
+PICTURES = {"truth_and_prediction": _truth_and_prediction, "roc_pr": _roc_pr, "scores": _scores,
+            "stage2_vs_stage1": _stage2_vs_stage1, "confusion": _confusion, "by_class": _by_class}
 
 
 def pretraining(histories: dict[str, pd.DataFrame], run: str) -> bytes:
@@ -151,7 +171,7 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
             precision, recall, _ = precision_recall_curve(rows.label, rows.logit)
             pr.plot(recall, precision, color=colour, alpha=0.25, linewidth=0.7)
     label, logit = part.oof.label.to_numpy(), part.oof.logit.to_numpy()
-    area, precise = metrics.auc(label, logit), metrics.average_precision(label, logit)
+    area, precise = scores.auc(label, logit), scores.average_precision(label, logit)
     if area is not None and precise is not None:
         roc.plot(*roc_curve(label, logit)[:2], color=colour, linewidth=1.8, label=f"{stage}: AUC {area:.4f}")
         precision, recall, _ = precision_recall_curve(label, logit)
@@ -160,20 +180,29 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
 
 def _training(run: Run, part: StagePredictions) -> Figure:
     figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
-    task = run.competition.task
-    for cell in run.cells(part.stage, part.folds):
-        history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
+    histories = {cell: pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
+                 for cell in run.cells(part.stage, part.folds)}
+    metric, label = _scored_by(run, list(histories.values()))
+    for cell, history in histories.items():
         fold, colour = cell.fold, f"C{cell.fold % 10}"
         loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
-        score.plot(history.epoch, history[f"valid_{task.metric}"], color=colour, marker="o", markersize=3)
+        score.plot(history.epoch, history[f"valid_{metric}"], color=colour, marker="o", markersize=3)
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
     loss.set(xlabel="epoch", title="training loss")
     loss.legend(fontsize=7)
     for axis in (loss, score, rate):
         axis.xaxis.get_major_locator().set_params(integer=True)
-    score.set(xlabel="epoch", title=f"{task.metric_label} on the fold")
+    score.set(xlabel="epoch", title=f"{label} on the fold")
     rate.set(xlabel="epoch", title="learning rate at the epoch's end")
     return figure
+
+
+def _scored_by(run: Run, histories: list[pd.DataFrame]) -> tuple[str, str]:
+    """The score that every history has, and what it is called: the metric, unless the cells are older than its name."""
+    task, metric = run.competition.task, run.config.metric
+    if metric and metric != task.metric and all(f"valid_{metric}" in history for history in histories):
+        return metric, task.named_metric(metric).label
+    return task.metric, task.metric_label
 
 
 def _against(scatter: Any, change: Any, old: pd.DataFrame, new: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.table import Table
 
 from pipeline.competition import folds
@@ -14,7 +15,8 @@ from pipeline.config.run import Config
 from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
 from pipeline.files import formats
-from pipeline.results import predictions
+from pipeline.metrics import names
+from pipeline.results import predictions, stage_scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
 from pipeline.stage_table import PREDICTING, STAGE2
@@ -23,41 +25,63 @@ from pipeline.tasks import Report, Task, format_score
 
 def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     """The report as a JSON value; an undefined number is null and has a ``..._reason`` beside it."""
-    task, metric = run.competition.task, run.config.submit.metric
+    task, metric = run.competition.task, run.config.metric
     ids = run.competition.train.id
     oof = {stage: folds.grouped(part.oof, ids, run.groups) for stage, part in parts.items()}
     report: Report = {
         "run": run.config.name,
-        "metric": metric,
+        "metric": metric or task.metric,
         "folds": {"method": run.config.folds.method, "count": len(run.folds)},
         "data": repeated_texts.audit(run.competition, run.fold_of_row),
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
                       "groups": len(np.unique(run.groups)),
                       "grouped_by": run.config.folds.group_column or "identical text"},
-        "stages": {stage: task.evaluate(oof[stage], parts[stage].missing, metric)
+        "stages": {stage: _evaluated(task, oof[stage], parts[stage].missing, metric)
                    for stage in PREDICTING if stage in parts},
         "notes": _notes(run.config),
     }
     pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
-    report["comparisons"] = [task.compare(old, oof[old], new, oof[new], metric)
+    report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric)
                              for old, new in pairs if old in parts and new in parts]
     last = str(STAGE2)
     if last in parts and run.config.stage1.hand_on != run.config.stage1.predict_with:
         handed_on = folds.grouped(predictions.handed_on(run, parts[last]), ids, run.groups)
-        report["comparisons"].append(task.compare("the epoch it was handed", handed_on, last, oof[last], metric))
-    pooled = {stage: part["pooled"] for stage, part in report["stages"].items() if part["pooled"] is not None}
-    report["best_oof"] = max(pooled, key=lambda stage: pooled[stage]) if pooled else None
+        report["comparisons"].append(_compared(task, "the epoch it was handed", handed_on, last, oof[last], metric))
+    pooled = {stage: score for stage, part in report["stages"].items()
+              if (score := stage_scores.leading(part)["pooled"]) is not None}
+    sign = task.named_metric(metric).sign
+    report["best_oof"] = max(pooled, key=lambda stage: sign * pooled[stage]) if pooled else None
     report["submitted"] = run.config.submit.stage if len(run.competition.test) else None
     return report
 
 
 def write(run: Run, report: Report) -> list[Path]:
-    """Writes oof/<run>/<metric>.md for reading and .json for programs; returns the paths."""
+    """Writes oof/<run>/<metric>.md for reading and .json for programs; returns the paths. Those of a metric that the
+    run was scored by before are removed."""
     task = run.competition.task
-    paths = [run.paths.oof / f"{task.metric}{ending}" for ending in (".md", ".json")]
+    paths = [run.paths.oof / f"{report['metric']}{ending}" for ending in (".md", ".json")]
     formats.write(paths[0], markdown(task, report))
     formats.write(paths[1], report)
+    for path in run.paths.oof.glob("*.json"):
+        if path not in paths and names.is_one(task.kind, path.stem):
+            for old in (path, path.with_suffix(".md")):
+                old.unlink(missing_ok=True)
     return paths
+
+
+def _evaluated(task: Task, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    part = task.evaluate(oof, missing, metric)
+    return part if task.leads(metric) else part | {"lead": task.lead(oof, missing, metric)}
+
+
+def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None
+              ) -> Report:
+    part = task.compare(old, old_oof, new, new_oof, metric)
+    return part if task.leads(metric) else part | {"lead": task.lead_change(old_oof, new_oof, metric)}
+
+
+def _label(task: Task, report: Report) -> str:
+    return task.metric_label if report["metric"] == task.metric else task.named_metric(report["metric"]).label
 
 
 def _notes(config: Config) -> list[str]:
@@ -92,7 +116,7 @@ def _chosen_by_the_fold(stage: Training, best: bool) -> str:
 
 def console_table(task: Task, report: Report) -> Table:
     """Scores by stage and fold, as a rich table."""
-    table = Table(title=f"Out-of-fold {task.metric_label}, run {report['run']}")
+    table = Table(title=f"Out-of-fold {_label(task, report)}, run {report['run']}")
     first, *others = _header(task, report)
     table.add_column(first)
     for name in others:
@@ -107,7 +131,7 @@ def markdown(task: Task, report: Report) -> str:
     header = _header(task, report)
     lines = [f"# Out-of-fold report of run `{report['run']}`", "",
              f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
-             f"({report['folds']['method']}). {task.metric_label}:", "",
+             f"({report['folds']['method']}). {_label(task, report)}:", "",
              "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in _rows(task, report)]
     lines += ["", task.footnote, "", *(f"- {line}" for line in summary(task, report))]
@@ -119,17 +143,21 @@ def markdown(task: Task, report: Report) -> str:
 def summary(task: Task, report: Report) -> list[str]:
     """What a person should read beside the table: comparisons, which stage is better, gaps and warnings."""
     lines = [f"{stage}: {remark}" for stage, part in report["stages"].items() for remark in part.get("remarks", [])]
-    lines += [f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}"
-              for part in report["comparisons"] if (changed := task.describe_change(part))]
+    lines += [f"{stage}: {remark}" for stage, part in report["stages"].items()
+              if (remark := part.get("lead", {}).get("remark"))]
+    for part in report["comparisons"]:
+        lead = task.describe_lead_change(part["lead"]) if "lead" in part else None
+        if changed := "; ".join(filter(None, [lead, task.describe_change(part)])):
+            lines.append(f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}")
     for stage, part in report["stages"].items():
         if missing := part["missing_folds"]:
             lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "
-                         f"{task.metric_label} waits for them")
+                         f"{_label(task, report)} waits for them")
     best, submitted = report["best_oof"], report["submitted"]
     if best:
         made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
                 + ("" if best == submitted else " (submit.stage)"))
-        lines.append(f"best pooled OOF {task.metric_label}: {best}" + (made if submitted else ""))
+        lines.append(f"best pooled OOF {_label(task, report)}: {best}" + (made if submitted else ""))
     intervals = report["intervals"]
     lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
                  f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
@@ -138,15 +166,17 @@ def summary(task: Task, report: Report) -> list[str]:
 
 
 def _header(task: Task, report: Report) -> list[str]:
-    return ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])), *task.report_header]
+    led = any("lead" in part for part in report["stages"].values())
+    return ["stage", *(f"fold {fold}" for fold in range(report["folds"]["count"])),
+            *stage_scores.header(task, report["metric"] if led else None)]
 
 
 def _rows(task: Task, report: Report) -> list[list[str]]:
     rows = []
     for stage, part in report["stages"].items():
-        by_fold = {row["fold"]: row[task.metric] for row in part["folds"]}
+        by_fold = {row["fold"]: row[report["metric"]] for row in stage_scores.leading(part)["folds"]}
         of_folds = [format_score(by_fold.get(fold)) for fold in range(report["folds"]["count"])]
-        rows.append([stage, *of_folds, *task.report_row(part)])
+        rows.append([stage, *of_folds, *stage_scores.row(task, part)])
     return rows
 
 

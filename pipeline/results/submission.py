@@ -2,47 +2,81 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from pipeline.competition import sample_submission
 from pipeline.competition.readers import delimited
-from pipeline.competition.tables import sample_problems
-from pipeline.config.results import Submit
+from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import formats
+from pipeline.metrics import registry
+from pipeline.metrics.metric import Form
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
+
+DECIMALS = 10  # of a rounded prediction, so that 0.3 is not written as 0.30000000000000004
 
 
 def build(run: Run, part: StagePredictions) -> pd.DataFrame:
     """id and prediction under the sample submission's header and in its order, else in the order of the test table.
 
-    The prediction is the mean of the folds' probabilities; where submit.metric scores decisions, the label at the
-    threshold chosen on OOF. Raises UserError where folds are missing or the guard finds a wrong row.
+    A prediction is the mean of the folds' probabilities, or values; where the metric scores decisions, the label, at
+    what is best for it out of fold; where it scores lists, the likeliest labels. Raises UserError where folds are
+    missing or the guard finds a wrong row.
     """
     if part.missing:
         raise UserError(f"submission of {part.stage}: folds {', '.join(map(str, part.missing))} are not finished; "
                         f"run them first, or average over some folds only: --fold {part.folds[0]}")
-    config, sample = run.config.submit, run.competition.sample
-    values = run.competition.task.submission_values(part.oof, part.test, config.metric)
-    if config.no_label:
-        values = values.replace("", config.no_label)
-    if sample is not None:
-        columns = list(map(str, sample.columns))
-        where = str(run.config.data.sample_submission if run.config.data else "")
-        if problems := sample_problems(columns, config, run.competition.task, where):
-            raise UserError(*problems)
-        if len(columns) > 2:
-            names = config.columns or {}
-            values = values[[f"prediction:{names.get(column, column)}" for column in columns[1:]]]
+    sample = run.competition.sample
+    if sample is not None and (problems := sample_submission.column_problems(
+            run.config, run.competition.task, sample)):
+        raise UserError(*problems)
+    values = _values(run, part)
+    if sample is not None and sample.shape[1] > 2:
+        columns = list(map(str, sample.columns))[1:]
+        given = [column.partition(":")[2] for column in map(str, values)]
+        whose = sample_submission.label_of_column(run.config, given, columns)
+        values = values[[f"prediction:{whose.get(column, column)}" for column in columns]]
     order = run.competition.test.id if sample is None else sample.iloc[:, 0]
     missing = order[~order.isin(values.index)]
     if len(missing):
         raise UserError(f"submission: {len(missing)} ids have no prediction, for example {missing.iloc[0]!r}")
     submission = values.loc[order]
     submission.insert(0, "id", order.to_numpy(), allow_duplicates=True)
-    submission.columns = pd.Index(_header(config, list(map(str, values))) if sample is None else sample.columns)
-    guard(submission, run.competition.test.id)
+    submission.columns = pd.Index(_header(run.config, list(map(str, values))) if sample is None else sample.columns)
+    guard(submission, run.competition.test.id, run.competition.task.limits)
     return submission
+
+
+def holds_labels(run: Run) -> bool:
+    """Whether the run's submission holds decided labels, and no probabilities, values or lists."""
+    return run.competition.task.has_labels and _form(run) == Form.DECISIONS
+
+
+def _form(run: Run) -> Form:
+    return sample_submission.form_of(run.config, run.competition.task, run.competition.sample)
+
+
+def _values(run: Run, part: StagePredictions) -> pd.DataFrame:
+    """What the submission holds for each test row, by id."""
+    task, form, submit = run.competition.task, _form(run), run.config.submit
+    if form == Form.DECISIONS:
+        labels = task.decisions(part.oof, part.test, run.config.metric)
+        return labels.replace("", submit.no_label) if submit.no_label else labels
+    sample = run.competition.sample
+    values = task.probabilities(part.test, each=sample is not None and sample.shape[1] > 2)
+    if form == Form.LISTS:
+        names = np.array([str(column).partition(":")[2] for column in values], dtype=object)
+        depth = int(str(run.config.metric).partition("@")[2])
+        best = names[registry.likeliest(values.to_numpy(), depth)]
+        return pd.DataFrame({"prediction": [" ".join(row) for row in best]}, index=values.index)
+    if submit.round_to:
+        steps = np.rint(values.to_numpy(np.float64) / submit.round_to)
+        rounded = np.round(steps * submit.round_to, DECIMALS)
+        values = pd.DataFrame(rounded if task.limits is None else rounded.clip(*task.limits), values.index,
+                              values.columns)
+    return values
 
 
 def without_label(path: Path) -> int:
@@ -51,15 +85,18 @@ def without_label(path: Path) -> int:
     return int((table.iloc[:, 1:] == "").all(axis=1).sum())
 
 
-def _header(config: Submit, columns: list[str]) -> list[str]:
+def _header(config: Config, columns: list[str]) -> list[str]:
     """Without a sample submission: a column of predictions has its configured name, several are named by class."""
     if len(columns) == 1:
-        return [config.id_header, config.prediction_header]
-    return [config.id_header, *(column.partition(":")[2] for column in columns)]
+        return [config.submit.id_header, config.submit.prediction_header]
+    if isinstance(template := config.submit.columns, str):
+        return [config.submit.id_header, *(template.replace("{label}", column.partition(":")[2]) for column in columns)]
+    return [config.submit.id_header, *(column.partition(":")[2] for column in columns)]
 
 
-def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
-    """Each test id exactly once and every prediction a number or a label. Raises UserError with all that is wrong."""
+def guard(submission: pd.DataFrame, test_ids: pd.Series, limits: tuple[float, float] | None = (0, 1)) -> None:
+    """Each test id exactly once and every prediction a number between the limits, or a label. Raises UserError with
+    all that is wrong."""
     ids, values = submission.iloc[:, 0], submission.iloc[:, 1:]
     numbers = values.select_dtypes("number")
     problems = []
@@ -71,8 +108,8 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series) -> None:
         problems.append(f"submission: {len(absent)} test ids are missing, for example {min(absent)!r}")
     if wrong := int(values.isna().to_numpy().sum()):
         problems.append(f"submission: {wrong} predictions are not a number")
-    if ((numbers < 0) | (numbers > 1)).to_numpy().any():
-        problems.append("submission: probabilities must lie between 0 and 1")
+    if limits and ((numbers < limits[0]) | (numbers > limits[1])).to_numpy().any():
+        problems.append(f"submission: predictions must lie between {limits[0]:g} and {limits[1]:g}")
     if problems:
         raise UserError(*problems)
 

@@ -36,13 +36,13 @@ def of_stage1(run: Run, cell: Cell) -> Identity:
     return (_of_labels(run, cell) | {
         "checkpoint": start_of_stage1(run, cell.fold), "bert.dropout": config.bert.dropout,
         "bert.precision": config.bert.precision} | settings | predicting
-        | flatten(config.stage1, str(cell.stage)) | _compared_by(run, config.stage1, cell))
+        | _recipe(run, config.stage1, cell) | _compared_by(run, config.stage1, cell))
 
 
 def of_stage2(run: Run, cell: Cell) -> Identity:
     """Rows, folds, seed, the stage-1 cell that it starts from, and [stage2]."""
     parent = cells.fingerprint(run.paths.cell(run.cell(STAGE1, cell.fold)))
-    return (_of_labels(run, cell) | {"stage 1 cell": parent} | flatten(run.config.stage2, str(cell.stage))
+    return (_of_labels(run, cell) | {"stage 1 cell": parent} | _recipe(run, run.config.stage2, cell)
             | _compared_by(run, run.config.stage2, cell))
 
 
@@ -61,6 +61,17 @@ def _of_labels(run: Run, cell: Cell) -> Identity:
     data = run.config.data
     weights = {"data.label_weights": data.label_weights} if data and data.label_weights else {}
     return _of_rows(run, cell) | {"seed": cell.seed} | weights
+
+
+def _recipe(run: Run, recipe: Training, cell: Cell) -> Identity:
+    """A stage's settings. A monitor that follows from ``metric`` and chooses nothing changes no number: a metric may be
+    named when cells are there."""
+    settings = flatten(recipe, str(cell.stage))
+    chooses = (recipe.early_stopping or recipe.plateau or recipe.predict_with == "best"
+               or getattr(recipe, "hand_on", None) == "best")
+    if recipe.monitor == run.config.metric and not chooses:
+        settings[f"{cell.stage}.monitor"] = run.config.kind.monitor
+    return settings
 
 
 def _compared_by(run: Run, recipe: Training, cell: Cell) -> Identity:

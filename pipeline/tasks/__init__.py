@@ -14,7 +14,9 @@ from pipeline.tasks.binary import Binary
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.multilabel import Multilabel
 from pipeline.tasks.multioutput import Multioutput
+from pipeline.tasks.ordinal import Ordinal
 from pipeline.tasks.protocol import Report, Task, logit_columns, probability_columns
+from pipeline.tasks.regression import Regression
 from pipeline.tasks.report_parts import format_score
 from pipeline.tasks.tags import Tags
 
@@ -23,13 +25,14 @@ __all__ = ["KINDS", "Report", "Task", "format_score", "from_config", "logit_colu
 
 special = lazily("scipy.special")
 
-KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Binary, Multiclass, Multilabel, Multioutput, Tags)}
+KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (
+    Binary, Multiclass, Multilabel, Multioutput, Tags, Regression, Ordinal)}
 """The class of each kind of label, by the value of ``task`` in the configuration."""
 
 
 def from_config(config: Config, labels: Sequence[str]) -> Task:
     """The task of a configuration. labels: train's raw labels, which give the names that it leaves out."""
-    task: Task = KINDS[config.task].from_data(config.competition, labels)
+    task: Task = KINDS[config.task].from_config(config, labels)
     return task
 
 
@@ -59,12 +62,14 @@ def mean_logit(task: Task, logits: Sequence[npt.NDArray[np.floating]]) -> npt.ND
     """
     models = np.stack([np.asarray(logit, np.float64) for logit in logits])
     parts, at = [], 0
-    for outputs, exclusive in zip(task.outputs, task.exclusive, strict=True):
+    for outputs, link in zip(task.outputs, task.links, strict=True):
         own = models[:, :, at:at + outputs]
-        if exclusive:
+        if link.function == "softmax":
             parts.append(special.logsumexp(special.log_softmax(own, axis=2), axis=0) - np.log(len(models)))
-        else:
+        elif link.function == "sigmoid":
             parts.append(special.logsumexp(special.log_expit(own), axis=0)
                          - special.logsumexp(special.log_expit(-own), axis=0))
+        else:
+            parts.append(own.mean(axis=0))
         at += outputs
     return np.concatenate(parts, axis=1).astype(np.float32)

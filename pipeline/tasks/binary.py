@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
 from pipeline.config.kinds import BINARY
-from pipeline.tasks import linear, metrics
+from pipeline.config.run import Config
+from pipeline.metrics import intervals, registry, scores, thresholds
+from pipeline.metrics.metric import Form, Metric
+from pipeline.tasks import linear
 from pipeline.tasks.label_names import wrong_labels
-from pipeline.tasks.protocol import Report
+from pipeline.tasks.protocol import SIGMOID, Link, Report
 from pipeline.tasks.report_parts import OF_ROWS, ONE_FOLD, between, bounds, format_score, not_finished, spread
 from pipeline.tasks.rows import RowTask
 
@@ -31,6 +33,7 @@ class Binary(RowTask):
     negative: str
     positive: str
 
+    kind: ClassVar[str] = "binary"
     metric: ClassVar[str] = "auc"
     metric_label: ClassVar[str] = "AUC"
     contradiction: ClassVar[str] = "texts with both labels"
@@ -41,12 +44,12 @@ class Binary(RowTask):
     pictures: ClassVar[tuple[str, ...]] = ("roc_pr", "scores", "stage2_vs_stage1")
     output_names: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[int, ...]] = (1,)
-    exclusive: ClassVar[tuple[bool, ...]] = (False,)
+    links: ClassVar[tuple[Link, ...]] = (SIGMOID,)
     identity: ClassVar[dict[str, Any]] = {}
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> "Binary":
-        negative, positive = data.labels or BINARY
+    def from_config(cls, config: Config, labels: Sequence[str]) -> "Binary":
+        negative, positive = config.competition.labels or BINARY
         return cls(negative, positive)
 
     @property
@@ -100,15 +103,15 @@ class Binary(RowTask):
 
     def epoch_scores(self, target: Floats, logit: Floats) -> dict[str, float]:
         """What an epoch is judged by: auc, accuracy, f1, loss. NaN where undefined."""
-        label, probability = target.astype(np.int8), metrics.sigmoid(logit)
+        label, probability = target.astype(np.int8), scores.sigmoid(logit)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            area = metrics.auc(label, logit)
+            area = scores.auc(label, logit)
         return {
             "auc": math.nan if area is None else area,
-            "accuracy": metrics.accuracy(label, probability),
-            "f1": metrics.f1(label, probability),
-            "loss": metrics.log_loss(label, logit),
+            "accuracy": scores.accuracy(label, probability),
+            "f1": scores.f1(label, probability),
+            "loss": scores.log_loss(label, logit),
         }
 
     def format_scores(self, scores: dict[str, float]) -> str:
@@ -123,37 +126,66 @@ class Binary(RowTask):
     def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
         """id, fold, label, logit, prediction."""
         return pd.DataFrame({"id": rows.id.to_numpy(), "fold": fold, "label": rows.label.to_numpy(),
-                             "logit": logit, "prediction": metrics.sigmoid(logit)})
+                             "logit": logit, "prediction": scores.sigmoid(logit)})
 
     def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
         """id, logit, prediction."""
-        return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": metrics.sigmoid(logit)})
+        return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": scores.sigmoid(logit)})
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """The probability, or the label where decisions are scored."""
-        probability = test.set_index("id")[["prediction"]]
-        if metric == "auc":
-            return probability
-        threshold = self._threshold(oof, metric)
-        return probability.map(lambda p: self.positive if p >= threshold else self.negative)
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """The positive label's; or each label's."""
+        positive = test.set_index("id")[["prediction"]]
+        if not each:
+            return positive
+        return pd.DataFrame({f"prediction:{self.negative}": 1 - positive.prediction,
+                             f"prediction:{self.positive}": positive.prediction})
 
-    def submission_columns(self, metric: str) -> list[str]:
-        return [""]
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+        """The label at the threshold that is best for the metric."""
+        threshold = self.cut_of(oof, metric)
+        return self.probabilities(test).map(lambda p: self.positive if p >= threshold else self.negative)
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
+        """One; or both labels, where each has its probability."""
+        return list(self.labels) if each and form != Form.DECISIONS else [""]
+
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """At the threshold that is best out of fold."""
-        return f"labels at threshold {self._threshold(oof, metric):.4f}, the best for {metric} out of fold"
+        if not self.decides(metric):
+            return "labels at threshold 0.5"
+        return f"labels at threshold {self.cut_of(oof, metric):.4f}, the best for {metric} out of fold"
 
-    def _threshold(self, oof: pd.DataFrame | None, metric: str) -> float:
-        return 0.5 if oof is None else metrics.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), metric)
+    def truth(self, table: pd.DataFrame) -> npt.NDArray[np.int64]:
+        return table.label.to_numpy(np.int64)
+
+    def ranking(self, table: pd.DataFrame) -> Floats:
+        return table.logit.to_numpy()
+
+    def deciding(self, table: pd.DataFrame) -> Floats:
+        return table.prediction.to_numpy()
+
+    def predicted_from(self, logit: Floats) -> Floats:
+        return scores.sigmoid(logit)
+
+    def cut(self, target: npt.NDArray[np.int64], deciding: Floats, metric: Metric) -> float:
+        """The threshold of the positive label."""
+        assert metric.of_confusion is not None
+        return thresholds.best_threshold(target, deciding, metric.of_confusion, metric.sign)
+
+    @property
+    def plain_cut(self) -> float:
+        return 0.5
+
+    def decide(self, deciding: Floats, cut: float) -> npt.NDArray[np.int64]:
+        return (deciding >= cut).astype(np.int64)
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """f1 of the positive label, and accuracy."""
         positive = decided.prediction.loc[table.id].to_numpy() == self.positive
         label = table.label.to_numpy()
-        return {"f1": metrics.f1(label, positive), "accuracy": metrics.accuracy(label, positive)}
+        return {"f1": scores.f1(label, positive), "accuracy": scores.accuracy(label, positive)}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """AUC by fold, pooled, and by ranks within folds; F1 and accuracy at thresholds chosen on the other folds."""
         label, logit, fold = oof.label.to_numpy(), oof.logit.to_numpy(), oof.fold.to_numpy()
         rows = [_fold(int(number), oof[fold == number]) for number in np.unique(fold)]
@@ -169,24 +201,25 @@ class Binary(RowTask):
         if missing:
             names = ("pooled", "rank_pooled", "pooled_interval", "average_precision", "log_loss", "f1", "accuracy")
             return part | dict.fromkeys(names) | {"pooled_reason": not_finished(missing)}
-        part["pooled"] = metrics.auc(label, logit)
-        part["rank_pooled"] = metrics.auc(label, metrics.rank_within_folds(logit, fold))
-        part["pooled_interval"] = bounds(metrics.auc_interval(label, logit, oof.group.to_numpy()))
+        part["pooled"] = scores.auc(label, logit)
+        part["rank_pooled"] = scores.auc(label, scores.rank_within_folds(logit, fold))
+        part["pooled_interval"] = bounds(intervals.auc_interval(label, logit, oof.group.to_numpy()))
         if part["pooled"] is None:
             part["pooled_reason"] = "one class only"
         probability = oof.prediction.to_numpy()
-        part["average_precision"] = metrics.average_precision(label, logit)
-        part["log_loss"] = metrics.log_loss(label, logit)
-        for name, score in (("f1", metrics.f1), ("accuracy", metrics.accuracy)):
-            threshold = metrics.best_threshold(label, probability, name)
+        part["average_precision"] = scores.average_precision(label, logit)
+        part["log_loss"] = scores.log_loss(label, logit)
+        for name, score in (("f1", scores.f1), ("accuracy", scores.accuracy)):
+            by = registry.named(self.kind, name)
+            threshold = self.cut(label, probability, by)
             part[name] = {"at_half": score(label, probability), "threshold": threshold,
                           "in_sample": score(label, probability, threshold),
-                          "cross_fitted": metrics.cross_fitted(label, probability, fold, name)}
+                          "cross_fitted": self._cross_fitted(label, probability, fold, by)}
             if part[name]["cross_fitted"] is None:
                 part[name]["cross_fitted_reason"] = ONE_FOLD
         return part
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """What the newer predictions changed on the rows that both have."""
         both = old_oof.merge(new_oof, on="id", suffixes=("_old", "_new"), validate="one_to_one")
         label = both.label_new.to_numpy()
@@ -194,18 +227,18 @@ class Binary(RowTask):
         part: Report = {"old": old, "new": new, "rows": len(both)}
         by_fold = []
         for _, rows in both.groupby("fold_new"):
-            areas = [metrics.auc(rows.label_new.to_numpy(), rows[f"logit_{which}"].to_numpy())
+            areas = [scores.auc(rows.label_new.to_numpy(), rows[f"logit_{which}"].to_numpy())
                      for which in ("old", "new")]
             if areas[0] is not None and areas[1] is not None:
                 by_fold.append(areas[1] - areas[0])
         part["delta_mean_auc"] = float(np.mean(by_fold)) if by_fold else None
-        difference = metrics.auc_difference(label, both.logit_new.to_numpy(), both.logit_old.to_numpy(),
+        difference = intervals.auc_difference(label, both.logit_new.to_numpy(), both.logit_old.to_numpy(),
                                             both.group_new.to_numpy())
         part["delta_pooled_auc"] = difference[0] if difference else None
         part["delta_pooled_auc_interval"] = bounds(difference[1]) if difference else None
         if difference is None:
             part["delta_reason"] = "too few rows, or groups of rows, of one class on the rows that both predict"
-        part["delta_f1"] = metrics.f1(label, p_new) - metrics.f1(label, p_old)
+        part["delta_f1"] = scores.f1(label, p_new) - scores.f1(label, p_old)
         part["decisions_flipped"] = int(((p_old >= 0.5) != (p_new >= 0.5)).sum())
         part["largest_change"] = float(np.abs(p_new - p_old).max())
         return part
@@ -219,6 +252,13 @@ class Binary(RowTask):
                 f"F1 at 0.5 {comparison['delta_f1']:+.4f}, {comparison['decisions_flipped']:,} decisions flipped, "
                 f"largest change of a probability {comparison['largest_change']:.2g}")
 
+    def _cross_fitted(self, label: npt.NDArray[np.int64], probability: Floats, fold: npt.NDArray[np.int64], by: Metric
+                      ) -> float | None:
+        """The score where each fold is decided at the threshold chosen on the others; None with one fold."""
+        decided = thresholds.cross_fitted(lambda others, inside: self.decide(
+            probability[inside], self.cut(label[others], probability[others], by)), fold)
+        return None if decided is None else by.value(label, decided)
+
     def report_row(self, part: Report) -> list[str]:
         """A stage's numbers under ``report_header``."""
         return [spread(part), format_score(part["pooled"]), between(part["pooled_interval"]),
@@ -227,8 +267,8 @@ class Binary(RowTask):
 
 def _fold(fold: int, part: pd.DataFrame) -> Report:
     label, logit = part.label.to_numpy(), part.logit.to_numpy()
-    row: Report = {"fold": fold, "rows": len(part), "positives": int(label.sum()), "auc": metrics.auc(label, logit)}
-    row["interval"] = bounds(metrics.auc_interval(label, logit, part.group.to_numpy()))
+    row: Report = {"fold": fold, "rows": len(part), "positives": int(label.sum()), "auc": scores.auc(label, logit)}
+    row["interval"] = bounds(intervals.auc_interval(label, logit, part.group.to_numpy()))
     if row["auc"] is None:
         row["auc_reason"] = f"all {len(part)} rows have label {label[0]}"
     return row

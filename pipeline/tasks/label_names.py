@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
+
+JOINT = "\x1f"  # between the labels of a row of several columns, as they are read
 
 
-def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allowed: Collection[str], rule: str
+def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allowed: Container[str], rule: str
                  ) -> list[str]:
     """One line for each label that is not allowed, with the place where it first stands."""
     wrong: dict[str, list[str]] = {}

@@ -1,4 +1,5 @@
-"""The baseline's classifiers: logistic regression of one label or of classes, also where rows lack some of them."""
+"""The baseline's models: logistic regression of one label or of classes, also where rows lack some of them; ridge
+regression of numbers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,3 +36,10 @@ def classes(vectors: Any, target: npt.NDArray[Any], count: int, strength: float,
         return table
 
     return logits
+
+
+def values(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
+    """Fits numbers, float [rows] or [rows, columns], by ridge regression (penalty 1 / strength); gives float32 of the
+    same width of further vectors."""
+    model = linear_model.Ridge(alpha=1 / strength).fit(vectors, target.astype(np.float64))
+    return lambda rows: model.predict(rows).astype(np.float32)

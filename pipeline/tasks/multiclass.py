@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
+from pipeline.config.run import Config
 from pipeline.lazy import lazily
-from pipeline.tasks import linear, metrics
+from pipeline.metrics import intervals, scores
+from pipeline.metrics.metric import Form, Metric
+from pipeline.tasks import linear
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.protocol import Report
+from pipeline.tasks.protocol import SOFTMAX, Link, Report
 from pipeline.tasks.report_parts import OF_ROWS, between, bounds, format_score, over_folds, spread
 
 sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
@@ -28,18 +30,19 @@ class Multiclass(NamedOutputs):
 
     classes: tuple[str, ...]
 
+    kind: ClassVar[str] = "multiclass"
     metric: ClassVar[str] = "accuracy"
     metric_label: ClassVar[str] = "accuracy"
     contradiction: ClassVar[str] = "texts with several labels"
     report_header: ClassVar[list[str]] = ["mean ± sd", "pooled", "95 %", "macro F1", "macro AUC", "log loss"]
     footnote: ClassVar[str] = "Macro: the mean over classes; AUC of each class against the rest."
-    exclusive: ClassVar[tuple[bool, ...]] = (True,)
+    links: ClassVar[tuple[Link, ...]] = (SOFTMAX,)
     target_dtype: ClassVar[str] = "int32"
     pictures: ClassVar[tuple[str, ...]] = ("confusion", "by_class")
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> Self:
-        return cls(tuple(data.labels or sorted(set(labels) - {""})))
+    def from_config(cls, config: Config, labels: Sequence[str]) -> Self:
+        return cls(tuple(config.competition.labels or sorted(set(labels) - {""})))
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -100,28 +103,52 @@ class Multiclass(NamedOutputs):
         """The softmax."""
         return special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """The classes' probabilities, or the likeliest class where decisions are scored."""
-        probability = test.set_index("id")[[f"prediction:{name}" for name in self.classes]]
-        if metric == "auc":
-            return probability
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """The classes'."""
+        return test.set_index("id")[[f"prediction:{name}" for name in self.classes]]
+
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+        """The likeliest class."""
+        probability = self.probabilities(test)
         return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]},
                             index=probability.index)
 
-    def submission_columns(self, metric: str) -> list[str]:
-        """The classes, or one where decisions are scored."""
-        return list(self.classes) if metric == "auc" else [""]
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
+        """The classes of probabilities, else one."""
+        return list(self.classes) if form in (Form.RANKS, Form.PROBABILITIES) else [""]
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """By the largest probability."""
         return "labels: the likeliest class of each row"
+
+    def truth(self, table: pd.DataFrame) -> Ints:
+        return self.target(table.label)
+
+    def ranking(self, table: pd.DataFrame) -> Floats:
+        return self.numbers(table, "logit")
+
+    def deciding(self, table: pd.DataFrame) -> Floats:
+        return self.numbers(table, "prediction")
+
+    def predicted_from(self, logit: Floats) -> Floats:
+        return logit
+
+    def cut(self, target: Ints, deciding: Floats, metric: Metric) -> None:
+        """The likeliest class is decided, whatever the metric."""
+
+    @property
+    def plain_cut(self) -> None:
+        return None
+
+    def decide(self, deciding: Floats, cut: None) -> npt.NDArray[np.int64]:
+        return deciding.argmax(axis=1)
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """accuracy and macro_f1."""
         target, guess = self.target(table.label), self.target(decided.prediction.loc[table.id])
         return {"accuracy": float(np.mean(guess == target)), "macro_f1": _macro_f1(target, guess)}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
         target, logit = self.target(oof.label), self.numbers(oof, "logit")
         fold = oof.fold.to_numpy()
@@ -136,7 +163,7 @@ class Multiclass(NamedOutputs):
         if missing:
             return part | dict.fromkeys(["accuracy_interval", *whole, "micro_f1", "macro_auc"])
         area = _macro_auc(target, logit)
-        interval = metrics.share_interval(decided == target, oof.group.to_numpy())
+        interval = intervals.share_interval(decided == target, oof.group.to_numpy())
         part |= {"accuracy_interval": bounds(interval), **whole, "micro_f1": whole["accuracy"],
                  "macro_auc": None if np.isnan(area) else area}
         if part["macro_auc"] is None:
@@ -149,7 +176,7 @@ class Multiclass(NamedOutputs):
         return {"accuracy": float(np.mean(decided == target)), "macro_f1": _macro_f1(target, decided),
                 "log_loss": _log_loss(target, logit)}
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """The change of accuracy with its paired interval, of macro F1 and log loss, and the decisions that flipped."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
@@ -158,7 +185,7 @@ class Multiclass(NamedOutputs):
         decided_before, decided_after = logit_before.argmax(axis=1), logit_after.argmax(axis=1)
         gain = (decided_after == target).astype(float) - (decided_before == target)
         return {"old": old, "new": new, "rows": len(both), "delta_accuracy": float(gain.mean()),
-                "delta_accuracy_interval": bounds(metrics.mean_interval(gain, after.group.to_numpy())),
+                "delta_accuracy_interval": bounds(intervals.mean_interval(gain, after.group.to_numpy())),
                 "delta_macro_f1": _macro_f1(target, decided_after) - _macro_f1(target, decided_before),
                 "delta_log_loss": _log_loss(target, logit_after) - _log_loss(target, logit_before),
                 "decisions_flipped": int((decided_before != decided_after).sum())}
@@ -183,7 +210,7 @@ class Multiclass(NamedOutputs):
         probability = special.softmax(logit.astype(np.float64), axis=1)
         return [{"class": name, "rows": int(rows[number]), "precision": float(precision[number]),
                  "recall": float(recall[number]), "f1": float(f1[number]),
-                 "auc": metrics.auc((target == number).astype(np.int8), probability[:, number])}
+                 "auc": scores.auc((target == number).astype(np.int8), probability[:, number])}
                 for number, name in enumerate(self.classes)]
 
 
@@ -196,7 +223,7 @@ def _macro_auc(target: Ints, logit: Floats) -> float:
     """The mean over the classes that have rows inside and outside of them; NaN without any."""
     probability = special.softmax(logit.astype(np.float64), axis=1)
     areas = [area for number in range(logit.shape[1])
-             if (area := metrics.auc((target == number).astype(np.int8), probability[:, number])) is not None]
+             if (area := scores.auc((target == number).astype(np.int8), probability[:, number])) is not None]
     return float(np.mean(areas)) if areas else float("nan")
 
 

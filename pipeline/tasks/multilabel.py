@@ -9,18 +9,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
+from pipeline.config.run import Config
 from pipeline.lazy import lazily
-from pipeline.tasks import linear, metrics
+from pipeline.metrics import registry, scores, thresholds
+from pipeline.metrics.metric import Form, Metric
+from pipeline.tasks import linear
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
-from pipeline.tasks.protocol import Report
+from pipeline.tasks.protocol import SIGMOID, Link, Report
 from pipeline.tasks.report_parts import ONE_FOLD, format_score, over_folds, spread
 
 sk = lazily("sklearn.metrics")
 
 Labels = npt.NDArray[np.int8]
 Decided = npt.NDArray[np.bool_]
+BY_DECISION = {"exact_match", "hamming_loss"}  # metrics that want each decision right
+ONE_THRESHOLD = {"micro_f1", "samples_f1"}  # metrics over all labels together
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Multilabel(NamedOutputs):
     labels: tuple[str, ...]
     separator: str
 
+    kind: ClassVar[str] = "multilabel"
     metric: ClassVar[str] = "macro_f1"
     metric_label: ClassVar[str] = "macro F1"
     contradiction: ClassVar[str] = "texts with several sets of labels"
@@ -39,11 +44,12 @@ class Multilabel(NamedOutputs):
     footnote: ClassVar[str] = (
         "*With each label's threshold chosen on the other folds, as the submission chooses it on all of them; the "
         "others at 0.5. Exact: the share of rows whose labels are all right, with thresholds from the other folds.")
-    exclusive: ClassVar[tuple[bool, ...]] = (False,)
+    links: ClassVar[tuple[Link, ...]] = (SIGMOID,)
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> "Multilabel":
+    def from_config(cls, config: Config, labels: Sequence[str]) -> "Multilabel":
+        data = config.competition
         names = {name for label in labels for name in label.split(data.label_separator) if name}
         return cls(tuple(data.labels or data.label_columns or sorted(names)), data.label_separator)
 
@@ -125,32 +131,63 @@ class Multilabel(NamedOutputs):
 
     def probability(self, logit: Floats) -> Floats:
         """Each label's own."""
-        return metrics.sigmoid(logit)
+        return scores.sigmoid(logit)
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """The labels' probabilities, or the names of those over their thresholds where decisions are scored."""
-        probability = test.set_index("id")[[f"prediction:{name}" for name in self.labels]]
-        if metric == "auc":
-            return probability
-        least = np.float32(0.5) if oof is None else _thresholds(
-            self.target(oof.label).astype(np.int8), self.numbers(oof, "prediction"), metric)
-        decided = probability.to_numpy() >= least
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """The labels'."""
+        return test.set_index("id")[[f"prediction:{name}" for name in self.labels]]
+
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+        """The names of the labels over their thresholds, joined."""
+        probability = self.probabilities(test)
+        decided = self.decide(probability.to_numpy(), self.cut_of(oof, metric))
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
                             index=probability.index)
 
-    def submission_columns(self, metric: str) -> list[str]:
-        """The labels, or one where decisions are scored."""
-        return list(self.labels) if metric == "auc" else [""]
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
+        """The labels of probabilities, else one."""
+        return list(self.labels) if form in (Form.RANKS, Form.PROBABILITIES) else [""]
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
-        """Each label at a threshold of its own."""
-        return f"labels over their own thresholds, each the best for its {metric} out of fold"
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
+        """At thresholds that are best out of fold."""
+        if not self.decides(metric):
+            return "labels over 0.5"
+        if metric in ONE_THRESHOLD:
+            return f"labels over {self.cut_of(oof, metric)[0]:.4f}, the best for {metric} out of fold"
+        return f"labels over their own thresholds, each the best for its {_rule(metric)} out of fold"
+
+    def leads(self, metric: str | None) -> bool:
+        """The report's own macro F1 is at 0.5."""
+        return metric is None
+
+    def truth(self, table: pd.DataFrame) -> Labels:
+        return self.target(table.label).astype(np.int8)
+
+    def ranking(self, table: pd.DataFrame) -> Floats:
+        return self.numbers(table, "logit")
+
+    def deciding(self, table: pd.DataFrame) -> Floats:
+        return self.numbers(table, "prediction")
+
+    def predicted_from(self, logit: Floats) -> Floats:
+        return self.probability(logit)
+
+    def cut(self, target: Labels, deciding: Floats, metric: Metric) -> Floats:
+        """Each label's threshold; the same of all for a metric over all of them together."""
+        return _thresholds(target, deciding, metric.name)
+
+    @property
+    def plain_cut(self) -> Floats:
+        return np.full(len(self.labels), 0.5, np.float32)
+
+    def decide(self, deciding: Floats, cut: Floats) -> Decided:
+        return deciding >= cut
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """macro_f1, micro_f1, exact_match (the share of rows whose labels are all right) and hamming_loss."""
         return _decision_scores(self.target(table.label), self.target(decided.prediction.loc[table.id]))
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """F1 by fold and pooled, macro and micro, at 0.5 and cross-fitted; AUC, Hamming loss; and each label."""
         there, logit = self.target(oof.label).astype(np.int8), self.numbers(oof, "logit")
         probability, fold = self.numbers(oof, "prediction"), oof.fold.to_numpy()
@@ -177,16 +214,16 @@ class Multilabel(NamedOutputs):
             part["cross_fitted_reason"] = ONE_FOLD
         return part
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """The change of macro and micro F1 at 0.5 and cross-fitted, of the mean AUC, and the decisions that flipped."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         before, after = (table.set_index("id").loc[both] for table in (old_oof, new_oof))
         there = self.target(after.label)
-        scores = [self.epoch_scores(there, self.numbers(table, "logit")) for table in (before, after)]
+        plain = [self.epoch_scores(there, self.numbers(table, "logit")) for table in (before, after)]
         fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy(),
                                      metric) for table in (before, after)]
         flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
-        deltas = {f"delta_{name}": scores[1][name] - scores[0][name]
+        deltas = {f"delta_{name}": plain[1][name] - plain[0][name]
                   for name in ("macro_f1", "micro_f1", "auc", "loss")}
         return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum()), **deltas,
                 "delta_cross_fitted": {name: fitted[1][name] - fitted[0][name] for name in fitted[1]}
@@ -210,32 +247,27 @@ class Multilabel(NamedOutputs):
     def _split(self, label: str) -> list[str]:
         return label.split(self.separator) if label else []
 
-    def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64], metric: str
-                      ) -> Report | None:
+    def _cross_fitted(self, there: Labels, probability: Floats, fold: npt.NDArray[np.int64],
+                      metric: str | None) -> Report | None:
         """Scores where each fold is decided at the thresholds that the submission would take from the others; None with
         one fold."""
-        folds = np.unique(fold)
-        if len(folds) < 2:
-            return None
-        decided = np.zeros(there.shape, bool)
-        for number in folds:
-            inside = fold == number
-            decided[inside] = probability[inside] >= _thresholds(there[~inside], probability[~inside], metric)
-        return _decision_scores(there, decided)
+        decided = thresholds.cross_fitted(lambda others, inside: probability[inside] >= _thresholds(
+            there[others], probability[others], metric), fold)
+        return None if decided is None else _decision_scores(there, decided)
 
-    def _by_label(self, there: Labels, logit: Floats, probability: Floats, metric: str) -> list[Report]:
+    def _by_label(self, there: Labels, logit: Floats, probability: Floats, metric: str | None) -> list[Report]:
         best = _thresholds(there, probability, metric)
         return [{"class": name, "rows": int(there[:, number].sum()),
-                 "f1": metrics.f1(there[:, number], probability[:, number]),
-                 "auc": metrics.auc(there[:, number], logit[:, number]),
+                 "f1": scores.f1(there[:, number], probability[:, number]),
+                 "auc": scores.auc(there[:, number], logit[:, number]),
                  "threshold": float(best[number]),
-                 "f1_in_sample": metrics.f1(there[:, number], probability[:, number], float(best[number]))}
+                 "f1_in_sample": scores.f1(there[:, number], probability[:, number], float(best[number]))}
                 for number, name in enumerate(self.labels)]
 
 
-def _rule(metric: str) -> str:
+def _rule(metric: str | None) -> str:
     """What thresholds are the best for: F1 too where the competition scores no decisions."""
-    return "accuracy" if metric == "accuracy" else "f1"
+    return "accuracy" if metric in BY_DECISION else "f1"
 
 
 def _decision_scores(there: npt.NDArray[Any], decided: npt.NDArray[Any]) -> dict[str, float]:
@@ -256,13 +288,19 @@ def _f1(there: npt.NDArray[Any], decided: npt.NDArray[Any], average: str) -> flo
 def _areas(there: Labels, logit: Floats) -> list[float]:
     """The AUC of each label that has rows with and without it."""
     return [area for number in range(there.shape[1])
-            if (area := metrics.auc(there[:, number], logit[:, number])) is not None]
+            if (area := scores.auc(there[:, number], logit[:, number])) is not None]
 
 
-def _thresholds(there: Labels, probability: Floats, metric: str) -> Floats:
-    """Each label's best threshold; for F1, 0.5 for a label that no row has."""
+def _thresholds(there: Labels, probability: Floats, metric: str | None) -> Floats:
+    """Each label's best threshold; for F1, 0.5 for a label that no row has. For a metric over all labels together, one
+    threshold of them all."""
     rule = _rule(metric)
-    return np.array([metrics.best_threshold(there[:, number], probability[:, number], rule)
+    of_confusion = registry.named("binary", rule).of_confusion
+    assert of_confusion is not None
+    if metric in ONE_THRESHOLD:
+        best = thresholds.best_threshold(there.ravel(), probability.ravel(), of_confusion) if there.any() else 0.5
+        return np.full(there.shape[1], best, np.float32)
+    return np.array([thresholds.best_threshold(there[:, number], probability[:, number], of_confusion)
                      if rule == "accuracy" or there[:, number].any() else 0.5
                      for number in range(there.shape[1])], np.float32)
 

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
+from pipeline.config.run import Config
+from pipeline.metrics import names, registry
+from pipeline.metrics.metric import Form, Metric
 from pipeline.tasks.binary import Binary
+from pipeline.tasks.label_names import JOINT
 from pipeline.tasks.multiclass import Multiclass
-from pipeline.tasks.protocol import Report
-from pipeline.tasks.report_parts import format_score, spread
+from pipeline.tasks.protocol import Link, Report
+from pipeline.tasks.report_parts import format_score, not_finished, spread
 from pipeline.tasks.rows import RowTask
 
 LONGEST_NAME = 40  # characters of an output's name in a file's name
-JOINT = "\x1f"  # between the labels of a row, as they are read
 Floats = npt.NDArray[np.float32]
 
 
@@ -30,7 +32,8 @@ class Multioutput(RowTask):
     parts: dict[str, Binary | Multiclass]
     weights: tuple[float, ...]
 
-    metric: ClassVar[str] = "mean_score"
+    kind: ClassVar[str] = "multioutput"
+    metric: ClassVar[str] = names.MEAN
     metric_label: ClassVar[str] = "mean score"
     contradiction: ClassVar[str] = "texts with several sets of labels"
     footnote: ClassVar[str] = "The mean over outputs: the AUC of an output of two labels, the accuracy of others."
@@ -38,7 +41,8 @@ class Multioutput(RowTask):
     pictures: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> "Multioutput":
+    def from_config(cls, config: Config, labels: Sequence[str]) -> "Multioutput":
+        data = config.competition
         return cls.of(data.label_columns or [], labels, data.label_weights)
 
     @classmethod
@@ -71,9 +75,9 @@ class Multioutput(RowTask):
         return tuple(part.outputs[0] for part in self.parts.values())
 
     @property
-    def exclusive(self) -> tuple[bool, ...]:
+    def links(self) -> tuple[Link, ...]:
         """Each output's own."""
-        return tuple(part.exclusive[0] for part in self.parts.values())
+        return tuple(part.links[0] for part in self.parts.values())
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -168,30 +172,79 @@ class Multioutput(RowTask):
             named[short] = self._part(oof, name)
         return named
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """The probabilities, or one label per output where decisions are scored."""
-        return pd.concat([_of_output(part.submission_values(
-            None if oof is None else self._part(oof, name), self._part(test, name), metric), name)
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """Those of each output."""
+        return pd.concat([_of_output(part.probabilities(self._part(test, name)), name)
+                          for name, part in self.parts.items()], axis=1)
+
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+        """One label of each output."""
+        return pd.concat([_of_output(part.decisions(
+            None if oof is None else self._part(oof, name), self._part(test, name), _own_metric(metric)), name)
             for name, part in self.parts.items()], axis=1)
 
-    def submission_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """Outputs, and where several probabilities are submitted of one, output:class."""
         return [name + (f":{inner}" if inner else "") for name, part in self.parts.items()
-                for inner in part.submission_columns(metric)]
+                for inner in part.submission_columns(form)]
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """How each output comes to its labels."""
-        return "; ".join(f"{name}: {part.describe_decision(self._part(oof, name), metric)}"
+        return "; ".join(f"{name}: {part.describe_decision(self._part(oof, name), _own_metric(metric))}"
                          for name, part in self.parts.items())
+
+    def named_metric(self, name: str | None) -> Metric:
+        """The metric whose mean over the outputs is meant, as an output of two labels has it."""
+        return registry.named(self.kind, name or self.metric)
+
+    def cut_of(self, oof: pd.DataFrame | None, metric: str | None) -> dict[str, Any]:
+        """Each output's own."""
+        return {name: part.cut_of(None if oof is None else self._part(oof, name), _own_metric(metric))
+                for name, part in self.parts.items()}
+
+    def epoch_score(self, metric: str, target: Floats, logit: Floats) -> float:
+        """The mean over the outputs."""
+        return float(np.mean([part.epoch_score(_own_metric(metric) or part.metric,
+                                               target[:, number].astype(part.target_dtype), own)
+                              for number, (_, part, own) in enumerate(self._logits(logit))]))
+
+    def lead(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
+        """The mean over the outputs of each one's; it has no interval."""
+        outputs = [part.lead(self._part(oof, name), missing, _own_metric(metric), (cut or {}).get(name))
+                   for name, part in self.parts.items()]
+        by = self.named_metric(metric)
+        folds = [{"fold": rows[0]["fold"], "rows": rows[0]["rows"],
+                  by.name: _mean([row[report["metric"]] for row, report in zip(rows, outputs, strict=True)])}
+                 for rows in zip(*(report["folds"] for report in outputs), strict=True)]
+        known = [row[by.name] for row in folds if row[by.name] is not None]
+        lead: Report = {"metric": by.name, "greater_is_better": by.greater_is_better, "folds": folds,
+                        "missing_folds": missing, "mean": _mean(known),
+                        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+                        "pooled": _mean([report["pooled"] for report in outputs]), "pooled_interval": None,
+                        "pooled_interval_reason": "a mean over outputs"}
+        if len(known) < 2:
+            lead["sd_reason"] = "needs two folds with a score of every output"
+        if lead["pooled"] is None:
+            lead["pooled_reason"] = not_finished(missing) if missing else "an output has none"
+        return lead
+
+    def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
+        """The mean of the outputs' changes; it has no interval."""
+        changes = [part.lead_change(self._part(old, name), self._part(new, name), _own_metric(metric))
+                   for name, part in self.parts.items()]
+        delta = _mean([change["delta"] for change in changes])
+        return {"metric": metric or self.metric, "rows": changes[0]["rows"], "delta": delta, "delta_interval": None} | (
+            {"delta_reason": "an output has none"} if delta is None else {})
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """Those of each output, as "<output>: <score>"."""
         return {f"{name}: {score}": value for name, part in self.parts.items() for score, value in part.decision_scores(
             self._part(table, name), decided.rename(columns={f"prediction:{name}": "prediction"})).items()}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """Each output's report, and the means of their scores."""
-        outputs = {name: part.evaluate(self._part(oof, name), missing, metric) for name, part in self.parts.items()}
+        own_metric = _own_metric(metric)
+        outputs = {name: part.evaluate(self._part(oof, name), missing, own_metric) for name, part in self.parts.items()}
         folds = []
         for number, first in enumerate(next(iter(outputs.values()))["folds"]):
             own = [report["folds"][number][self.parts[name].metric] for name, report in outputs.items()]
@@ -206,9 +259,10 @@ class Multioutput(RowTask):
             part["pooled_reason"] = "an output has none"
         return part | {"rows": len(oof), "outputs": outputs}
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """Each output's comparison."""
-        outputs = {name: part.compare(old, self._part(old_oof, name), new, self._part(new_oof, name), metric)
+        own_metric = _own_metric(metric)
+        outputs = {name: part.compare(old, self._part(old_oof, name), new, self._part(new_oof, name), own_metric)
                    for name, part in self.parts.items()}
         return {"old": old, "new": new, "rows": next(iter(outputs.values()))["rows"], "outputs": outputs}
 
@@ -242,6 +296,11 @@ class Multioutput(RowTask):
         columns = [column for column in table if column in ("id", "fold", "group") or column in wanted]
         own = table[columns].rename(columns=wanted)
         return own.assign(label=part.encode(own.label.tolist())) if "label" in own else own
+
+
+def _own_metric(metric: str | None) -> str | None:
+    """What the metric of all outputs is to one of them: nothing where it is the mean of their own."""
+    return None if metric == names.MEAN else metric
 
 
 def _named(column: str, output: str) -> str:

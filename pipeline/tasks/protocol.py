@@ -1,15 +1,30 @@
 """What the pipeline asks of a kind of label, in four parts: labels, outputs, tables and scores."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
+from pipeline.config.run import Config
+from pipeline.metrics.metric import Form, Metric
 
 Array = npt.NDArray[Any]
 Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """How the logits of a head become predictions: "softmax" over them, a "sigmoid" of each, from low to high, or
+    "identity"."""
+
+    function: Literal["softmax", "sigmoid", "identity"]
+    low: float = 0.0
+    high: float = 1.0
+
+
+SOFTMAX, SIGMOID, IDENTITY = Link("softmax"), Link("sigmoid"), Link("identity")
 
 
 class Labels(Protocol):
@@ -20,12 +35,15 @@ class Labels(Protocol):
     """What equal texts with different labels are called."""
     label_dtype: ClassVar[str]
     """The dtype of the label column of an OOF table."""
+    cumulative: bool
+    """Whether the outputs are the probabilities of reaching one grade after the other."""
     by_word: ClassVar[bool]
     """Whether each word of a row has a label, and not the row."""
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> Self:
-        """The kind that [data] describes. labels: train's raw labels, which give the names that it leaves out."""
+    def from_config(cls, config: Config, labels: Sequence[str]) -> Self:
+        """The kind that a configuration describes. labels: train's raw labels, which give the names that it leaves
+        out."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -59,8 +77,8 @@ class Outputs(Protocol):
         """For each head, its logits per row or word."""
 
     @property
-    def exclusive(self) -> tuple[bool, ...]:
-        """For each head, whether its outputs share one probability, by a softmax, or have one each, by sigmoids."""
+    def links(self) -> tuple[Link, ...]:
+        """For each head, how its logits become predictions."""
 
     @property
     def loss_weights(self) -> tuple[float, ...]:
@@ -100,21 +118,42 @@ class Tables(Protocol):
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Further tables of out-of-fold predictions to write, by what their file's name ends in."""
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """What a submission holds for each test row, by id, where the competition scores by that metric.
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """The predictions of test rows, by id: a column of each output, "prediction" or "prediction:<name>".
 
-        oof: what thresholds are chosen on; without it they are 0.5.
+        each: of two labels both, although one would do.
         """
 
-    def submission_columns(self, metric: str) -> list[str]:
-        """What the columns behind id of such a submission are about: names of outputs, or one empty name."""
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+        """The labels of test rows as the file writes them, by id: one column, or one of each output.
+
+        oof: what thresholds are chosen on, where the metric scores decisions; without it they are 0.5.
+        """
+
+    submits: ClassVar[Form]
+    """What a submission holds where neither the configuration nor a sample says it."""
+    has_labels: ClassVar[bool]
+    """Whether a label is decided."""
+    has_values: ClassVar[bool]
+    """Whether ``probabilities`` gives values in the unit of the labels."""
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Between which numbers the predictions of a submission lie; None: anywhere."""
+
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
+        """What the columns behind id of a submission are about: names of outputs, or one empty name. each: as for
+        ``probabilities``."""
 
 
 class Scores(Protocol):
     """How predictions are scored, and how a report shows it."""
 
+    kind: ClassVar[str]
+    """Its name in the configuration, under which metrics.registry has its metrics."""
     metric: ClassVar[str]
-    """The score that folds are compared by, as JSON keys and file names have it: "auc"."""
+    """The score that the report leads with unless the configuration names another, as JSON keys and file names have it:
+    "auc"."""
     metric_label: ClassVar[str]
     """The same score for people: "AUC"."""
     footnote: ClassVar[str]
@@ -128,16 +167,19 @@ class Scores(Protocol):
     def epoch_scores(self, target: Array, logit: Array) -> dict[str, float]:
         """What an epoch is judged by, exact; NaN where undefined."""
 
+    def epoch_score(self, metric: str, target: Array, logit: Array) -> float:
+        """A metric of an epoch, decided at 0.5 where it scores decisions; NaN where undefined."""
+
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """How a submission of decisions comes to them, in words."""
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
-        """The scores of decisions, as ``submission_values`` gives them, of the rows of an OOF table."""
+        """The scores of decisions, as ``decisions`` gives them, of the rows of an OOF table."""
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """A stage's part of the report: folds, missing_folds, mean, sd, pooled, and whatever else the kind scores.
 
         An undefined number is None, with its reason beside it; remarks, where there are any, are lines to read beside
@@ -146,12 +188,42 @@ class Scores(Protocol):
         Args:
             oof: an OOF table with a further column group, int64, the same for rows that are copies of one case.
             missing: the folds that are not in it.
-            metric: submit.metric, by which decisions are made.
+            metric: the configuration's, by which decisions are made; None: it names none.
         """
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """What the newer predictions changed on the rows that both have: old, new, rows, and the changes. Tables and
         metric as for ``evaluate``."""
+
+    def truth(self, table: pd.DataFrame) -> Any:
+        """What metrics compare with, of each row of an OOF table."""
+
+    def deciding(self, table: pd.DataFrame) -> Any:
+        """What decisions are made from, of each row of a table of predictions: probabilities, values."""
+
+    def leads(self, metric: str | None) -> bool:
+        """Whether ``evaluate`` itself gives what the report leads with."""
+
+    def lead(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
+        """What the report leads with where ``evaluate`` does not: tasks/scoring.py."""
+
+    def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
+        """What newer predictions changed of it."""
+
+    def describe_lead_change(self, change: Report) -> str | None:
+        """This on one line; None where it is undefined."""
+
+    def named_metric(self, name: str | None) -> Metric:
+        """The metric of that name; None: the kind's own."""
+
+    def monitor_sign(self, monitor: str) -> int:
+        """1 where more of what epochs are compared by is better, -1 where less is."""
+
+    def decides(self, metric: str | None) -> bool:
+        """Whether decisions are made by what is best for the metric out of fold."""
+
+    def cut_of(self, oof: pd.DataFrame | None, metric: str | None) -> Any:
+        """What decisions are made by."""
 
     def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line; None where it is undefined."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.tasks.metrics import Interval
+from pipeline.metrics.intervals import Interval
 from pipeline.tasks.protocol import Report
 
 ONE_FOLD = "there are no other folds to choose a threshold on"

@@ -1,7 +1,7 @@
 """A tag for each word: entities, scored as wholes (seqeval, after the CoNLL shared tasks' conlleval)."""
 
 import functools
-import warnings
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config.data import Data
+from pipeline.config.run import Config
 from pipeline.lazy import lazily
+from pipeline.metrics import entities as entity_scores
+from pipeline.metrics.metric import Form, Metric
 from pipeline.tasks import linear, tag_schemes
 from pipeline.tasks.label_names import alike_names, wrong_labels
-from pipeline.tasks.protocol import Report
+from pipeline.tasks.protocol import SOFTMAX, Array, Link, Report
 from pipeline.tasks.report_parts import format_score, over_folds, spread
+from pipeline.tasks.scoring import Scored
 from pipeline.tasks.tag_schemes import OUTSIDE, TAG
 
 seqeval, special = lazily("seqeval.metrics.sequence_labeling"), lazily("scipy.special")
@@ -29,7 +32,7 @@ FORMER_NAME = "tokens"  # of this kind, in identities, so that cells that were m
 
 
 @dataclass(frozen=True)
-class Tags:
+class Tags(Scored):
     """A row's text is words with a space between them, its label as many tags; tags[0] is O, which none of an entity's
     words has. Tags are decided together: the likeliest series of a text that the scheme of the tags allows.
 
@@ -39,6 +42,7 @@ class Tags:
     tags: tuple[str, ...]
     iob1: bool = False
 
+    kind: ClassVar[str] = "tags"
     metric: ClassVar[str] = "entity_f1"
     metric_label: ClassVar[str] = "entity F1"
     contradiction: ClassVar[str] = "texts with several series of tags"
@@ -47,14 +51,15 @@ class Tags:
         "An entity is right where its first and last word and its type are, as in conlleval and in seqeval's strict "
         "mode, since only legal series of tags are decided. A word that tokens.max_tokens cuts off is O.")
     label_dtype: ClassVar[str] = "str"
+    submits: ClassVar[Form] = Form.DECISIONS
     pictures: ClassVar[tuple[str, ...]] = ("by_class",)
     by_word: ClassVar[bool] = True
-    exclusive: ClassVar[tuple[bool, ...]] = (True,)
+    links: ClassVar[tuple[Link, ...]] = (SOFTMAX,)
     key_columns: ClassVar[list[str]] = ["id", "word", "text"]
     loss_weights: ClassVar[tuple[float, ...]] = (1.0,)
 
     @classmethod
-    def from_data(cls, data: Data, labels: Sequence[str]) -> "Tags":
+    def from_config(cls, config: Config, labels: Sequence[str]) -> "Tags":
         return cls.of(labels)
 
     @classmethod
@@ -158,13 +163,21 @@ class Tags:
         """entity_f1 and f1, which is the same, accuracy of tags, loss."""
         row, place = np.nonzero(target >= 0)
         right, wide = target[row, place], self._of_words(logit, row, place).astype(np.float64)
-        first = place == 0
-        decided = tag_schemes.decode(special.log_softmax(wide, axis=1), first, self._rules)
-        true, predicted = ([self._tags(text.astype(np.int64)) for text in np.split(tags, np.flatnonzero(first)[1:])]
-                           for tags in (right, decided))
+        true, predicted = self._decided_texts(target, logit)
         f1 = _entity_scores(true, predicted)["f1"]
-        return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean(decided == right)),
+        pairs = zip(itertools.chain(*true), itertools.chain(*predicted), strict=True)
+        return {"entity_f1": f1, "f1": f1, "accuracy": float(np.mean([tag == decided for tag, decided in pairs])),
                 "loss": float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(right)), right]))}
+
+    def _decided_texts(self, target: Ints, logit: Floats) -> tuple[list[list[str]], list[list[str]]]:
+        """The tags of each text: the true ones, and those decided from logits."""
+        row, place = np.nonzero(target >= 0)
+        first = place == 0
+        log_probability = special.log_softmax(self._of_words(logit, row, place).astype(np.float64), axis=1)
+        decided = tag_schemes.decode(log_probability, first, self._rules)
+        true, predicted = ([self._tags(text.astype(np.int64)) for text in np.split(tags, np.flatnonzero(first)[1:])]
+                           for tags in (target[row, place], decided))
+        return true, predicted
 
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
@@ -200,16 +213,48 @@ class Tags:
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {}
 
-    def submission_values(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str) -> pd.DataFrame:
+    def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
+        """Each text's tags: a submission has no other form."""
+        return self.decisions(None, test, None)
+
+    def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
         """Each text's tags, with a space between them."""
         tags = test[["id"]].assign(prediction=self._decided(test))
         return tags.groupby("id", sort=False).agg(" ".join)
 
-    def submission_columns(self, metric: str) -> list[str]:
+    def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         return [""]
 
-    def describe_decision(self, oof: pd.DataFrame, metric: str) -> str:
+    def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         return "tags: the likeliest legal series of each text"
+
+    def truth(self, table: pd.DataFrame) -> list[list[str]]:
+        """Each text's tags as seqeval knows them."""
+        return _alike_texts(_texts(table, "label"))
+
+    def deciding(self, table: pd.DataFrame) -> list[list[str]]:
+        """Each text's tags, decided together, whatever the metric."""
+        return _alike_texts(_texts(table.assign(decided=self._decided(table)), "decided"))
+
+    def cut(self, target: Any, deciding: Any, metric: Metric) -> None:
+        """Nothing is chosen on other rows."""
+
+    @property
+    def plain_cut(self) -> None:
+        return None
+
+    def decide(self, deciding: list[list[str]], cut: None) -> list[list[str]]:
+        return deciding
+
+    def rows_of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The first word's row of each text."""
+        return table[table.word == 0]
+
+    def epoch_score(self, metric: str, target: Array, logit: Array) -> float:
+        """A metric of an epoch, of tags that are decided together."""
+        texts = [_alike_texts(part) for part in self._decided_texts(target, logit)]
+        score = self.named_metric(metric).value(*texts)
+        return float("nan") if score is None else score
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """Entities' precision, recall and f1, and the share of right tags."""
@@ -219,7 +264,7 @@ class Tags:
                  for tag, decided_tag in zip(text, decided_text, strict=True)]
         return {**_entity_scores(true, guess), "accuracy": float(np.mean(right))}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
         """Precision, recall and F1 of entities by fold, pooled and by type, and the share of right tags."""
         oof = oof.assign(decided=self._decided(oof))
         rows = []
@@ -251,7 +296,7 @@ class Tags:
         return {"illegal_word_by_word": broken, "illegal_in_labels": in_labels, "f1_word_by_word": before,
                 "remarks": remarks}
 
-    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str) -> Report:
+    def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """The change of the entities' scores and of the share of right tags, and how many tags changed."""
         both = new_oof.assign(new=self._decided(new_oof))[[*self.key_columns, "label", "new"]].merge(
             old_oof.assign(old=self._decided(old_oof))[[*self.key_columns, "old"]], on=self.key_columns,
@@ -329,8 +374,8 @@ def _by_type(true: list[list[str]], predicted: list[list[str]]) -> list[Report]:
 
 
 def _support(true: list[list[str]], predicted: list[list[str]], average: str | None) -> tuple[Any, ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return seqeval.precision_recall_fscore_support(
-            *([[_alike(tag) for tag in row] for row in rows] for rows in (true, predicted)), average=average,
-            zero_division=0)
+    return entity_scores.support(_alike_texts(true), _alike_texts(predicted), average)
+
+
+def _alike_texts(texts: list[list[str]]) -> list[list[str]]:
+    return [[_alike(tag) for tag in tags] for tags in texts]

@@ -32,6 +32,7 @@ def start_stage1(run: Run) -> FitCell:
         network.start(tensors, seed)
         rows = inputs.features(identity.start_of_stage1(run, cell.fold)) if recipe.frozen else inputs.tokens
         data = inputs.data(cell, rows)
+        network.fit_scale(data.target[data.train])
         with memory_told(data.name, f"{recipe.batch_size} rows, {inputs.shape}",
                          "halve stage1.batch_size, or take a batch in parts: stage1.accumulate"):
             fitted = fit(trainer, data, seed, inputs.resume_file(cell))

@@ -79,7 +79,7 @@ class Trainer:
         variables = list(network.head.trainable_variables)
         if not head_only:
             variables = network.encoder.variables + variables
-        self.head_only, self.loss = head_only, losses.by_name(recipe.loss, network.task)
+        self.head_only, self.loss = head_only, losses.by_name(recipe.loss, network.task, network.head)
         self.optimizer = Optimizer(recipe, variables, network.decayed())
         self.step = Step(self.objective, self.optimizer, network.compile, output=self.logit)
 
@@ -140,7 +140,7 @@ class FineTuning:
         self._trainer, self._data, self._seed = trainer, data, seed
         self._rng = np.random.default_rng(seed)
         self._drawn_from: Mapping[str, Any] = {}  # the random state that the present epoch's batches were drawn from
-        self._monitor = Monitor(trainer.recipe)
+        self._monitor = Monitor(trainer.recipe, self._sign)
         self._rate = 0.0
         self.last: Epoch | None = None
         self.best: Epoch | None = None
@@ -148,6 +148,10 @@ class FineTuning:
     @property
     def name(self) -> str:
         return self._data.name
+
+    @property
+    def _sign(self) -> int:
+        return self._data.task.monitor_sign(self.recipe.monitor)
 
     @property
     def recipe(self) -> Training:
@@ -203,7 +207,10 @@ class FineTuning:
         """Logits and scores of some rows by the network's present weights."""
         data = self._data
         logit = self._trainer.network.predict(data.source, rows, data.plan, data.predict_size)
-        return logit, data.task.epoch_scores(data.scored[rows], logit)
+        scores = data.task.epoch_scores(data.scored[rows], logit)
+        if self.recipe.monitor not in scores:
+            scores[self.recipe.monitor] = data.task.epoch_score(self.recipe.monitor, data.scored[rows], logit)
+        return logit, scores
 
     def told(self, row: Row) -> str:
         scores = {name.removeprefix("valid_"): value for name, value in row.items() if name.startswith("valid_")}
@@ -223,7 +230,7 @@ class FineTuning:
 
     def load(self, state: dict[str, Any], tensors: Tensors) -> None:
         self._rng.bit_generator.state = state["rng"]
-        self._monitor = Monitor(self.recipe, **state["monitor"])
+        self._monitor = Monitor(self.recipe, self._sign, **state["monitor"])
         self.last = _epoch("last", state["last"], tensors)
         self.best = self.last if state["best"] == state["last"] else _epoch("best", state["best"], tensors)
         now = _named("now", tensors)

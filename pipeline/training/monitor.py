@@ -14,6 +14,8 @@ class Monitor:
     """The scores so far of the epochs of one cell. Ties keep the earliest epoch."""
 
     recipe: Training
+    sign: int
+    """1 where more is better, -1 where less is."""
     best: float = -math.inf
     plateau: float = -math.inf
     since_best: int = 0
@@ -22,7 +24,7 @@ class Monitor:
 
     def improved(self, scores: dict[str, float]) -> bool:
         """Takes in an epoch's scores; True where it is the best so far, as the first always is."""
-        score = scores[self.recipe.monitor] * (-1 if self.recipe.monitor == "loss" else 1)
+        score = self.sign * scores[self.recipe.monitor]
         self.since_best, self.since_plateau = self.since_best + 1, self.since_plateau + 1
         if score > self.plateau + MIN_DELTA:
             self.plateau, self.since_plateau = score, 0
@@ -39,5 +41,5 @@ class Monitor:
         return self.recipe.early_stopping is not None and self.since_best >= self.recipe.early_stopping
 
     def dump(self) -> dict[str, Any]:
-        """All but the recipe, as a JSON value; ``Monitor(recipe, **dumped)`` is the same again."""
-        return {name: value for name, value in vars(self).items() if name != "recipe"}
+        """All but the recipe and the sign, as a JSON value; ``Monitor(recipe, sign, **dumped)`` is the same again."""
+        return {name: value for name, value in vars(self).items() if name not in ("recipe", "sign")}

@@ -234,7 +234,11 @@ BAD_SAMPLE = {
         "data/sample_submission.csv: 10 ids of data/test.csv are missing, for example 't002'"]),
     "id twice": (lambda text: text + "t003,0.5\n", ["data/sample_submission.csv: id 't003' stands twice"]),
     "three columns": (lambda text: "ID,P,Q\nt000,0,0\n", [
-        "data/sample_submission.csv: must have two columns, id and prediction; got 'ID', 'P', 'Q'"]),
+        "data/sample_submission.csv: there is no label for column 'P'; the labels are '0', '1'; say which column is "
+        'whose, for example submit.columns = { "P" = "0", "Q" = "1" }']),
+    "four columns": (lambda text: "ID,P,Q,R\nt000,0,0,0\n", [
+        "data/sample_submission.csv: there is no label for column 'P'; the labels are '0', '1'; submit.columns says "
+        "which column is whose"]),
     "one column": (lambda text: "ID\nt000\n", [
         "data/sample_submission.csv: must have a column of ids and one of predictions or more; got 'ID'"]),
     "header only": (lambda text: "ID,P\n", ["data/sample_submission.csv: has a header and no rows"]),

@@ -259,7 +259,8 @@ def test_contradictions_are_told_all_at_once_and_beside_wrong_values(project: Pa
 
 def test_a_rule_about_a_wrong_value_is_not_told(project: Path, stages: Command) -> None:
     line, = refused(stages, *setting("task=multioutputs", "data.label_columns=['a','b']"))
-    assert line == ("task: must be binary, multiclass, multilabel, multioutput, tags, got 'multioutputs'")
+    assert line == ("task: must be binary, multiclass, multilabel, multioutput, tags, regression, ordinal, got "
+                    "'multioutputs'")
     line, = refused(stages, *setting("task=multioutput", "data.label_colums=['a','b']"))
     assert line == "unknown key data.label_colums; did you mean data.label_columns?"
     line, = refused(stages, *setting("task=multioutput", "data.label_columns=3"))
@@ -272,12 +273,13 @@ def test_the_defaults_of_a_kind_are_those_of_a_config_made_in_code(kind: str) ->
     made = Config.model_validate({"name": "run", "task": kind, "bert": {"random": {}},
                                   "data": {"train": "train.csv"} | columns})
     assert made.stage1.loss == KINDS[kind].likelihood
-    assert made.stage1.monitor == made.stage2.monitor == made.submit.metric == KINDS[kind].metric
+    assert made.stage1.monitor == made.stage2.monitor == KINDS[kind].monitor
 
 
 def test_keys_shows_the_defaults_of_every_kind() -> None:
-    assert problems.shown_default("stage1.loss", "bce") == "bce; cross_entropy for multiclass, multioutput, tags"
-    assert problems.shown_default("submit.metric", "auc") == "auc; f1 for tags"
+    assert problems.shown_default("stage1.loss", "bce") == (
+        "bce; cross_entropy for multiclass, multioutput, tags; mse for regression, ordinal")
+    assert problems.shown_default("stage1.monitor", "auc") == "auc; f1 for tags; rmse for regression; qwk for ordinal"
     assert problems.shown_default("seed", 2020) == "2020"
 
 

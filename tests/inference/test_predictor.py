@@ -88,14 +88,16 @@ def test_a_program_that_writes_a_line_gets_its_answer_before_the_next() -> None:
 @pytest.mark.usefixtures("alone")
 def test_decisions_are_made_at_the_threshold_chosen_out_of_fold() -> None:
     config = Path("models/toy/config.toml")
-    config.write_text(config.read_text().replace('metric = "auc"', 'metric = "f1"'))
+    config.write_text(config.read_text().replace('task = "binary"', 'task = "binary"\nmetric = "f1"'))
     model = Predictor("toy")
     from pipeline.inference.answers import answers
-    from pipeline.tasks.metrics import best_threshold
+    from pipeline.metrics import registry, thresholds
 
     oof = model.thresholds()
     assert oof is not None
-    least = best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), "f1")
+    of_confusion = registry.named("binary", "f1").of_confusion
+    assert of_confusion is not None
+    least = thresholds.best_threshold(oof.label.to_numpy(), oof.prediction.to_numpy(), of_confusion)
     rows = model.table(pd.read_csv("train.csv", dtype=str).text)
     found = model.predict(rows)
     decided = [one["label"] for one in answers(model.task, rows, found, oof, "f1")]
@@ -173,15 +175,13 @@ def test_the_logit_of_a_mean_is_that_of_the_mean_probability() -> None:
 @pytest.mark.parametrize("folds", [(), ("--fold", "0"), ("--fold", "0", "--fold", "2")])
 def test_predict_evaluate_and_submit_decide_alike_while_folds_are_missing(stages: Command, folds: tuple[str, ...]
                                                                           ) -> None:
-    f1 = ("--set", "submit.metric=f1")
+    f1 = ("--set", "metric=f1")
     if folds:
         atomic.remove(Path("models/toy/stage2/fold_1"))
     submitted = stages("submit", "configs/toy.toml", *folds, *f1)
     assert submitted.code == 0, submitted.err
     name = "toy.csv" if not folds else f"toy_stage2_folds_{'-'.join(folds[1::2])}.csv"
     table = pd.read_csv(f"submissions/{name}", dtype=str).set_index("ID").Prediction
-    config = Path("models/toy/config.toml")
-    config.write_text(config.read_text().replace('metric = "auc"', 'metric = "f1"'))
     answered = stages("predict", "toy", "data/test.csv", *folds)
     answers = list(map(json.loads, answered.out.splitlines()))
     assert {answer["id"]: answer["label"] for answer in answers} == table.to_dict()

@@ -35,7 +35,8 @@ ANSWERS = {
     "name": NOTHING, "task": "the task's own identity: its kind and its labels",
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
-        "label_separator", "separator", "quoting", "empty_text")},
+        "label_separator", "separator", "quoting", "empty_text", "bounds")},
+    "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
     **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev")},
     "bert.checkpoint": THROUGH_CHECKPOINT,
@@ -43,7 +44,7 @@ ANSWERS = {
         "layers", "hidden", "heads", "intermediate", "vocab", "vocab_size", "min_count")},
     "pretrain.texts": THROUGH_TEXTS, "pretrain.files": THROUGH_TEXTS,
     **{f"submit.{key}": RESULTS for key in (
-        "stage", "metric", "columns", "no_label", "id_header", "prediction_header")},
+        "stage", "form", "columns", "no_label", "round_to", "id_header", "prediction_header")},
     "hardware.threads_per_cell": KEPT, "hardware.predict_batch": KEPT, "hardware.xla": KEPT,
     "hardware.jobs": NOTHING, "hardware.feature_cache": NOTHING,
 }

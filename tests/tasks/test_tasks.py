@@ -15,6 +15,7 @@ from pipeline.checkpoints import checkpoint, hugging_face
 from pipeline.config import kinds
 from pipeline.config.training import Stage1
 from pipeline.files import formats
+from pipeline.metrics import names, registry
 from pipeline.model.losses import LOSSES
 from pipeline.tasks import tag_schemes
 from pipeline.tasks.binary import Binary
@@ -89,7 +90,7 @@ def test_classes_go_through_the_whole_run(stages: Command) -> None:
     submission = pd.read_csv("submissions/toy.csv")
     assert submission.columns.tolist() == ["ID", *names]
     np.testing.assert_allclose(submission[names], of(test, "prediction", names), atol=1e-7)
-    assert stages("submit", CONFIG, "--set", "submit.metric=accuracy").code == 0
+    assert stages("submit", CONFIG, "--set", "metric=accuracy").code == 0
     labels = pd.read_csv("submissions/toy.csv").Prediction.tolist()
     assert labels == np.array(names)[of(test, "prediction", names).argmax(axis=1)].tolist()
     assert {path.name for path in Path("oof/toy").glob("*.png")} == {
@@ -104,9 +105,9 @@ def test_a_sample_submission_of_classes_orders_them(stages: Command) -> None:
     assert stages("baseline", CONFIG, *sample).code == 0
     assert stages("submit", CONFIG, *sample).code == 0
     assert pd.read_csv("submissions/toy.csv").columns.tolist() == ["row", *CLASSES]
-    refused = stages("submit", CONFIG, *sample, "--set", "submit.metric=f1")
+    refused = stages("submit", CONFIG, *sample, "--set", "metric=macro_f1")
     assert refused.code == 2
-    assert "submit.metric = 'f1' gives one; probabilities of each: submit.metric = 'auc'" in refused.lines[0]
+    assert "metric = 'macro_f1' gives one; probabilities of each: submit.form = 'probabilities'" in refused.lines[0]
     pd.DataFrame({"row": test.id, "x": 0, "y": 0}).to_csv("data/sample.csv", index=False)
     unknown = stages("check", CONFIG, *sample)
     assert unknown.code == 2
@@ -117,13 +118,13 @@ def test_a_sample_submission_of_classes_orders_them(stages: Command) -> None:
     assert stages("submit", CONFIG, *sample, "--set", f"submit.columns={advice}").code == 0
     assert pd.read_csv("submissions/toy.csv").columns.tolist() == ["row", *(f"class_{name}" for name in CLASSES)]
     pd.DataFrame({"row": test.id, "label": 0}).to_csv("data/sample.csv", index=False)
-    assert "submit.metric = 'auc' gives 3; labels: submit.metric = 'accuracy'" in stages(
+    assert "submit.form = 'probabilities' gives 3; labels: submit.form = 'labels'" in stages(
         "check", CONFIG, *sample).lines[0]
 
 
 @pytest.mark.usefixtures("multilabel")
 def test_many_labels_at_once_go_through_the_whole_run(stages: Command) -> None:
-    run_all(stages, "--set", "submit.metric=f1")
+    run_all(stages, "--set", "metric=macro_f1")
     names = sorted(LABELS)
     train, report = pd.read_csv(TRAIN, dtype=str, keep_default_na=False), formats.read_json(
         Path("oof/toy/macro_f1.json"))
@@ -208,7 +209,7 @@ def test_several_outputs_go_through_the_whole_run(stages: Command) -> None:
         assert formats.read_csv(Path(f"oof/toy/{stage}_place.csv"), "str").label.tolist() == train.place.tolist()
     submission = pd.read_csv("submissions/toy.csv")
     assert submission.columns.tolist() == ["ID", "hot", *(f"place:{name}" for name in names)]
-    assert stages("submit", CONFIG, "--set", "submit.metric=accuracy", *options).code == 0
+    assert stages("submit", CONFIG, "--set", "metric=accuracy", *options).code == 0
     decided = pd.read_csv("submissions/toy.csv", dtype=str)
     assert decided.columns.tolist() == ["ID", "hot", "place"]
     assert set(decided.hot) <= {"yes", "no"}
@@ -349,17 +350,20 @@ def test_the_documented_kind_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch, 
     module: dict[str, object] = {"__name__": "stars"}
     exec(compile(code, "new_kind.md", "exec"), module)
     kind: Any = module["Stars"]
-    monkeypatch.setitem(kinds.KINDS, "stars", kinds.Kind("cross_entropy"))
+    monkeypatch.setitem(kinds.KINDS, "stars", kinds.Kind("cross_entropy", monitor="qwk"))
+    monkeypatch.setitem(names.BY_KIND, "stars", ("qwk", *(metric.name for metric in registry.OF_CLASSES)))
+    monkeypatch.setitem(registry._BY_KIND, "stars", {
+        metric.name: metric for metric in (registry.ORDINAL[0], *registry.OF_CLASSES)})
     monkeypatch.setitem(tasks.KINDS, "stars", kind)
     config = Path(CONFIG)
     config.write_text(config.read_text().replace('task = "multiclass"', 'task = "stars"'))
     run_all(stages)
-    part = formats.read_json(Path("oof/toy/kappa.json"))["stages"]["stage2"]
-    oof, names = formats.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
-    decided = np.array(names)[of(oof, "prediction", names).argmax(axis=1)]
-    expected = sk.cohen_kappa_score(oof.label, decided, labels=names, weights="quadratic")
+    part = formats.read_json(Path("oof/toy/qwk.json"))["stages"]["stage2"]
+    oof, classes = formats.read_csv(Path("oof/toy/stage2.csv"), "str"), sorted(CLASSES)
+    decided = np.array(classes)[of(oof, "prediction", classes).argmax(axis=1)]
+    expected = sk.cohen_kappa_score(oof.label, decided, labels=classes, weights="quadratic")
     assert part["pooled"] == pytest.approx(np.nan_to_num(expected))
-    assert "kappa" in Path("oof/toy/kappa.md").read_text()
+    assert "QWK" in Path("oof/toy/qwk.md").read_text()
 
 
 def test_a_pooler_starts_from_the_checkpoints(project: Path, stages: Command) -> None:
@@ -445,7 +449,7 @@ def test_a_tag_that_is_none_is_refused(stages: Command, tag: str | None, message
     ("multioutput", ["data.label_columns=['a','b']", "data.label_weights=[1.0]"], "a weight for each"),
     ("tags", ["data.labels=['a','b']"], "data.labels is for one column of labels"),
     ("tags", ["data.text_columns=['a','b']"], "labels the words of one text"),
-    ("tags", ["stage1.monitor=auc"], "has no auc"),
+    ("tags", ["stage1.monitor=auc"], "stage1.monitor must be accuracy, f1, loss, entity_f1, entity_macro_f1 for task"),
     ("tags", ["head.masked=false", "stage2.batch_size=4"], "needs head.masked = true"),
     ("binary", ["head.recurrent=gru"], "head.recurrent is for task = 'tags'"),
     ("binary", ["data.format=conll"], "data.format = 'conll' is for task = 'tags'"),
@@ -532,8 +536,8 @@ def test_a_label_that_no_training_row_has_or_every_one_is_told_so_by_the_baselin
     assert np.ptp(probability[:, 2]) > 0.1
 
 
-@pytest.mark.parametrize("metric", ["auc", "f1", "accuracy"])
-def test_the_report_of_many_labels_cross_fits_the_rule_that_is_submitted(metric: str) -> None:
+@pytest.mark.parametrize("metric", [None, "macro_f1", "hamming_loss"])
+def test_the_report_of_many_labels_cross_fits_the_rule_that_is_submitted(metric: str | None) -> None:
     rng = np.random.default_rng(4)
     task = Multilabel(("a", "b", "c"), "|")
     there = rng.random((600, 3)) < [0.05, 0.2, 0.4]
@@ -542,12 +546,11 @@ def test_the_report_of_many_labels_cross_fits_the_rule_that_is_submitted(metric:
         "|".join(np.array(task.labels)[row]) for row in there]})
     fold = np.arange(600) % 4
     oof = task.oof_table(rows, fold, logit).assign(group=np.arange(600))
-    by = "f1" if metric == "auc" else metric
-    submitted = pd.concat([task.submission_values(oof[fold != number], oof[fold == number], by)
-                           for number in range(4)])
+    submitted: pd.DataFrame = pd.concat([
+        task.decisions(oof[fold != number], oof[fold == number], metric or "macro_f1") for number in range(4)])
     part = task.evaluate(oof, [], metric)
     assert part["cross_fitted"] == pytest.approx(task.decision_scores(oof, submitted))
-    assert part["thresholds_for"] == ("accuracy" if metric == "accuracy" else "f1")
+    assert part["thresholds_for"] == ("accuracy" if metric == "hamming_loss" else "f1")
     one = task.evaluate(oof.assign(fold=0), [], metric)
     assert one["cross_fitted"] is None
     assert one["cross_fitted_reason"] == "there are no other folds to choose a threshold on"
@@ -597,9 +600,9 @@ def test_intervals_say_what_they_are_of(project: Path, stages: Command) -> None:
     low, high = report["stages"]["baseline"]["pooled_interval"]
     assert stages("report", CONFIG, "--run", "toy").code == 0
     oof = formats.read_csv(Path("oof/toy/baseline.csv"))
-    from pipeline.tasks import metrics
+    from pipeline.metrics import intervals
 
-    by_rows = metrics.auc_interval(oof.label.to_numpy(), oof.logit.to_numpy(), np.arange(48))
+    by_rows = intervals.auc_interval(oof.label.to_numpy(), oof.logit.to_numpy(), np.arange(48))
     assert by_rows is not None
     assert (low, high) != (by_rows.low, by_rows.high)
 
@@ -646,7 +649,7 @@ def test_rare_classes_are_dealt_as_well_as_can_be_and_told(stages: Command) -> N
 @pytest.mark.usefixtures("multilabel")
 def test_rows_without_a_label_are_counted_and_can_be_named(stages: Command) -> None:
     assert "rows have none" in stages("check", CONFIG).out
-    sure = ["--set", "submit.stage=baseline", "--set", "submit.metric=accuracy"]
+    sure = ["--set", "submit.stage=baseline", "--set", "metric=hamming_loss"]
     assert stages("baseline", CONFIG).code == 0
     told = stages("submit", CONFIG, *sure).out
     count = int(pd.read_csv("submissions/toy.csv", keep_default_na=False).Prediction.eq("").sum())

@@ -12,7 +12,7 @@ from pipeline.training.optimizer import Optimizer
 def follow(scores: list[float], **recipe: object) -> tuple[list[bool], list[int], int]:
     """For each epoch whether it was best so far and the halvings after it; and the epoch at which training stops."""
     settings = {"warmup": 0.0, "decay": "none", "monitor": "accuracy"} | recipe
-    monitor = Monitor(Stage1.model_validate(settings))
+    monitor = Monitor(Stage1.model_validate(settings), -1 if settings.get("monitor") == "loss" else 1)
     best, halvings = [], []
     for score in scores:
         best.append(monitor.improved({"accuracy": score, "loss": score}))

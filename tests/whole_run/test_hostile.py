@@ -419,8 +419,8 @@ def test_a_bug_shows_no_control_characters_either(project: Path, stages: Command
 
 
 def test_a_run_is_named_in_a_report_as_it_is_written(project: Path) -> None:
-    built = {"run": "a__b.c_", "folds": {"method": "plain", "count": 0}, "data": {"rows": 0}, "stages": {},
-             "comparisons": [], "best_oof": "stage1", "submitted": "stage1", "notes": [],
+    built = {"run": "a__b.c_", "metric": "auc", "folds": {"method": "plain", "count": 0}, "data": {"rows": 0},
+             "stages": {}, "comparisons": [], "best_oof": "stage1", "submitted": "stage1", "notes": [],
              "intervals": {"groups": 0, "grouped_by": "identical text"}}
     assert "`submissions/a__b.c_.csv` is made from stage1" in report.summary(Binary("0", "1"), built)[0]
     assert report.markdown(Binary("0", "1"), built).startswith("# Out-of-fold report of run `a__b.c_`\n")

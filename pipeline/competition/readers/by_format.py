@@ -48,3 +48,8 @@ def format_of(path: Path, data: Data) -> Format:
         return data.format
     ending = BY_ENDING.get(Path(path.stem).suffix if path.suffix == ".gz" else path.suffix)
     return ending or ("folders" if inputs.is_folder(path) else "table")
+
+
+def is_table(path: str, data: Data) -> bool:
+    """Whether a file is a table, which may have further columns."""
+    return format_of(Path(path), data) == "table"

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
-from pipeline.tasks import metrics
+from pipeline.metrics import confusion, intervals, registry
+from pipeline.metrics import scores as exact
+from pipeline.metrics.thresholds import best_threshold
 from pipeline.tasks.binary import Binary
 
 
@@ -30,7 +30,7 @@ def test_an_interval_of_single_rows_is_delongs() -> None:
     variance = wins.mean(1).var(ddof=1) / len(positive) + wins.mean(0).var(ddof=1) / len(negative)
     area = float(roc_auc_score(label, score))
     middle, half = np.log(area / (1 - area)), 1.959964 * np.sqrt(variance) / (area * (1 - area))
-    interval = metrics.auc_interval(label, score, alone(60))
+    interval = intervals.auc_interval(label, score, alone(60))
     assert interval is not None
     assert interval.low == pytest.approx(1 / (1 + np.exp(half - middle)), abs=1e-12)
     assert interval.high == pytest.approx(1 / (1 + np.exp(-half - middle)), abs=1e-12)
@@ -40,7 +40,7 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
     # For scores N(1, 1) against N(0, 1) the true AUC is Phi(1 / sqrt 2) = 0.76025
     inside = 0
     for seed in range(300):
-        interval = metrics.auc_interval(*scores(200, seed), alone(200))
+        interval = intervals.auc_interval(*scores(200, seed), alone(200))
         assert interval is not None
         inside += interval.low <= 0.76025 <= interval.high
     assert 0.91 <= inside / 300 <= 0.985
@@ -61,10 +61,10 @@ def test_copies_of_a_text_are_one_case_to_every_interval() -> None:
         label, score, group = copied(400, seed)
         rng = np.random.default_rng([seed, 1])
         other = score + rng.normal(size=400).astype(np.float32)[group]
-        area, paired = metrics.auc_interval(label, score, group), metrics.auc_difference(label, score, other, group)
+        area, paired = intervals.auc_interval(label, score, group), intervals.auc_difference(label, score, other, group)
         hit = (score >= 0.5) == (label == 1)
-        share = metrics.share_interval(hit, group)
-        mean = metrics.mean_interval(hit.astype(float), group)
+        share = intervals.share_interval(hit, group)
+        mean = intervals.mean_interval(hit.astype(float), group)
         assert area is not None
         assert paired is not None
         assert share is not None
@@ -79,29 +79,29 @@ def test_copies_of_a_text_are_one_case_to_every_interval() -> None:
 
 def test_intervals_without_copies_are_as_published() -> None:
     hit = np.arange(50) < 37
-    share = metrics.share_interval(hit, alone(50))
-    sure = metrics.share_interval(np.ones(40, bool), np.repeat(np.arange(10), 4))
+    share = intervals.share_interval(hit, alone(50))
+    sure = intervals.share_interval(np.ones(40, bool), np.repeat(np.arange(10), 4))
     assert share is not None
     assert sure is not None
     assert share.low == pytest.approx(stats.binomtest(37, 50).proportion_ci(method="wilson").low, abs=1e-7)
-    assert metrics.share_interval(hit, np.zeros(50, np.int64)) is None
+    assert intervals.share_interval(hit, np.zeros(50, np.int64)) is None
     assert sure.low == pytest.approx(stats.binomtest(10, 10).proportion_ci(method="wilson").low, abs=1e-7)
-    mean = metrics.mean_interval(hit.astype(float), alone(50))
+    mean = intervals.mean_interval(hit.astype(float), alone(50))
     assert mean is not None
     assert mean.high - mean.low == pytest.approx(2 * 1.959964 * hit.std(ddof=1) / np.sqrt(50))
 
 
 def test_a_class_in_one_group_has_no_interval() -> None:
     label, score = scores(40, 2)
-    assert metrics.auc_interval(label, score, np.where(label == 1, 0, alone(40) + 1)) is None
-    assert metrics.auc_difference(label, score, -score, np.where(label == 1, 0, alone(40) + 1)) is None
+    assert intervals.auc_interval(label, score, np.where(label == 1, 0, alone(40) + 1)) is None
+    assert intervals.auc_difference(label, score, -score, np.where(label == 1, 0, alone(40) + 1)) is None
 
 
 def test_the_paired_interval_is_narrower_than_two_single_ones() -> None:
     label, score = scores(400, 3)
     other = score + np.random.default_rng(4).normal(size=400).astype(np.float32) * 0.1
-    difference = metrics.auc_difference(label, score, other, alone(400))
-    single = metrics.auc_interval(label, score, alone(400))
+    difference = intervals.auc_difference(label, score, other, alone(400))
+    single = intervals.auc_interval(label, score, alone(400))
     assert difference is not None
     assert single is not None
     assert difference[0] == pytest.approx(roc_auc_score(label, score) - roc_auc_score(label, other), abs=1e-12)
@@ -111,67 +111,56 @@ def test_the_paired_interval_is_narrower_than_two_single_ones() -> None:
 @pytest.mark.parametrize("label", [np.zeros(5, np.int8), np.ones(5, np.int8)])
 def test_one_class_has_no_auc_and_no_interval(label: np.ndarray) -> None:
     score = np.arange(5, dtype=np.float32)
-    assert metrics.auc(label, score) is None
-    assert metrics.auc_interval(label, score, alone(5)) is None
-    assert metrics.auc_difference(label, score, score, alone(5)) is None
+    assert exact.auc(label, score) is None
+    assert intervals.auc_interval(label, score, alone(5)) is None
+    assert intervals.auc_difference(label, score, score, alone(5)) is None
     scores = Binary("0", "1").epoch_scores(label.astype(np.float32), score)
     assert np.isnan(scores["auc"])
     assert "AUC undefined" in Binary("0", "1").format_scores(scores)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.35, 0.5, 0.62, 0.9])), min_size=2, max_size=25),
-       st.sampled_from(["f1", "accuracy"]))
-def test_the_best_threshold_is_the_best_of_all(rows: list[tuple[bool, float]], metric: str) -> None:
-    label = np.array([y for y, _ in rows], np.int8)
-    probability = np.array([p for _, p in rows], np.float32)
-    scorers = {"f1": lambda d: f1_score(label, d, zero_division=0), "accuracy": lambda d: accuracy_score(label, d)}
-    score = scorers[metric]
-    found = score(probability >= metrics.best_threshold(label, probability, metric))
-    candidates = [float(p) - 1e-6 for p in np.unique(probability)] + [2.0]  # the last: nothing is positive
-    assert found == pytest.approx(max(score(probability >= c) for c in candidates))
-
-
 def test_nothing_is_positive_where_that_is_most_often_right() -> None:
     label, alike = np.array([1] * 5 + [0] * 95, np.int8), np.full(100, 0.05, np.float32)
-    assert metrics.accuracy(label, alike, metrics.best_threshold(label, alike, "accuracy")) == 0.95
+    assert exact.accuracy(label, alike, best_threshold(label, alike, confusion.accuracy)) == 0.95
     sure = np.ones(100, np.float32)
-    assert not (sure >= metrics.best_threshold(label, sure, "accuracy")).any()
+    assert not (sure >= best_threshold(label, sure, confusion.accuracy)).any()
 
 
 def test_a_threshold_decides_alike_in_float32_and_float64() -> None:
     upper = np.nextafter(np.float32(0.5), np.float32(1))
     label, probability = np.array([1, 0], np.int8), np.array([upper, 0.5], np.float32)
-    threshold = metrics.best_threshold(label, probability, "f1")
+    threshold = best_threshold(label, probability, confusion.f_beta(1))
     assert (probability >= threshold).tolist() == [p >= threshold for p in probability.tolist()] == [True, False]
 
 
 def test_cross_fitted_score_decides_each_fold_at_the_others_threshold() -> None:
     label, score = scores(90, 5)
-    probability, fold = metrics.sigmoid(score), np.arange(90) % 3
+    probability, fold = exact.sigmoid(score), np.arange(90) % 3
     decided = np.zeros(90, bool)
     for one in range(3):
         rest = fold != one
-        decided[~rest] = probability[~rest] >= metrics.best_threshold(label[rest], probability[rest], "f1")
-    assert metrics.cross_fitted(label, probability, fold, "f1") == f1_score(label, decided)
-    assert metrics.cross_fitted(label, probability, np.zeros(90, int), "f1") is None
+        decided[~rest] = probability[~rest] >= best_threshold(label[rest], probability[rest], confusion.f_beta(1))
+    task, by = Binary("0", "1"), registry.named("binary", "f1")
+    assert task._cross_fitted(label, probability, fold, by) == f1_score(label, decided)
+    assert task._cross_fitted(label, probability, np.zeros(90, int), by) is None
 
 
 def test_ranks_within_folds_undo_a_shift_between_folds() -> None:
     label, score = scores(600, 6)
     fold = np.arange(600) % 3
     shifted = score + 5.0 * fold
-    apart, together = metrics.auc(label, shifted), metrics.auc(label, score)
+    apart, together = exact.auc(label, shifted), exact.auc(label, score)
     assert apart is not None
     assert together is not None
     assert apart < together - 0.05
-    assert metrics.auc(label, metrics.rank_within_folds(shifted, fold)) == pytest.approx(
-        metrics.auc(label, metrics.rank_within_folds(score, fold)))
+    assert exact.auc(label, exact.rank_within_folds(shifted, fold)) == pytest.approx(
+        exact.auc(label, exact.rank_within_folds(score, fold)))
 
 
 def test_extreme_logits_keep_probability_and_loss_finite() -> None:
     logit = np.array([-500, -3, 3, 500], np.float32)
     label = np.array([1, 0, 1, 0], np.int8)
-    assert np.isfinite(metrics.sigmoid(logit)).all()
-    assert metrics.log_loss(label, logit) == pytest.approx((500 + 0.04858735 + 0.04858735 + 500) / 4)
+    assert np.isfinite(exact.sigmoid(logit)).all()
+    assert exact.log_loss(label, logit) == pytest.approx((500 + 0.04858735 + 0.04858735 + 500) / 4)
     moderate = np.array([-2, 1, 0.3, -0.1], np.float32)
-    assert metrics.log_loss(label, moderate) == pytest.approx(log_loss(label, metrics.sigmoid(moderate)), abs=1e-6)
+    assert exact.log_loss(label, moderate) == pytest.approx(log_loss(label, exact.sigmoid(moderate)), abs=1e-6)

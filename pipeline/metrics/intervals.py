@@ -1,24 +1,21 @@
-"""Scores, all exact: scikit-learn's, and their intervals. Nothing here is estimated from batches."""
+"""Intervals of scores, 95 %, of rows that come in groups: by a formula where there is one, else by a bootstrap."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.lazy import lazily
+from pipeline.metrics.scores import Groups, Labels, Scores, auc
 
-sk, stats = lazily("sklearn.metrics"), lazily("scipy.stats")
+stats = lazily("scipy.stats")
 NORMAL = 1.959964  # standard deviations around the mean that hold 95 % of a normal distribution
-Labels = npt.NDArray[np.integer]
-Scores = npt.NDArray[np.floating]
-Groups = npt.NDArray[np.int64]  # of each row the number of its group, from 0
-
-
-def sigmoid(logit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """float32 probability of a float32 logit, without overflow."""
-    return (0.5 * (1 + np.tanh(0.5 * logit.astype(np.float64)))).astype(np.float32)
+RESAMPLES = 500  # draws of a bootstrap
+SEED = 2020  # of a bootstrap: the same rows have the same interval every time
 
 
 @dataclass(frozen=True)
@@ -27,13 +24,6 @@ class Interval:
 
     low: float
     high: float
-
-
-def auc(label: Labels, score: Scores) -> float | None:
-    """Area under the ROC curve; None where a class is missing, for then it is not defined."""
-    if len(np.unique(label)) < 2:
-        return None
-    return float(sk.roc_auc_score(label, score))
 
 
 def auc_interval(label: Labels, score: Scores, group: Groups) -> Interval | None:
@@ -110,12 +100,17 @@ def _placements(label: Labels, score: Scores) -> Scores:
 
 def _clustered_sd(label: Labels, placements: Scores, group: Groups) -> float:
     """The standard deviation of an AUC or of a difference of two, from placements that add up within groups."""
+    return math.sqrt(np.square(np.bincount(group, _deviation(label, placements))).sum())
+
+
+def _deviation(label: Labels, placements: Scores) -> Scores:
+    """What each row's placement adds to the deviation of an AUC."""
     deviation = np.zeros(len(label))
     for value in (0, 1):
         inside = label == value
         rows = int(inside.sum())
         deviation[inside] = (placements[inside] - placements[inside].mean()) / math.sqrt(rows * (rows - 1))
-    return math.sqrt(np.square(np.bincount(group, deviation)).sum())
+    return deviation
 
 
 def _estimable(label: Labels, group: Groups) -> bool:
@@ -123,69 +118,63 @@ def _estimable(label: Labels, group: Groups) -> bool:
     return all(len(np.unique(group[label == value])) > 1 for value in (0, 1))
 
 
-def f1(label: Labels, probability: Scores, threshold: float = 0.5) -> float:
-    """F1 of the positive class at a threshold; 0 where nothing is predicted positive."""
-    return float(sk.f1_score(label, probability >= threshold, zero_division=0))
+def mean_auc_interval(label: Labels, score: Scores, group: Groups) -> Interval | None:
+    """A normal interval of the mean of several labels' AUCs, clustered as in ``auc_interval``; labels that have no AUC
+    are left out of both. label: 0 or 1, [rows, labels]; score of the same shape. None where undefined."""
+    return _mean_auc_interval(label, group, lambda column: _placements(label[:, column], score[:, column]),
+                              float(np.mean([auc(label[:, column], score[:, column])
+                                             for column in with_both(label)] or [math.nan])))
 
 
-def accuracy(label: Labels, probability: Scores, threshold: float = 0.5) -> float:
-    """Share of right decisions at a threshold."""
-    return float(sk.accuracy_score(label, probability >= threshold))
+def mean_auc_difference(label: Labels, score: Scores, other: Scores, group: Groups) -> tuple[float, Interval] | None:
+    """The difference of two means of AUCs on the same rows, with its paired interval; None where undefined."""
+    columns = with_both(label)
+    areas = np.array([[auc(label[:, column], given[:, column]) for column in columns] for given in (score, other)],
+                     np.float64)
+    difference = float(np.mean(areas[0] - areas[1])) if columns else math.nan
+    interval = _mean_auc_interval(label, group, lambda column: _placements(label[:, column], score[:, column])
+                                  - _placements(label[:, column], other[:, column]), difference)
+    return None if interval is None else (difference, interval)
 
 
-def average_precision(label: Labels, score: Scores) -> float | None:
-    """Area under the precision-recall curve; None without a positive."""
-    return float(sk.average_precision_score(label, score)) if label.any() else None
+def with_both(label: Labels) -> list[int]:
+    """The columns of [rows, labels] that hold a 0 and a 1."""
+    return [column for column in range(label.shape[1]) if len(np.unique(label[:, column])) == 2]
 
 
-def log_loss(label: Labels, logit: Scores) -> float:
-    """Mean negative log-likelihood in nats, from logits so that no probability is rounded to 0 or 1."""
-    wide = logit.astype(np.float64)
-    return float(np.mean(np.logaddexp(0, wide) - label * wide))
+def bootstrap(score: Callable[[npt.NDArray[np.int64]], float], group: Groups) -> Interval | None:
+    """The percentile interval of a score over draws of groups with replacement (SciPy's, seeded). None where there is
+    one group, or where the score is undefined in more than a twentieth of the draws.
 
-
-def best_threshold(label: Labels, probability: Scores, metric: str) -> float:
-    """The threshold that maximises "f1" or "accuracy"; midway between two predictions, the lowest of equals.
-
-    It is a float32, so that float32 probabilities are decided alike whatever compares them with it. For accuracy one
-    above every prediction, at which nothing is positive, is among the candidates; its F1 would be 0.
+    score: of the rows of these numbers; NaN where undefined.
     """
-    order = np.argsort(-probability, kind="stable")
-    ranked, hit = probability[order].astype(np.float32), label[order]
-    decided = np.arange(1, len(label) + 1)
-    true_positives = np.cumsum(hit)
-    negatives = len(label) - label.sum()
-    if metric == "f1":
-        score = 2 * true_positives / (decided + label.sum())
-    else:
-        score = (true_positives + negatives - (decided - true_positives)) / len(label)
-    ends_a_tie = np.append(ranked[:-1] != ranked[1:], True)
-    score = np.where(ends_a_tie, score, -1)
-    last = len(score) - 1 - int(np.argmax(score[::-1]))
-    if metric == "accuracy" and negatives / len(label) > score[last]:
-        return float(np.nextafter(ranked[0], np.float32(2)))
-    below = ranked[last + 1] if last + 1 < len(ranked) else np.float32(0)
-    middle = np.float32((float(ranked[last]) + float(below)) / 2)
-    return float(middle if middle > below else ranked[last])
-
-
-def cross_fitted(label: Labels, probability: Scores, fold: npt.NDArray[np.integer], metric: str) -> float | None:
-    """The metric when each fold is decided at the threshold chosen on the other folds; None with one fold."""
-    folds = np.unique(fold)
-    if len(folds) < 2:
+    number = np.unique(group, return_inverse=True)[1]
+    order, counts = np.argsort(number, kind="stable"), np.bincount(number)
+    if len(counts) < 2:
         return None
-    decided = np.zeros(len(label))
-    for number in folds:
-        inside = fold == number
-        decided[inside] = probability[inside] >= best_threshold(label[~inside], probability[~inside], metric)
-    scorers: dict[str, Callable[..., float]] = {"f1": f1, "accuracy": accuracy}
-    return scorers[metric](label, decided)
+    begins = np.cumsum(counts) - counts
+
+    def of_groups(drawn: Any) -> float:
+        drawn = np.asarray(drawn, np.int64)
+        size = counts[drawn]
+        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        return score(order[np.repeat(begins[drawn], size) + within])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        drawn = stats.bootstrap((np.arange(len(counts)),), of_groups, n_resamples=RESAMPLES, vectorized=False,
+                                method="percentile", rng=np.random.default_rng(SEED)).bootstrap_distribution
+    if np.isnan(drawn).mean() > 0.05:
+        return None
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Interval(float(low), float(high))
 
 
-def rank_within_folds(score: Scores, fold: npt.NDArray[np.integer]) -> Scores:
-    """Scores replaced by their rank within their fold, scaled to 0..1: takes out a shift between folds."""
-    ranks = np.zeros(len(score))
-    for number in np.unique(fold):
-        inside = fold == number
-        ranks[inside] = stats.rankdata(score[inside].astype(np.float64)) / inside.sum()
-    return ranks
+def _mean_auc_interval(label: Labels, group: Groups, placements: Callable[[int], Scores], mean: float
+                       ) -> Interval | None:
+    columns = with_both(label)
+    if not columns or not all(_estimable(label[:, column], group) for column in columns):
+        return None
+    deviation = np.mean([_deviation(label[:, column], placements(column)) for column in columns], axis=0)
+    half = NORMAL * math.sqrt(np.square(np.bincount(group, deviation)).sum())
+    return Interval(mean - half, mean + half)
