@@ -248,6 +248,11 @@ def test_rows_of_one_group_have_no_interval() -> None:
         assert metric.interval(*drawn(kind, metric.form, 30, 0), np.zeros(30, np.int64)) is None, (kind, name)
 
 
+def test_a_grade_that_is_not_there_keeps_its_distance_to_the_others() -> None:
+    target, decided = np.array([0, 3, 3, 0, 1]), np.array([0, 3, 1, 0, 1])  # nobody has or gets grade 2
+    assert registry.named("ordinal", "qwk").value(target, decided) == pytest.approx(plain_kappa(2)(target, decided))
+
+
 def test_a_name_that_there_is_not_is_a_key_error() -> None:
     for kind, name in (("binary", "qwk"), ("multiclass", "map@0"), ("multiclass", "map@101"), ("regression", "auc"),
                        ("binary", "f0"), ("multilabel", "f2")):
