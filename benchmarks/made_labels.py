@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.made_labels data/boyu/train.csv --column content --rows 4000
 
-Writes data/made/score.csv, whose label is a number, and data/made/stars.csv, whose label is 1 to 5 stars. The score is
-length (in characters) / 10 + the table's own label + a normal draw of sd 0.25, so that its best R² is known and printed;
-stars are the score's fifths. The last tenth of the rows is the test table, data/made/test.csv.
+Writes data/made/score.csv, whose label is a number, and data/made/stars.csv, whose label is 1 to 5 stars. The score
+is length (in characters) / 10 + the table's own label + a normal draw of sd 0.25, so that its best R² is known and
+printed; stars are the score's fifths. The last tenth of the rows is the test table, data/made/test.csv.
 """
 
 import argparse

@@ -122,6 +122,9 @@ def _truth_and_prediction(run: Run, predictions: Found, parts: Parts) -> Figure:
         for place, (stage, part) in enumerate(predictions.items()):
             axis = axes[number * len(predictions) + place]
             truth, value = task.truth(part.oof), task.deciding(part.oof)
+            if task.has_labels:
+                _boxes(axis, stage, truth, value, parts[stage])
+                continue
             if names:
                 truth, value = truth[:, number], value[:, number]
             axis.scatter(truth, value, s=4, alpha=0.3, linewidths=0, color=COLOURS[stage])
@@ -129,6 +132,17 @@ def _truth_and_prediction(run: Run, predictions: Found, parts: Parts) -> Figure:
             axis.plot(ends, ends, ":", color="#777777", linewidth=1)
             axis.set(xlabel="label", ylabel="prediction", title=f"{stage} {_short(name, number)}".strip())
     return figure
+
+
+def _boxes(axis: Any, stage: str, grade: Any, value: Any, part: Report) -> None:
+    """Of the rows of each grade, how their values lie, and where they are cut."""
+    names = [_short(row["class"], number) for number, row in enumerate(part["classes"])]
+    axis.boxplot([value[grade == number] for number in range(len(names))], positions=range(len(names)), widths=0.6,
+                 flierprops={"markersize": 2, "alpha": 0.4}, medianprops={"color": COLOURS[stage]})
+    axis.set_xticks(range(len(names)), names)
+    for cut in part["cut_points"] or []:
+        axis.axhline(cut, color=COLOURS[stage], linewidth=0.7, linestyle=":")
+    axis.set(xlabel="label", ylabel="prediction (dotted: cut points)", title=stage)
 
 
 PICTURES = {"truth_and_prediction": _truth_and_prediction, "roc_pr": _roc_pr, "scores": _scores,

@@ -16,9 +16,8 @@ def header(task: Task, metric: str | None) -> list[str]:
     """The columns behind those of the folds."""
     if task.leads(metric):
         return task.report_header
-    own = [name if name != "pooled" else f"{task.metric_label} pooled" for name in task.report_header
-           if name != "mean ± sd"]
-    return LEADING + [f"{task.metric_label} 95 %" if name == "95 %" else name for name in own]
+    return LEADING + [f"{task.metric_label} {name}" if name in LEADING else name
+                      for name in task.report_header if not _told(task, name, metric)]
 
 
 def row(task: Task, part: Report) -> list[str]:
@@ -27,5 +26,11 @@ def row(task: Task, part: Report) -> list[str]:
     if "lead" not in part:
         return own
     lead = part["lead"]
-    rest = [number for name, number in zip(task.report_header, own, strict=True) if name != "mean ± sd"]
+    rest = [number for name, number in zip(task.report_header, own, strict=True)
+            if not _told(task, name, lead["metric"])]
     return [spread(lead), format_score(lead["pooled"]), between(lead["pooled_interval"]), *rest]
+
+
+def _told(task: Task, name: str, metric: str | None) -> bool:
+    """Whether what leads stands for one of the kind's own columns."""
+    return name in ("mean ± sd", task.named_metric(metric).label)

@@ -254,7 +254,8 @@ class Ordinal(RowTask):
 
     def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line."""
-        told = [f"{self.named_metric(name).label} {comparison[f'delta_{name}']:+.4f}" for name in SHOWN]
+        told = [f"{self.named_metric(name).label} {comparison[f'delta_{name}']:+.4f}" for name in SHOWN
+                if name != comparison.get("lead", {}).get("metric")]
         return f"{', '.join(told)}, {comparison['decisions_changed']:,} grades changed"
 
     def report_row(self, part: Report) -> list[str]:

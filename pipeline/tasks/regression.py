@@ -238,8 +238,9 @@ class Regression(RowTask):
 
     def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line."""
+        leading = comparison.get("lead", {}).get("metric")
         known = [f"{self.named_metric(name).label} {delta:+.4f}" for name in SHOWN
-                 if (delta := comparison[f"delta_{name}"]) is not None]
+                 if name != leading and (delta := comparison[f"delta_{name}"]) is not None]
         return f"{', '.join(known)}, largest change of a prediction {comparison['largest_change']:.2g}"
 
     def report_row(self, part: Report) -> list[str]:

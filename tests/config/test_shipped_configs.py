@@ -46,7 +46,7 @@ def lcqmc() -> None:
 
 def commonlit() -> None:
     write("commonlit/train.csv", "id,url_legal,license,excerpt,target,standard_error",
-          *(f'{row:09x},,,"It was a {"long " * (row % 7)}day,\nand ""{row}"" was seen.",{-0.5 * (row % 7) + 0.1:.9f},0.4'
+          *(f'{row:09x},,,"It was a {"long " * (row % 7)}day,\nand ""{row}"" was.",{-0.5 * (row % 7) + 0.1:.9f},0.4'
             for row in range(30)))
     write("commonlit/test.csv", "id,url_legal,license,excerpt", "c0f722661,,,My hope lay in Jack.")
     write("commonlit/sample_submission.csv", "id,target", "c0f722661,0.0")
@@ -79,9 +79,10 @@ def patent_phrases() -> None:
 def quest() -> None:
     config = tomllib.loads((ROOT / "configs/quest.toml").read_text())["data"]["label_columns"]
     columns = ["question_title", "question_body", "answer", "url", "category", "host"]
+    labels = [[f"{(row + place) % 4 / 3:.18g}" for place in range(30)] for row in range(40)]
     write("quest/train.csv", ",".join(["qa_id", *columns, *config]),
-          *(",".join([str(row), "What?", f'"What am I {row // 2} losing,\n\nwhen?"', f"It {row} just.", f"http://x/{row // 2}",
-                      "LIFE", "photo", *(f"{(row + place) % 4 / 3:.18g}" for place in range(30))]) for row in range(40)))
+          *(",".join([str(row), "What?", f'"What am I {row // 2} losing,\n\nwhen?"', f"It {row} just.",
+                      f"http://x/{row // 2}", "LIFE", "photo", *own]) for row, own in enumerate(labels)))
     write("quest/test.csv", ",".join(["qa_id", *columns]), "39,Will?,Will it leave?,No.,http://y,CULTURE,gaming")
     write("quest/sample_submission.csv", ",".join(["qa_id", *config]), "39" + ",0.00308" * 30)
 

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 
 from pipeline.metrics import confusion, names, registry, thresholds
 from pipeline.metrics.metric import Form, Metric
+from tests.conftest import ROOT
 
 KINDS = ("binary", "multiclass", "multilabel", "ordinal", "regression")
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -261,6 +262,13 @@ def test_a_name_that_there_is_not_is_a_key_error() -> None:
             registry.named(kind, name)
     assert registry.named("multiclass", "map@25").label == "MAP@25"
     assert registry.named("binary", "f0.5").label == "F0.5"
+
+
+def test_the_page_of_metrics_names_them_all() -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    for kind in names.BY_KIND:
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{kind}` |"))
+        assert [name for name in names.of_kind(kind) if f"`{name}`" not in row] == [], kind
 
 
 # thresholds and cut points
