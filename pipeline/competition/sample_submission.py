@@ -55,7 +55,7 @@ def read(config: Config, test: pd.DataFrame, task: Task, problems: list[str], re
 
 def form_of(config: Config, task: Task, sample: pd.DataFrame | None) -> Form:
     """What a submission holds: as submit.form says, else what the metric scores, else what the sample shows."""
-    if config.submit.form:
+    if config.submit.form and not (config.submit.form == "labels" and not task.has_labels):
         return FORMS[config.submit.form]
     if config.metric:
         form = task.named_metric(config.metric).form
@@ -67,6 +67,13 @@ def form_of(config: Config, task: Task, sample: pd.DataFrame | None) -> Form:
         shown = _shown(task, sample)
         return Form.DECISIONS if shown is None or Form.DECISIONS in shown else Form.PROBABILITIES
     return Form.PROBABILITIES
+
+
+def form_problems(config: Config, task: Task) -> list[str]:
+    """Why the labels could not be told apart in what the run will submit."""
+    names = [name for name in task.output_names if " " in name] if form_of(config, task, None) == Form.LISTS else []
+    return [f"metric = {config.metric!r}: a list has spaces between its labels, and the label {names[0]!r} holds one; "
+            f"write it otherwise in {config.competition.train}"] if names else []
 
 
 def label_of_column(config: Config, given: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
@@ -166,7 +173,11 @@ def _is_number(cell: str) -> bool:
 def _unlike_cells(config: Config, task: Task, sample: pd.DataFrame) -> Iterator[str]:
     """A line where the cells show another form than the run will give."""
     form, columns = form_of(config, task, sample), task.submission_columns
-    if len(columns(Form.DECISIONS)) > 1 or (shown := _shown(task, sample)) is None or form in shown:
+    placeholder = len(set(sample.iloc[:, 1])) == 1
+    if (task.has_values and placeholder) or len(columns(Form.DECISIONS)) > 1:
+        return
+    shown = _shown(task, sample)
+    if shown is None or form in shown:
         return
     cell = next(cell for cell in sample.iloc[:, 1] if cell)
     other = next(iter(sorted(shown)))

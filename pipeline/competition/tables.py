@@ -63,6 +63,7 @@ def read(config: Config) -> Competition:
         train = pd.concat([train, dev], ignore_index=True)
     test = (_standard(data.test, config, False, problems, remarks) if data.test else
             pd.DataFrame(columns=["id", *columns.text_columns(train)], dtype=str))
+    problems += sample_submission.form_problems(config, task)
     sample = sample_submission.read(config, test, task, problems, remarks) if data.sample_submission else None
     if problems:
         raise UserError(*problems)

@@ -44,7 +44,6 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     if renamed.get("metric") != tree.get("metric"):
         print(visible(f"{path}: submit.metric is now called metric, at the top of the file: metric = "
                       f"{renamed['metric']!r}; the former key is still read"), file=sys.stderr)
-    tree = renamed
     if run is not None:
         tree["name"] = run
     try:

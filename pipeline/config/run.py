@@ -130,7 +130,7 @@ class Config(Section):
                                             f"{self.task!r}")
 
     def _recipes_for_the_kind(self) -> Iterator[Contradiction]:
-        losses = self.kind.likelihood, *self.kind.losses
+        losses = tuple(dict.fromkeys((self.kind.likelihood, *self.kind.losses)))
         for stage in (STAGE1, STAGE2):
             loss = stage.settings(self).loss
             if loss not in losses:
@@ -174,6 +174,9 @@ class Config(Section):
             settings = stage.settings(self)
             if settings.class_weights != "none" and numbers:
                 yield ("task", f"{stage}.class_weights"), f"{stage}.class_weights needs classes, got {self.task!r}"
+            if settings.class_weights != "none" and self.head.ordinal == "cumulative":
+                yield ("head.ordinal", f"{stage}.class_weights"), (
+                    f"{stage}.class_weights needs a grade a row: head.ordinal = 'value'")
             if (numbers or self.task == "ordinal") and settings.loss == "bce" and not bce_fits:
                 yield ("task", f"{stage}.loss", "data.bounds", "head.ordinal"), (
                     f"{stage}.loss = 'bce' needs values between bounds: "

@@ -15,7 +15,7 @@ from pipeline.export.graph_tokenizer import GraphTokenizer
 from pipeline.inference.predictor import Predictor
 from pipeline.tasks import Task, probability_columns
 
-CLOSE = 1e-4  # how far its probabilities may be from the run's
+CLOSE = 1e-4  # how far its probabilities may be from the run's, or its values, as a share of the greatest
 STRINGS = tf.TensorSpec([None], tf.string)
 IDS = tf.TensorSpec([None, None], tf.int32)
 
@@ -85,7 +85,7 @@ def compared(model: Predictor, rows: pd.DataFrame, probabilities: npt.NDArray[np
         probabilities = np.concatenate([row[:text.count(" ") + 1]
                                         for row, text in zip(probabilities, rows.text, strict=True)])
     own = model.predict(rows)[probability_columns(model.task)].to_numpy()
-    difference = float(np.abs(probabilities - own).max())
+    difference = float(np.abs(probabilities - own).max()) / max(1.0, float(np.abs(own).max()))
     if not difference <= CLOSE:
         raise UserError(f"{folder}: its probabilities differ from the run's by {difference:.2g}, at most {CLOSE:g}")
     return difference, len(rows)
@@ -102,4 +102,6 @@ def summary(model: Predictor) -> str:
              f"head: {', '.join(model.config.head.parts)}, {weights:,} weights",
              *(f"  {name} {list(shape)}" for name, shape in head.items()),
              f"outputs, in this order: {', '.join(probability_columns(model.task))}"]
+    if model.task.has_values and model.task.has_labels:
+        lines.append("they are of grades by their numbers from 0; the grade is what the cut points of the report give")
     return "\n".join(lines) + "\n"

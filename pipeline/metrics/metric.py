@@ -95,7 +95,7 @@ class Metric:
         if values[0] is None or values[1] is None:
             return None
         if self.analytic_difference:
-            return self.analytic_difference(target, new, old, group)
+            return self.analytic_difference(target, new, old, group) or (values[0] - values[1], None)
         if self.of_rows:
             gain = self.of_rows(target, new) - self.of_rows(target, old)
             return values[0] - values[1], intervals.mean_interval(gain, group)

@@ -53,7 +53,7 @@ def best_cuts(grade: Labels, value: Scores, grades: int, score: OfConfusion, sig
     shares = np.cumsum(np.bincount(grade, minlength=grades))[:-1]
     ends = [_climbed(places[np.searchsorted(places, start)], below, places, score, sign) for start in (rounded, shares)]
     cuts, _ = max(ends, key=lambda end: end[1])
-    return [_between(ranked, int(cut)) for cut in cuts]
+    return [_between(ranked, int(cut), number + 0.5) for number, cut in enumerate(cuts)]
 
 
 def _climbed(cuts: npt.NDArray[np.int64], below: Scores, places: npt.NDArray[np.int64], score: OfConfusion, sign: int
@@ -88,12 +88,13 @@ def graded(value: Scores, cuts: Sequence[float]) -> npt.NDArray[np.int64]:
     return np.searchsorted(np.asarray(cuts, np.float64), np.asarray(value, np.float64), side="right")
 
 
-def _between(ranked: Scores, position: int) -> float:
-    """The middle between the values before and behind a position of their order."""
+def _between(ranked: Scores, position: int, rounded: float) -> float:
+    """The middle between the values before and behind a position of their order; at either end, where no value says
+    how far out it is, ``rounded``, where values would be rounded, if that is beyond them."""
     if position == 0:
-        return float(ranked[0])
+        return min(float(ranked[0]), rounded)
     if position == len(ranked):
-        return float(np.nextafter(ranked[-1], np.inf))
+        return max(float(np.nextafter(ranked[-1], np.inf)), rounded)
     middle = (ranked[position - 1] + ranked[position]) / 2
     return float(middle if middle > ranked[position - 1] else ranked[position])
 

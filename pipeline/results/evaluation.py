@@ -53,14 +53,15 @@ def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
     parts = {name: _scored(task, folds.grouped(table, rows.id, groups), oof, metric)
              for name, table in by_model.items()}
     last = list(by_model.values())[-1]
-    how = "probabilities decided at 0.5, as predict does" if oof is None else task.describe_decision(oof, metric)
+    how = task.describe_decision(last if oof is None else oof, metric)
     decisions = task.decision_scores(last, task.decisions(oof, last, metric))
     return Evaluation(parts, decisions, how, len(rows), len(np.unique(groups)), remarks)
 
 
 def _scored(task: Task, table: pd.DataFrame, oof: pd.DataFrame | None, metric: str | None) -> Report:
     """A model's part, as a stage's: what the metric says, of decisions that the run's own out-of-fold rows choose."""
-    part = task.evaluate(table, [], metric)
+    cut = task.cut_of(oof, metric)
+    part = task.evaluate(table, [], metric, cut)
     if not task.leads(metric):
-        part["lead"] = task.lead(table, [], metric, task.cut_of(oof, metric))
+        part["lead"] = task.lead(table, [], metric, cut)
     return part

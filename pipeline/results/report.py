@@ -42,7 +42,8 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     }
     pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
     report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric)
-                             for old, new in pairs if old in parts and new in parts]
+                             for old, new in pairs if old in parts and new in parts
+                             and not set(oof[old].id).isdisjoint(oof[new].id)]
     last = str(STAGE2)
     if last in parts and run.config.stage1.hand_on != run.config.stage1.predict_with:
         handed_on = folds.grouped(predictions.handed_on(run, parts[last]), ids, run.groups)

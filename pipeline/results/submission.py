@@ -108,7 +108,8 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series, limits: tuple[float, fl
         problems.append(f"submission: {len(absent)} test ids are missing, for example {min(absent)!r}")
     if wrong := int(values.isna().to_numpy().sum()):
         problems.append(f"submission: {wrong} predictions are not a number")
-    if limits and ((numbers < limits[0]) | (numbers > limits[1])).to_numpy().any():
+    # predictions are float32, and so must the limits be: the nearest number to 0.7 lies above it
+    if limits and ((numbers < np.float32(limits[0])) | (numbers > np.float32(limits[1]))).to_numpy().any():
         problems.append(f"submission: predictions must lie between {limits[0]:g} and {limits[1]:g}")
     if problems:
         raise UserError(*problems)

@@ -185,7 +185,7 @@ class Binary(RowTask):
         label = table.label.to_numpy()
         return {"f1": scores.f1(label, positive), "accuracy": scores.accuracy(label, positive)}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """AUC by fold, pooled, and by ranks within folds; F1 and accuracy at thresholds chosen on the other folds."""
         label, logit, fold = oof.label.to_numpy(), oof.logit.to_numpy(), oof.fold.to_numpy()
         rows = [_fold(int(number), oof[fold == number]) for number in np.unique(fold)]

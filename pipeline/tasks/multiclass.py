@@ -148,7 +148,7 @@ class Multiclass(NamedOutputs):
         target, guess = self.target(table.label), self.target(decided.prediction.loc[table.id])
         return {"accuracy": float(np.mean(guess == target)), "macro_f1": _macro_f1(target, guess)}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
         target, logit = self.target(oof.label), self.numbers(oof, "logit")
         fold = oof.fold.to_numpy()

@@ -187,7 +187,7 @@ class Multilabel(NamedOutputs):
         """macro_f1, micro_f1, exact_match (the share of rows whose labels are all right) and hamming_loss."""
         return _decision_scores(self.target(table.label), self.target(decided.prediction.loc[table.id]))
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """F1 by fold and pooled, macro and micro, at 0.5 and cross-fitted; AUC, Hamming loss; and each label."""
         there, logit = self.target(oof.label).astype(np.int8), self.numbers(oof, "logit")
         probability, fold = self.numbers(oof, "prediction"), oof.fold.to_numpy()
@@ -223,19 +223,21 @@ class Multilabel(NamedOutputs):
         fitted = [self._cross_fitted(there.astype(np.int8), self.numbers(table, "prediction"), after.fold.to_numpy(),
                                      metric) for table in (before, after)]
         flipped = (self.numbers(before, "logit") >= 0) != (self.numbers(after, "logit") >= 0)
-        deltas = {f"delta_{name}": plain[1][name] - plain[0][name]
+        deltas: Report = {f"delta_{name}": plain[1][name] - plain[0][name]
                   for name in ("macro_f1", "micro_f1", "auc", "loss")}
+        if np.isnan(deltas["delta_auc"]):
+            deltas |= {"delta_auc": None, "delta_auc_reason": "no label has rows with and without it"}
         return {"old": old, "new": new, "rows": len(both), "decisions_flipped": int(flipped.sum()), **deltas,
                 "delta_cross_fitted": {name: fitted[1][name] - fitted[0][name] for name in fitted[1]}
                 if fitted[0] and fitted[1] else None}
 
     def describe_change(self, comparison: Report) -> str | None:
         """A comparison on one line."""
-        fitted = comparison["delta_cross_fitted"]
+        fitted, area = comparison["delta_cross_fitted"], comparison["delta_auc"]
         starred = f"macro F1* {fitted['macro_f1']:+.4f}, micro F1* {fitted['micro_f1']:+.4f}, " if fitted else ""
+        of_area = "" if area is None else f"mean AUC {area:+.5f}, "
         return (f"{starred}at 0.5 macro F1 {comparison['delta_macro_f1']:+.4f}, micro F1 "
-                f"{comparison['delta_micro_f1']:+.4f}, mean AUC {comparison['delta_auc']:+.5f}, "
-                f"{comparison['decisions_flipped']:,} decisions flipped")
+                f"{comparison['delta_micro_f1']:+.4f}, {of_area}{comparison['decisions_flipped']:,} decisions flipped")
 
     def report_row(self, part: Report) -> list[str]:
         """A stage's numbers under ``report_header``."""

@@ -241,7 +241,7 @@ class Multioutput(RowTask):
         return {f"{name}: {score}": value for name, part in self.parts.items() for score, value in part.decision_scores(
             self._part(table, name), decided.rename(columns={f"prediction:{name}": "prediction"})).items()}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Each output's report, and the means of their scores."""
         own_metric = _own_metric(metric)
         outputs = {name: part.evaluate(self._part(oof, name), missing, own_metric) for name, part in self.parts.items()}

@@ -72,7 +72,7 @@ class Ordinal(RowTask):
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"task": self.kind, "grades": list(self.grades)}
+        return {"task": self.kind, "grades": list(self.grades)} | ({"cumulative": True} if self.cumulative else {})
 
     @property
     def oof_columns(self) -> list[str]:
@@ -172,7 +172,7 @@ class Ordinal(RowTask):
 
     def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
         """The grade that the cut points give."""
-        number = self.decide(self.deciding(test), self.cut_of(oof, metric or self.metric))
+        number = self.decide(self.deciding(test), self.cut_of(oof, metric))
         return pd.DataFrame({"prediction": np.array(self.grades, dtype=object)[number]},
                             index=pd.Index(test.id, name="id"))
 
@@ -180,17 +180,21 @@ class Ordinal(RowTask):
         return [""]
 
     def decides(self, metric: str | None) -> bool:
-        return super().decides(metric or self.metric)
+        """Whatever the metric, grades are cut out of fold."""
+        return True
 
     def cut_of(self, oof: pd.DataFrame | None, metric: str | None) -> Any:
-        return super().cut_of(oof, metric or self.metric)
+        return super().cut_of(oof, self._rule(metric).name)
 
     def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """By the cut points that are best out of fold."""
-        if not self.decides(metric):
-            return "grades: the nearest"
         cuts = ", ".join(f"{cut:.3f}" for cut in self.cut_of(oof, metric))
-        return f"grades at cut points {cuts}, the best for {metric or self.metric} out of fold"
+        return f"grades at cut points {cuts}, the best for {self._rule(metric).name} out of fold"
+
+    def _rule(self, metric: str | None) -> Metric:
+        """What cut points are the best for: the kind's own metric where the competition scores no decisions."""
+        by = self.named_metric(metric)
+        return by if by.form == Form.DECISIONS else self.named_metric(None)
 
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """qwk, accuracy, macro_f1 and mae."""
@@ -222,11 +226,11 @@ class Ordinal(RowTask):
     def decide(self, deciding: Floats, cut: list[float]) -> Ints:
         return thresholds.graded(deciding, cut)
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Scores of the decided grades, each grade, and the confusion matrix; QWK of rounded ones."""
         truth, deciding = self.truth(oof), self.deciding(oof)
-        rule = self.named_metric(metric if self.decides(metric) else None)
-        decided, _ = self._predicted(oof, oof, truth, rule, None)
+        rule = self._rule(metric)
+        decided, _ = self._predicted(oof, oof, truth, rule, cut)
         count = range(len(self.grades))
         precision, recall, f1, rows = sk.precision_recall_fscore_support(truth, decided, labels=count, zero_division=0)
         part: Report = {"rows": len(oof), "missing_folds": missing,
@@ -238,14 +242,13 @@ class Ordinal(RowTask):
             return part | dict.fromkeys((*SHOWN, "qwk_rounded", "cut_points"))
         rounded = self.named_metric("qwk").value(truth, self.decide(deciding, self.plain_cut))
         return part | self._scores(truth, decided, SHOWN) | {
-            "qwk_rounded": rounded, "cut_points": self.cut(truth, deciding, rule)}
+            "qwk_rounded": rounded, "cut_points": list(cut) if cut is not None else self.cut(truth, deciding, rule)}
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """The changes of the decided grades' scores, each table decided by what is best for it, fold by fold."""
         both = old_oof[["id"]].merge(new_oof[["id"]], on="id", validate="one_to_one").id
         tables = [table.set_index("id", drop=False).loc[both] for table in (old_oof, new_oof)]
-        rule = self.named_metric(metric if self.decides(metric) else None)
-        truth = self.truth(tables[1])
+        rule, truth = self._rule(metric), self.truth(tables[1])
         decided = [self._predicted(table, table, truth, rule, None)[0] for table in tables]
         values = [self._scores(truth, own, SHOWN) for own in decided]
         return {"old": old, "new": new, "rows": len(both),
@@ -280,6 +283,7 @@ def _in_order(labels: set[str]) -> list[str]:
     if not all(NUMBER.fullmatch(name) for name in names):
         return []
     numbers = sorted(names, key=float)
-    if numbers and all(name.isdecimal() for name in names) and int(numbers[-1]) - int(numbers[0]) < MOST_FILLED:
+    whole = all(str(int(float(name))) == name for name in names)
+    if numbers and whole and int(numbers[-1]) - int(numbers[0]) < MOST_FILLED:
         return list(map(str, range(int(numbers[0]), int(numbers[-1]) + 1)))
     return numbers

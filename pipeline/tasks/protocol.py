@@ -179,7 +179,7 @@ class Scores(Protocol):
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """The scores of decisions, as ``decisions`` gives them, of the rows of an OOF table."""
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """A stage's part of the report: folds, missing_folds, mean, sd, pooled, and whatever else the kind scores.
 
         An undefined number is None, with its reason beside it; remarks, where there are any, are lines to read beside
@@ -189,6 +189,8 @@ class Scores(Protocol):
             oof: an OOF table with a further column group, int64, the same for rows that are copies of one case.
             missing: the folds that are not in it.
             metric: the configuration's, by which decisions are made; None: it names none.
+            cut: what other rows have chosen for decisions, as ``cut_of`` gives it; None: these rows choose, fold by
+                fold.
         """
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:

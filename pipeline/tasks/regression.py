@@ -125,7 +125,7 @@ class Regression(RowTask):
         if not self.bounds:
             return logit
         low, high = self.bounds
-        return (low + (high - low) * scores.sigmoid(logit)).astype(np.float32)
+        return np.clip(low + (high - low) * scores.sigmoid(logit), low, high).astype(np.float32)
 
     def ranking_from(self, logit: Floats) -> Floats:
         return self.predicted_from(logit)
@@ -214,7 +214,7 @@ class Regression(RowTask):
     def report_header(self) -> list[str]:
         return [self.named_metric(name).label for name in SHOWN]
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Scores over all rows, and of each column where there are several."""
         part: Report = {"rows": len(oof), "missing_folds": missing}
         if missing:

@@ -109,14 +109,14 @@ class Scored:
             part["mean_reason"] = by.undefined
         if len(known) < 2:
             part["sd_reason"] = "needs two folds with a score"
-        part |= {"pooled": None, "pooled_interval": None}
+        part |= {"pooled": None, "pooled_interval": None} | ({"remark": remark} if remark else {})
         if missing:
             return part | {"pooled_reason": not_finished(missing)}
         part["pooled"] = by.value(target, prediction)
         part["pooled_interval"] = bounds(by.interval(target, prediction, group))
         if part["pooled"] is None:
             part["pooled_reason"] = by.undefined
-        return part | ({"remark": remark} if remark else {})
+        return part
 
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed by a metric on the rows that both have: delta and its paired interval. Tables
@@ -127,10 +127,11 @@ class Scored:
         rows = self.rows_of(tables[1])
         order = pd.Index(self.rows_of(tables[0]).id).get_indexer(pd.Index(rows.id))
         target = self.truth(tables[1])
-        before, after = (self._predicted(table, self.rows_of(table), self.truth(table), by, None)[0]
-                         for table in tables)
+        (before, _), (after, remark) = (self._predicted(table, self.rows_of(table), self.truth(table), by, None)
+                                        for table in tables)
         difference = by.difference(target, after, _take(before, order), rows.group.to_numpy())
-        change: Report = {"metric": by.name, "rows": len(rows), "delta": None, "delta_interval": None}
+        change: Report = {"metric": by.name, "rows": len(rows), "delta": None, "delta_interval": None} | (
+            {"remark": remark} if remark else {})
         if difference is None:
             return change | {"delta_reason": by.undefined}
         return change | {"delta": difference[0], "delta_interval": bounds(difference[1])}
@@ -142,7 +143,7 @@ class Scored:
             return None
         low, high = change["delta_interval"] or (math.nan, math.nan)
         sure = f" ({low:+.4f} to {high:+.4f} {OF_ROWS})" if change["delta_interval"] else ""
-        return f"{by.label} {change['delta']:+.4f}{sure}"
+        return f"{by.label} {change['delta']:+.4f}{sure}" + (", in sample" if "remark" in change else "")
 
     def _predicted(self, table: pd.DataFrame, rows: pd.DataFrame, target: Any, by: Metric, cut: Any
                    ) -> tuple[Any, str]:

@@ -264,7 +264,7 @@ class Tags(Scored):
                  for tag, decided_tag in zip(text, decided_text, strict=True)]
         return {**_entity_scores(true, guess), "accuracy": float(np.mean(right))}
 
-    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:
+    def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Precision, recall and F1 of entities by fold, pooled and by type, and the share of right tags."""
         oof = oof.assign(decided=self._decided(oof))
         rows = []

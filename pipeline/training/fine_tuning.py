@@ -191,22 +191,23 @@ class FineTuning:
 
     def end_epoch(self, number: int) -> Row:
         data = self._data
-        logit, scores = self.validate(data.valid)
-        epochs.finite(float(np.abs(logit).max()), f"{self.name}, epoch {number}: a validation logit", self._rate)
+        logit, scores = self.validate(data.valid, number)
         row = {f"valid_{name}": value for name, value in scores.items()}
         monitored = scores
         if data.monitor is not data.valid:
-            _, monitored = self.validate(data.monitor)
+            _, monitored = self.validate(data.monitor, number)
             row |= {f"inner_{name}": value for name, value in monitored.items()}
         self.last = Epoch(number, self._trainer.weights(), logit)
         if self._monitor.improved(monitored):
             self.best = self.last
         return row
 
-    def validate(self, rows: Ints) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
-        """Logits and scores of some rows by the network's present weights."""
+    def validate(self, rows: Ints, epoch: int) -> tuple[npt.NDArray[np.float32], dict[str, float]]:
+        """Logits and scores of some rows by the network's present weights. Raises DivergedError where a logit is no
+        finite number."""
         data = self._data
         logit = self._trainer.network.predict(data.source, rows, data.plan, data.predict_size)
+        epochs.finite(float(np.abs(logit).max()), f"{self.name}, epoch {epoch}: a validation logit", self._rate)
         scores = data.task.epoch_scores(data.scored[rows], logit)
         if self.recipe.monitor not in scores:
             scores[self.recipe.monitor] = data.task.epoch_score(self.recipe.monitor, data.scored[rows], logit)

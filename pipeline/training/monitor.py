@@ -30,7 +30,7 @@ class Monitor:
             self.plateau, self.since_plateau = score, 0
         elif self.recipe.plateau and self.since_plateau >= self.recipe.plateau:
             self.halvings, self.since_plateau = self.halvings + 1, 0
-        if score > self.best or self.best == -math.inf:
+        if score > self.best or self.best == -math.inf or math.isnan(self.best):
             self.best, self.since_best = score, 0
             return True
         return False

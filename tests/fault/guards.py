@@ -255,7 +255,7 @@ GUARDS = (
           "loss(head.standardised(target), head.standardised(value), weight)", "loss(target, value, weight)",
           "tests/tasks/test_numbers_and_grades.py", "standard_deviations"),
     Guard("the cells of a sample are looked at", "pipeline/competition/sample_submission.py",
-          "or form in shown:", "or True:", "tests/tasks/test_numbers_and_grades.py", "sample_submission_shows"),
+          "if shown is None or form in shown:", "if True:", "tests/tasks/test_numbers_and_grades.py", "sample_submission_shows"),
     Guard("an output's table is no other's", "pipeline/tasks/multioutput.py", 'named, taken = {}, {"test"}',
           "named, taken = {}, set()", "tests/tasks/test_tasks.py", "files_of_their_own"),
     Guard("labels that look alike are told", "pipeline/tasks/label_names.py", "if len(same) > 1][:10]", "if False][:10]",

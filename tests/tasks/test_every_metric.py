@@ -54,7 +54,7 @@ def test_every_metric_leads_the_report_and_has_its_submission(stages: Command, k
         lead = own.get("lead", own)
         assert part["metric"] == metric
         assert isinstance(lead["pooled"], float) or lead["pooled_reason"], metric
-        assert len([path for path in Path("oof/toy").glob("*.json")]) == 1
+        assert len(list(Path("oof/toy").glob("*.json"))) == 1
         submit = stages("submit", CONFIG, *named, *baseline)
         assert submit.code == 0, submit.err
         assert len(pd.read_csv("submissions/toy.csv")) == 12

@@ -376,3 +376,73 @@ def test_the_former_key_of_the_metric_is_read_with_a_line(stages: Command) -> No
             f"still read") in result.err.replace("\n", " ")
     assert 'metric = "f1"' in Path("models/toy/config.toml").read_text()
     assert formats.read_json(Path("models/toy/baseline/fold_0/DONE.json"))
+
+
+# what a reviewer found
+
+@pytest.mark.usefixtures("numbers")
+def test_large_numbers_go_through_stage_2_and_export(stages: Command) -> None:
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(label=[f"{250_000 + 1_000 * float(label):.0f}" for label in train.label]).to_csv(TRAIN, index=False)
+    for command in (("stage1", CONFIG), ("stage2", CONFIG), ("export", "toy", "--to", "savedmodel")):
+        result = stages(*command)
+        assert result.code == 0, result.err
+
+
+def test_grades_are_cut_where_the_metric_scores_no_decisions_too() -> None:
+    task, rng = Ordinal(tuple(GRADES)), np.random.default_rng(0)
+    grade = rng.integers(0, 4, 200)
+    rows = pd.DataFrame({"id": np.arange(200).astype(str), "label": np.array(GRADES)[grade]})
+    oof = task.oof_table(rows, np.arange(200) % 4, (7 + 0.2 * grade).astype(np.float32))  # as a correlation leaves them
+    decided = task.decisions(oof, oof, "pearson").prediction.loc[rows.id]
+    assert decided.tolist() == rows.label.tolist()
+
+
+def test_new_rows_are_decided_by_what_the_run_chose() -> None:
+    task, rng = Ordinal(tuple(GRADES)), np.random.default_rng(0)
+    rows = pd.DataFrame({"id": np.arange(40).astype(str), "label": np.array(GRADES)[rng.integers(0, 4, 40)]})
+    table = task.oof_table(rows, np.zeros(40, int), rng.normal(1.5, 1, 40).astype(np.float32)).assign(group=range(40))
+    own, given = task.evaluate(table, [], None), task.evaluate(table, [], None, [0.5, 1.5, 2.5])
+    assert given["cut_points"] == [0.5, 1.5, 2.5]
+    decided = thresholds.graded(task.deciding(table), [0.5, 1.5, 2.5])
+    assert given["accuracy"] == sk.accuracy_score(task.truth(table), decided) < own["accuracy"]
+
+
+def test_a_cut_point_beyond_all_values_is_where_they_would_be_rounded() -> None:
+    grade, value = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])
+    task = Ordinal(tuple(GRADES))
+    assert task.cut(grade, value.astype(np.float32), task.named_metric("qwk")) == pytest.approx([0.5, 1.5, 2.5])
+
+
+@pytest.mark.usefixtures("grades")
+def test_a_baseline_of_the_other_form_is_another_cell(stages: Command) -> None:
+    assert stages("baseline", CONFIG).code == 0
+    assert stages("baseline", CONFIG, "--set", "head.ordinal=cumulative").code == 4
+
+
+@pytest.mark.usefixtures("project")
+def test_stages_without_a_common_fold_are_not_compared(stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--fold", "0").code == 0
+    assert stages("stage1", CONFIG, "--fold", "1").code == 0
+    for metric in ("auc", "f1"):
+        report = stages("report", CONFIG, "--set", f"metric={metric}")
+        assert report.code == 0, report.err
+        assert "against" not in report.out
+    assert "stage1: decided by what is best on the very rows" in report.out.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("project")
+def test_labels_with_spaces_are_not_listed(stages: Command) -> None:
+    classes_of_the_toy()
+    train = pd.read_csv(TRAIN, dtype=str)
+    train.assign(label=train.label.replace("a", "New York")).to_csv(TRAIN, index=False)
+    assert stages("check", CONFIG, "--set", "metric=map@2").lines[0] == (
+        "metric = 'map@2': a list has spaces between its labels, and the label 'New York' holds one; write it otherwise in "
+        "data/train.csv")
+
+
+def test_the_former_key_leaves_monitors_as_they_were() -> None:
+    tree = {"name": "x", "bert": {"random": {}}, "data": {"train": "x"}}
+    former = Config.model_validate(tree | {"submit": {"metric": "f1"}})
+    assert (former.metric, former.stage1.monitor) == ("f1", "auc")
+    assert Config.model_validate(tree | {"metric": "f1"}).stage1.monitor == "f1"

@@ -33,6 +33,7 @@ def test_a_loss_is_best_where_it_is_lowest() -> None:
 def test_an_undefined_first_score_still_gives_a_best_epoch() -> None:
     nan = float("nan")
     assert follow([nan, nan])[0][0]
+    assert follow([nan, 0.5, 0.4])[0] == [True, True, False]
 
 
 @pytest.mark.parametrize(("scores", "stops_at"), [
