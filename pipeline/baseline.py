@@ -26,7 +26,7 @@ AFFIX = 3  # characters of a word's beginning and end
 
 def start(run: Run) -> FitCell:
     """Returns the function that fits the baseline of one fold; the vocabulary is learnt from its training rows only."""
-    config = run.config.baseline
+    config, metric = run.config.baseline, run.config.metric
     train, test, task = run.competition.train, run.competition.test, run.competition.task
     target = task.target(train.label)
     documents_of = _of_words if task.by_word else _of_rows
@@ -48,7 +48,10 @@ def start(run: Run) -> FitCell:
 
         valid_logit = logit(train[valid])
         test_logit = logit(test) if len(test) else valid_logit[:0]
-        say(f"{cell}  valid {task.format_scores(task.epoch_scores(target[valid], valid_logit))}")
+        scores = task.epoch_scores(target[valid], valid_logit)
+        if metric and metric not in scores:
+            scores[metric] = task.epoch_score(metric, target[valid], valid_logit)
+        say(f"{cell}  valid {task.epoch_line(scores, metric)}")
         return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
                 artefacts.TEST: task.test_table(test, test_logit)}
 

@@ -17,7 +17,7 @@ def header(task: Task, metric: str | None) -> list[str]:
     if task.leads(metric):
         return task.report_header
     return LEADING + [f"{task.metric_label} {name}" if name in LEADING else name
-                      for name in task.report_header if not _told(task, name, metric)]
+                      for name in task.report_header if not _leads_already(task, name, metric)]
 
 
 def row(task: Task, part: Report) -> list[str]:
@@ -27,10 +27,10 @@ def row(task: Task, part: Report) -> list[str]:
         return own
     lead = part["lead"]
     rest = [number for name, number in zip(task.report_header, own, strict=True)
-            if not _told(task, name, lead["metric"])]
+            if not _leads_already(task, name, lead["metric"])]
     return [spread(lead), format_score(lead["pooled"]), between(lead["pooled_interval"]), *rest]
 
 
-def _told(task: Task, name: str, metric: str | None) -> bool:
+def _leads_already(task: Task, name: str, metric: str | None) -> bool:
     """Whether what leads stands for one of the kind's own columns."""
     return name in ("mean ± sd", task.named_metric(metric).label)

@@ -173,6 +173,9 @@ class Scores(Protocol):
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
 
+    def epoch_line(self, scores: dict[str, float], metric: str | None) -> str:
+        """The same, with the metric in front where it is another."""
+
     def describe_decision(self, oof: pd.DataFrame, metric: str | None) -> str:
         """How a submission of decisions comes to them, in words."""
 

@@ -79,6 +79,18 @@ class Scored:
             return -1
         return self.named_metric(monitor).sign if names.is_one(self.kind, monitor) else 1
 
+    def format_scores(self, scores: dict[str, float]) -> str:
+        """An epoch's scores on one line."""
+        raise NotImplementedError
+
+    def epoch_line(self, scores: dict[str, float], metric: str | None) -> str:
+        """The same, with the metric in front where it is another."""
+        line = self.format_scores(scores)
+        if metric not in scores or metric is None or not names.is_one(self.kind, metric):
+            return line
+        label = self.named_metric(metric).label
+        return line if label in line else f"{label} {scores[metric]:.4f}  {line}"
+
     def decides(self, metric: str | None) -> bool:
         """Whether decisions are made by what is best for the metric out of fold."""
         return metric is not None and self.named_metric(metric).form == Form.DECISIONS

@@ -215,7 +215,7 @@ class FineTuning:
 
     def told(self, row: Row) -> str:
         scores = {name.removeprefix("valid_"): value for name, value in row.items() if name.startswith("valid_")}
-        return f"valid {self._data.task.format_scores(scores)}"
+        return f"valid {self._data.task.epoch_line(scores, self.recipe.monitor)}"
 
     def dump(self, inside_epoch: bool) -> tuple[dict[str, Any], Tensors]:
         tensors = self._trainer.optimizer.dump()

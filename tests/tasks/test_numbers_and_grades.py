@@ -287,6 +287,15 @@ def test_a_metric_may_be_named_when_cells_are_there(stages: Command) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_the_metric_is_the_first_score_that_is_told(stages: Command) -> None:
+    options = ("--set", "metric=mcc", "--fold", "0")
+    assert "baseline fold 0  valid MCC " in stages("baseline", CONFIG, *options).out
+    told = stages("stage1", CONFIG, *options).out
+    history = pd.read_csv("models/toy/stage1/fold_0/history.csv")
+    assert f"valid MCC {history.valid_mcc[0]:.4f}  AUC " in told.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("project")
 def test_epochs_are_compared_by_the_metric_in_its_direction(stages: Command) -> None:
     options = [part for one in ("metric=brier", "stage1.predict_with=best", "stage1.hand_on=best", "stage1.epochs=4")
                for part in ("--set", one)]
@@ -437,8 +446,8 @@ def test_labels_with_spaces_are_not_listed(stages: Command) -> None:
     train = pd.read_csv(TRAIN, dtype=str)
     train.assign(label=train.label.replace("a", "New York")).to_csv(TRAIN, index=False)
     assert stages("check", CONFIG, "--set", "metric=map@2").lines[0] == (
-        "metric = 'map@2': a list has spaces between its labels, and the label 'New York' holds one; write it otherwise in "
-        "data/train.csv")
+        "metric = 'map@2': a list has spaces between its labels, and the label 'New York' holds one; write it "
+        "otherwise in data/train.csv")
 
 
 def test_the_former_key_leaves_monitors_as_they_were() -> None:
