@@ -89,8 +89,7 @@ def _or_nan(score: float | None) -> float:
 
 
 def _log_loss_of_rows(target: Array, logit: Array) -> Array:
-    wide = logit.astype(np.float64)
-    losses = np.logaddexp(0, wide) - target * wide
+    losses = scores.log_losses(target, logit)
     return losses if losses.ndim == 1 else losses.mean(axis=1)
 
 

@@ -1,5 +1,7 @@
 """Scores of one label, all exact: scikit-learn's. Nothing here is estimated from batches."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,10 +40,15 @@ def average_precision(label: Labels, score: Scores) -> float | None:
     return float(sk.average_precision_score(label, score)) if label.any() else None
 
 
-def log_loss(label: Labels, logit: Scores) -> float:
+def log_loss(label: npt.NDArray[Any], logit: Scores) -> float:
     """Mean negative log-likelihood in nats, from logits so that no probability is rounded to 0 or 1."""
+    return float(np.mean(log_losses(label, logit)))
+
+
+def log_losses(label: npt.NDArray[Any], logit: Scores) -> Scores:
+    """float64, of the same shape: the negative log-likelihood of each label."""
     wide = logit.astype(np.float64)
-    return float(np.mean(np.logaddexp(0, wide) - label * wide))
+    return np.logaddexp(0, wide) - label * wide
 
 
 def rank_within_folds(score: Scores, fold: npt.NDArray[np.integer]) -> Scores:

@@ -123,14 +123,9 @@ class Binary(RowTask):
         """Logistic regression."""
         return linear.one_label(vectors, target, strength)
 
-    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
-        """id, fold, label, logit, prediction."""
-        return pd.DataFrame({"id": rows.id.to_numpy(), "fold": fold, "label": rows.label.to_numpy(),
-                             "logit": logit, "prediction": scores.sigmoid(logit)})
-
-    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
-        """id, logit, prediction."""
-        return pd.DataFrame({"id": rows.id.to_numpy(), "logit": logit, "prediction": scores.sigmoid(logit)})
+    def prediction(self, logit: Floats) -> Floats:
+        """The probability of the positive label."""
+        return scores.sigmoid(logit)
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The positive label's; or each label's."""
@@ -165,7 +160,7 @@ class Binary(RowTask):
         return table.prediction.to_numpy()
 
     def predicted_from(self, logit: Floats) -> Floats:
-        return scores.sigmoid(logit)
+        return self.prediction(logit)
 
     def cut(self, target: npt.NDArray[np.int64], deciding: Floats, metric: Metric) -> float:
         """The threshold of the positive label."""

@@ -23,6 +23,12 @@ def one_label(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits
     return lambda rows: model.decision_function(rows).astype(np.float32)
 
 
+def labels(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
+    """Fits each of several labels, 0 or 1 [rows, labels], alone; gives float32 [rows, labels]."""
+    fitted = [one_label(vectors, column, strength) for column in target.T]
+    return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
+
+
 def classes(vectors: Any, target: npt.NDArray[Any], count: int, strength: float, rounds: int = 2000) -> Logits:
     """Fits classes 0 to count - 1; gives float32 [rows, count], log-probabilities of at least 1e-9's, which is what a
     class without a row gets."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.config.run import Config
 from pipeline.lazy import lazily
-from pipeline.metrics import intervals, scores
+from pipeline.metrics import intervals, registry, scores
 from pipeline.metrics.metric import Form, Metric
 from pipeline.tasks import linear
 from pipeline.tasks.label_names import alike_names, wrong_labels
@@ -21,6 +21,7 @@ from pipeline.tasks.report_parts import OF_ROWS, between, bounds, format_score, 
 sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
 
 Ints = npt.NDArray[np.int32]
+MACRO_AUC, MACRO_F1, LOG_LOSS = (registry.named("multiclass", name) for name in ("auc", "macro_f1", "log_loss"))
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,6 @@ class Multiclass(NamedOutputs):
                       for name in self.classes if name not in known][:10]
         return wrong
 
-    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        return np.array(labels, dtype=object)
-
-    def label_text(self, label: str) -> str:
-        """The class's name."""
-        return label
-
     def shares(self, label: pd.Series) -> str:
         """The classes by how many rows they have."""
         counts = label.value_counts()
@@ -88,8 +82,8 @@ class Multiclass(NamedOutputs):
     def epoch_scores(self, target: Ints, logit: Floats) -> dict[str, float]:
         """auc and f1 (macro), accuracy, loss. NaN where undefined."""
         decided = logit.argmax(axis=1)
-        return {"auc": _macro_auc(target, logit), "accuracy": float(np.mean(decided == target)),
-                "f1": _macro_f1(target, decided), "loss": _log_loss(target, logit)}
+        return {"auc": MACRO_AUC.score(target, logit), "accuracy": float(np.mean(decided == target)),
+                "f1": MACRO_F1.score(target, decided), "loss": LOG_LOSS.score(target, logit)}
 
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
@@ -99,7 +93,7 @@ class Multiclass(NamedOutputs):
         """Multinomial logistic regression; a class that the rows lack gets a probability of 1e-9."""
         return linear.classes(vectors, target, len(self.classes), strength)
 
-    def probability(self, logit: Floats) -> Floats:
+    def prediction(self, logit: Floats) -> Floats:
         """The softmax."""
         return special.softmax(logit.astype(np.float64), axis=1).astype(np.float32)
 
@@ -146,7 +140,7 @@ class Multiclass(NamedOutputs):
     def decision_scores(self, table: pd.DataFrame, decided: pd.DataFrame) -> dict[str, float]:
         """accuracy and macro_f1."""
         target, guess = self.target(table.label), self.target(decided.prediction.loc[table.id])
-        return {"accuracy": float(np.mean(guess == target)), "macro_f1": _macro_f1(target, guess)}
+        return {"accuracy": float(np.mean(guess == target)), "macro_f1": MACRO_F1.score(target, guess)}
 
     def evaluate(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """Accuracy by fold and pooled with its interval, macro scores, each class, and the confusion matrix."""
@@ -162,7 +156,7 @@ class Multiclass(NamedOutputs):
                  "confusion": sk.confusion_matrix(target, decided, labels=range(len(self.classes))).tolist()}
         if missing:
             return part | dict.fromkeys(["accuracy_interval", *whole, "micro_f1", "macro_auc"])
-        area = _macro_auc(target, logit)
+        area = MACRO_AUC.score(target, logit)
         interval = intervals.share_interval(decided == target, oof.group.to_numpy())
         part |= {"accuracy_interval": bounds(interval), **whole, "micro_f1": whole["accuracy"],
                  "macro_auc": None if np.isnan(area) else area}
@@ -173,8 +167,8 @@ class Multiclass(NamedOutputs):
     def reported(self, target: Ints, logit: Floats) -> dict[str, float]:
         """What the report says of each fold and of all rows; ``metric`` is one of them."""
         decided = logit.argmax(axis=1)
-        return {"accuracy": float(np.mean(decided == target)), "macro_f1": _macro_f1(target, decided),
-                "log_loss": _log_loss(target, logit)}
+        return {"accuracy": float(np.mean(decided == target)), "macro_f1": MACRO_F1.score(target, decided),
+                "log_loss": LOG_LOSS.score(target, logit)}
 
     def compare(self, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None) -> Report:
         """The change of accuracy with its paired interval, of macro F1 and log loss, and the decisions that flipped."""
@@ -186,8 +180,8 @@ class Multiclass(NamedOutputs):
         gain = (decided_after == target).astype(float) - (decided_before == target)
         return {"old": old, "new": new, "rows": len(both), "delta_accuracy": float(gain.mean()),
                 "delta_accuracy_interval": bounds(intervals.mean_interval(gain, after.group.to_numpy())),
-                "delta_macro_f1": _macro_f1(target, decided_after) - _macro_f1(target, decided_before),
-                "delta_log_loss": _log_loss(target, logit_after) - _log_loss(target, logit_before),
+                "delta_macro_f1": MACRO_F1.score(target, decided_after) - MACRO_F1.score(target, decided_before),
+                "delta_log_loss": LOG_LOSS.score(target, logit_after) - LOG_LOSS.score(target, logit_before),
                 "decisions_flipped": int((decided_before != decided_after).sum())}
 
     def describe_change(self, comparison: Report) -> str | None:
@@ -212,21 +206,3 @@ class Multiclass(NamedOutputs):
                  "recall": float(recall[number]), "f1": float(f1[number]),
                  "auc": scores.auc((target == number).astype(np.int8), probability[:, number])}
                 for number, name in enumerate(self.classes)]
-
-
-def _macro_f1(target: Ints, decided: npt.NDArray[np.integer]) -> float:
-    """The mean over the classes that occur among targets or decisions."""
-    return float(sk.f1_score(target, decided, average="macro", zero_division=0))
-
-
-def _macro_auc(target: Ints, logit: Floats) -> float:
-    """The mean over the classes that have rows inside and outside of them; NaN without any."""
-    probability = special.softmax(logit.astype(np.float64), axis=1)
-    areas = [area for number in range(logit.shape[1])
-             if (area := scores.auc((target == number).astype(np.int8), probability[:, number])) is not None]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
-def _log_loss(target: Ints, logit: Floats) -> float:
-    wide = logit.astype(np.float64)
-    return float(np.mean(special.logsumexp(wide, axis=1) - wide[np.arange(len(target)), target]))

@@ -117,7 +117,7 @@ class Multilabel(NamedOutputs):
         areas = _areas(there, logit)
         return {"auc": float(np.mean(areas)) if areas else float("nan"), "accuracy": float(np.mean(there == decided)),
                 "f1": _f1(there, decided, "macro"), "micro_f1": _f1(there, decided, "micro"),
-                "macro_f1": _f1(there, decided, "macro"), "loss": _log_loss(target, logit)}
+                "macro_f1": _f1(there, decided, "macro"), "loss": scores.log_loss(target, logit)}
 
     def format_scores(self, scores: dict[str, float]) -> str:
         """An epoch's scores on one line."""
@@ -126,10 +126,9 @@ class Multilabel(NamedOutputs):
     def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
         """Logistic regression of each label; one that no row has, or every row, has the logit of a probability of 1e-9,
         or of 1 - 1e-9."""
-        fitted = [linear.one_label(vectors, column, strength) for column in target.T]
-        return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
+        return linear.labels(vectors, target, strength)
 
-    def probability(self, logit: Floats) -> Floats:
+    def prediction(self, logit: Floats) -> Floats:
         """Each label's own."""
         return scores.sigmoid(logit)
 
@@ -170,7 +169,7 @@ class Multilabel(NamedOutputs):
         return self.numbers(table, "prediction")
 
     def predicted_from(self, logit: Floats) -> Floats:
-        return self.probability(logit)
+        return self.prediction(logit)
 
     def cut(self, target: Labels, deciding: Floats, metric: Metric) -> Floats:
         """Each label's threshold; the same of all for a metric over all of them together."""
@@ -206,7 +205,7 @@ class Multilabel(NamedOutputs):
             return part | dict.fromkeys(["micro_f1", "mean_auc", "log_loss", "hamming_loss", "cross_fitted"])
         areas = _areas(there, logit)
         part |= {"micro_f1": _f1(there, decided, "micro"), "mean_auc": float(np.mean(areas)) if areas else None,
-                 "log_loss": _log_loss(there, logit), "hamming_loss": float(np.mean(there != decided))}
+                 "log_loss": scores.log_loss(there, logit), "hamming_loss": float(np.mean(there != decided))}
         if not areas:
             part["mean_auc_reason"] = "no label has rows with and without it"
         part["cross_fitted"] = self._cross_fitted(there, probability, fold, metric)
@@ -305,8 +304,3 @@ def _thresholds(there: Labels, probability: Floats, metric: str | None) -> Float
     return np.array([thresholds.best_threshold(there[:, number], probability[:, number], of_confusion)
                      if rule == "accuracy" or there[:, number].any() else 0.5
                      for number in range(there.shape[1])], np.float32)
-
-
-def _log_loss(target: npt.NDArray[Any], logit: Floats) -> float:
-    wide = logit.astype(np.float64)
-    return float(np.mean(np.logaddexp(0, wide) - target * wide))

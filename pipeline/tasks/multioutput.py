@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.config.run import Config
-from pipeline.metrics import names, registry
-from pipeline.metrics.metric import Form, Metric
+from pipeline.metrics import names
+from pipeline.metrics.metric import Form
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.label_names import JOINT
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.protocol import Link, Report
-from pipeline.tasks.report_parts import format_score, not_finished, spread
+from pipeline.tasks.report_parts import format_score, over_folds, spread
 from pipeline.tasks.rows import RowTask
 
 LONGEST_NAME = 40  # characters of an output's name in a file's name
@@ -107,9 +107,6 @@ class Multioutput(RowTask):
         return wrong + [f"{where}: two outputs would share the column {column!r}; name one of them, or its label, "
                         f"without a colon" for column in again[:5]]
 
-    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        return np.array(labels, dtype=object)
-
     def label_text(self, label: str) -> str:
         """The labels of all outputs."""
         return label.replace(JOINT, ", ")
@@ -193,10 +190,6 @@ class Multioutput(RowTask):
         return "; ".join(f"{name}: {part.describe_decision(self._part(oof, name), _own_metric(metric))}"
                          for name, part in self.parts.items())
 
-    def named_metric(self, name: str | None) -> Metric:
-        """The metric whose mean over the outputs is meant, as an output of two labels has it."""
-        return registry.named(self.kind, name or self.metric)
-
     def cut_of(self, oof: pd.DataFrame | None, metric: str | None) -> dict[str, Any]:
         """Each output's own."""
         return {name: part.cut_of(None if oof is None else self._part(oof, name), _own_metric(metric))
@@ -216,17 +209,10 @@ class Multioutput(RowTask):
         folds = [{"fold": rows[0]["fold"], "rows": rows[0]["rows"],
                   by.name: _mean([row[report["metric"]] for row, report in zip(rows, outputs, strict=True)])}
                  for rows in zip(*(report["folds"] for report in outputs), strict=True)]
-        known = [row[by.name] for row in folds if row[by.name] is not None]
-        lead: Report = {"metric": by.name, "greater_is_better": by.greater_is_better, "folds": folds,
-                        "missing_folds": missing, "mean": _mean(known),
-                        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-                        "pooled": _mean([report["pooled"] for report in outputs]), "pooled_interval": None,
-                        "pooled_interval_reason": "a mean over outputs"}
-        if len(known) < 2:
-            lead["sd_reason"] = "needs two folds with a score of every output"
-        if lead["pooled"] is None:
-            lead["pooled_reason"] = not_finished(missing) if missing else "an output has none"
-        return lead
+        return {"metric": by.name, "greater_is_better": by.greater_is_better} | over_folds(
+            folds, by.name, _mean([report["pooled"] for report in outputs]), missing, "an output has none",
+            "needs two folds with a score of every output") | {
+            "pooled_interval": None, "pooled_interval_reason": "a mean over outputs"}
 
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """The mean of the outputs' changes; it has no interval."""

@@ -21,10 +21,6 @@ class NamedOutputs(RowTask):
         """The names of the outputs, in this order everywhere."""
         raise NotImplementedError
 
-    def probability(self, logit: Floats) -> Floats:
-        """Logits float32 [rows, outputs] -> probabilities of the same shape."""
-        raise NotImplementedError
-
     @property
     def outputs(self) -> tuple[int, ...]:
         return (len(self.output_names),)
@@ -36,20 +32,6 @@ class NamedOutputs(RowTask):
     @property
     def test_columns(self) -> list[str]:
         return ["id", *self._columns()]
-
-    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then one logit and one probability for each name."""
-        table = self.test_table(rows, logit)
-        table.insert(1, "fold", fold)
-        table.insert(2, "label", rows.label.to_numpy())
-        return table
-
-    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
-        """id, then one logit and one probability for each name."""
-        both = np.stack([logit, self.probability(logit)], axis=2).reshape(len(logit), 2 * len(self.output_names))
-        table = pd.DataFrame(both, columns=self._columns())
-        table.insert(0, "id", rows.id.to_numpy())
-        return table
 
     def numbers(self, table: pd.DataFrame, kind: str) -> Floats:
         """The columns of a table of predictions of one kind, "logit" or "prediction": float32 [rows, outputs]."""

@@ -97,12 +97,6 @@ class Ordinal(RowTask):
             wrong.append(f"{where}: needs {FEWEST} different grades, got {some}; two are task = 'binary'")
         return wrong
 
-    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        return np.array(labels, dtype=object)
-
-    def label_text(self, label: str) -> str:
-        return label
-
     def shares(self, label: pd.Series) -> str:
         """How many rows have each grade."""
         counts = label.value_counts()
@@ -121,7 +115,7 @@ class Ordinal(RowTask):
 
     def predicted_from(self, logit: Floats) -> Floats:
         """float32 [rows]: the number of the grade, with what is between them."""
-        return scores.sigmoid(logit).sum(axis=1) if self.cumulative else logit
+        return self.prediction(logit).sum(axis=1) if self.cumulative else logit
 
     def ranking_from(self, logit: Floats) -> Floats:
         return self.predicted_from(logit)
@@ -142,23 +136,11 @@ class Ordinal(RowTask):
         """Ridge regression of the grade's number; or logistic regression of reaching each grade."""
         if not self.cumulative:
             return linear.values(vectors, target, strength)
-        fitted = [linear.one_label(vectors, column, strength) for column in target.T]
-        return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
+        return linear.labels(vectors, target, strength)
 
-    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
-        """id, fold, label, then logits and predictions."""
-        table = self.test_table(rows, logit)
-        table.insert(1, "fold", fold)
-        table.insert(2, "label", rows.label.to_numpy())
-        return table
-
-    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
-        """id, then logit and prediction: of the number, or of reaching each grade."""
-        prediction = scores.sigmoid(logit) if self.cumulative else logit
-        both = np.stack([part.reshape(len(rows), -1) for part in (logit, prediction)], axis=2)
-        table = pd.DataFrame(both.reshape(len(rows), -1), columns=self.test_columns[1:])
-        table.insert(0, "id", rows.id.to_numpy())
-        return table
+    def prediction(self, logit: Floats) -> Floats:
+        """The number; or the probability of reaching each grade."""
+        return scores.sigmoid(logit) if self.cumulative else logit
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The grade as a number, with what is between grades: in the labels' unit where they are numbers at equal

@@ -93,10 +93,6 @@ class Regression(RowTask):
                 wrong.append(f"{at}: every row has the label {column[0]}; there is nothing to learn")
         return wrong
 
-    def encode(self, labels: Sequence[str]) -> npt.NDArray[np.object_]:
-        """The texts as they are: tables have them as the file does."""
-        return np.array(labels, dtype=object)
-
     def label_text(self, label: str) -> str:
         return label.replace(JOINT, ", ")
 
@@ -120,15 +116,18 @@ class Regression(RowTask):
         table = np.array(self._split(label), np.float64).astype(np.float32).T
         return table if self.names else table[:, 0]
 
-    def predicted_from(self, logit: Floats) -> Floats:
+    def prediction(self, logit: Floats) -> Floats:
         """Values in their own unit."""
         if not self.bounds:
             return logit
         low, high = self.bounds
         return np.clip(low + (high - low) * scores.sigmoid(logit), low, high).astype(np.float32)
 
+    def predicted_from(self, logit: Floats) -> Floats:
+        return self.prediction(logit)
+
     def ranking_from(self, logit: Floats) -> Floats:
-        return self.predicted_from(logit)
+        return self.prediction(logit)
 
     def epoch_scores(self, target: Floats, logit: Floats) -> dict[str, float]:
         """rmse, pearson, and loss, the mean squared error. NaN where undefined."""
@@ -153,20 +152,9 @@ class Regression(RowTask):
 
         return logit
 
-    def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
-        """id, fold, labels, then logit and prediction of each column."""
-        table = self.test_table(rows, logit)
-        table.insert(1, "fold", fold)
-        for place, (name, column) in enumerate(zip(self._columns("label"), self._split(rows.label), strict=True), 2):
-            table.insert(place, name, column)
-        return table
-
-    def test_table(self, rows: pd.DataFrame, logit: Floats) -> pd.DataFrame:
-        """id, then logit and prediction of each column."""
-        both = np.stack([part.reshape(len(rows), -1) for part in (logit, self.predicted_from(logit))], axis=2)
-        table = pd.DataFrame(both.reshape(len(rows), -1), columns=self.test_columns[1:])
-        table.insert(0, "id", rows.id.to_numpy())
-        return table
+    def label_table(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """A label a column."""
+        return dict(zip(self._columns("label"), self._split(rows.label), strict=True))
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The values."""

@@ -9,17 +9,23 @@ ONE_FOLD = "there are no other folds to choose a threshold on"
 OF_ROWS = "of the rows, both models as they are"  # what a paired interval is of
 
 
-def over_folds(rows: list[Report], key: str, pooled: float, missing: list[int]) -> Report:
-    """The part of a stage's report that is about its folds: mean and sd of their scores, and the pooled score where no
-    fold is missing; a reason beside what is None."""
-    scores = [row[key] for row in rows]
-    part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(scores)),
+def over_folds(rows: list[Report], key: str, pooled: float | None, missing: list[int], undefined: str = "undefined",
+               needs: str = "needs two folds") -> Report:
+    """The part of a stage's report that is about its folds: mean and sd of the scores that are defined, and the pooled
+    score where no fold is missing; a reason beside what is None.
+
+    undefined: why a score may have no value; needs: what an sd needs.
+    """
+    scores = [row[key] for row in rows if row[key] is not None]
+    part: Report = {"folds": rows, "missing_folds": missing, "mean": float(np.mean(scores)) if scores else None,
                     "sd": float(np.std(scores, ddof=1)) if len(scores) > 1 else None}
+    if not scores:
+        part["mean_reason"] = undefined
     if len(scores) < 2:
-        part["sd_reason"] = "needs two folds"
+        part["sd_reason"] = needs
     part["pooled"] = None if missing else pooled
-    if missing:
-        part["pooled_reason"] = not_finished(missing)
+    if part["pooled"] is None:
+        part["pooled_reason"] = not_finished(missing) if missing else undefined
     return part
 
 

@@ -1,8 +1,10 @@
 """What tasks that label whole rows share."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from pipeline.metrics.metric import Form
@@ -25,6 +27,42 @@ class RowTask(Scored):
 
     def key_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
         return rows[["id"]].reset_index(drop=True)
+
+    def encode(self, labels: Sequence[str]) -> Array:
+        """The texts as they are."""
+        return np.array(labels, dtype=object)
+
+    def label_text(self, label: Any) -> str:
+        """One label as the file has it."""
+        return str(label)
+
+    @property
+    def test_columns(self) -> list[str]:
+        """id, then a logit and a prediction for each output."""
+        raise NotImplementedError
+
+    def prediction(self, logit: Array) -> Array:
+        """The columns of predictions, of those of logits: of the same shape."""
+        raise NotImplementedError
+
+    def oof_table(self, rows: pd.DataFrame, fold: Array, logit: Array) -> pd.DataFrame:
+        """id, fold, label, then a logit and a prediction for each output."""
+        table = self.test_table(rows, logit)
+        table.insert(1, "fold", fold)
+        for place, (name, column) in enumerate(self.label_table(rows).items(), 2):
+            table.insert(place, name, column)
+        return table
+
+    def label_table(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """The columns of labels of an OOF table, by name."""
+        return {"label": rows.label.to_numpy()}
+
+    def test_table(self, rows: pd.DataFrame, logit: Array) -> pd.DataFrame:
+        """id, then a logit and a prediction for each output."""
+        both = np.stack([part.reshape(len(rows), -1) for part in (logit, self.prediction(logit))], axis=2)
+        table = pd.DataFrame(both.reshape(len(rows), -1), columns=self.test_columns[1:])
+        table.insert(0, "id", rows.id.to_numpy())
+        return table
 
     def predicted_from(self, logit: Array) -> Any:
         """What decisions are made from, of logits."""

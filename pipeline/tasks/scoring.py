@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.metrics import names, registry, thresholds
 from pipeline.metrics.metric import Form, Metric
 from pipeline.tasks.protocol import Array, Report
-from pipeline.tasks.report_parts import OF_ROWS, bounds, not_finished
+from pipeline.tasks.report_parts import OF_ROWS, bounds, over_folds
 
 IN_SAMPLE = "decided by what is best on the very rows: there is no other fold to choose on"
 
@@ -113,22 +113,11 @@ class Scored:
         fold, group = rows.fold.to_numpy(), rows.group.to_numpy()
         folds = [_fold(int(number), by, *(_take(part, fold == number) for part in (target, prediction)))
                  for number in np.unique(fold)]
-        known = [row[by.name] for row in folds if row[by.name] is not None]
-        part: Report = {"metric": by.name, "greater_is_better": by.greater_is_better, "folds": folds,
-                        "missing_folds": missing, "mean": float(np.mean(known)) if known else None,
-                        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None}
-        if not known:
-            part["mean_reason"] = by.undefined
-        if len(known) < 2:
-            part["sd_reason"] = "needs two folds with a score"
-        part |= {"pooled": None, "pooled_interval": None} | ({"remark": remark} if remark else {})
-        if missing:
-            return part | {"pooled_reason": not_finished(missing)}
-        part["pooled"] = by.value(target, prediction)
-        part["pooled_interval"] = bounds(by.interval(target, prediction, group))
-        if part["pooled"] is None:
-            part["pooled_reason"] = by.undefined
-        return part
+        pooled = None if missing else by.value(target, prediction)
+        interval = None if missing else bounds(by.interval(target, prediction, group))
+        return {"metric": by.name, "greater_is_better": by.greater_is_better} | over_folds(
+            folds, by.name, pooled, missing, by.undefined, "needs two folds with a score") | {
+            "pooled_interval": interval} | ({"remark": remark} if remark else {})
 
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed by a metric on the rows that both have: delta and its paired interval. Tables

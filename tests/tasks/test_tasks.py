@@ -530,7 +530,7 @@ def test_a_label_that_no_training_row_has_or_every_one_is_told_so_by_the_baselin
     vectors, target = np.eye(6), np.zeros((6, 3), np.float32)
     target[:, 1], target[::2, 2] = 1, 1
     task = Multilabel(("never", "always", "some"), "|")
-    probability = task.probability(task.linear(vectors, target, 1.0)(vectors))
+    probability = task.prediction(task.linear(vectors, target, 1.0)(vectors))
     assert (probability[:, 0] < 1e-8).all()
     assert (probability[:, 1] > 1 - 1e-6).all()
     assert np.ptp(probability[:, 2]) > 0.1
