@@ -106,6 +106,7 @@ def check_tables(kind: str, task: Task) -> None:
     oof, test = task.oof_table(labelled, fold, logit), task.test_table(labelled, logit)
     assert list(oof) == task.oof_columns
     assert list(test) == task.test_columns
+    assert list(task.test_table(labelled[:0], logit[:0])) == task.test_columns, "a competition without test rows"
     assert oof[task.key_columns].equals(task.key_rows(labelled)[task.key_columns])
     assert not oof.duplicated(task.key_columns).any()
     numbers, at = test[tasks.probability_columns(task)].to_numpy(), 0

@@ -59,8 +59,10 @@ class RowTask(Scored):
 
     def test_table(self, rows: pd.DataFrame, logit: Array) -> pd.DataFrame:
         """id, then a logit and a prediction for each output."""
-        both = np.stack([part.reshape(len(rows), -1) for part in (logit, self.prediction(logit))], axis=2)
-        table = pd.DataFrame(both.reshape(len(rows), -1), columns=self.test_columns[1:])
+        columns = self.test_columns[1:]
+        shape = len(rows), len(columns) // 2
+        both = np.stack([part.reshape(shape) for part in (logit, self.prediction(logit))], axis=2)
+        table = pd.DataFrame(both.reshape(len(rows), len(columns)), columns=columns)
         table.insert(0, "id", rows.id.to_numpy())
         return table
 
