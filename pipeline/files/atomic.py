@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import DiskError, disk
 
-ATTEMPT = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}\.(building|state\.safetensors\.writing)$")
+ATTEMPT = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.\d+\.[0-9a-f]{8}\.(building|state\.safetensors\.(folder\.)?writing)$")
 WEEK = 7 * 24 * 3600  # seconds
 
 
@@ -35,6 +35,18 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
             raise
         to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def beside(temporary: Path) -> Iterator[Path]:
+    """A folder beside a file that is being written, for a writer that makes files of its own; gone when the block
+    ends, and swept like the file where the process was killed."""
+    folder = temporary.with_suffix(".folder.writing")
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,10 @@ def write(path: Path, content: Any, notes: dict[str, str] | None = None) -> None
     """
     with atomic.replacing(path) as temporary:
         if path.suffix == ".safetensors":
-            save_file({name: np.asarray(values, order="C") for name, values in content.items()}, temporary, notes)
+            with atomic.beside(temporary) as folder:  # save_file has a temporary file of its own beside its target
+                save_file({name: np.asarray(values, order="C") for name, values in content.items()}, folder / path.name,
+                          notes)
+                (folder / path.name).replace(temporary)
         elif isinstance(content, bytes):
             temporary.write_bytes(content)
         else:
