@@ -15,6 +15,7 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     checkpoints/            encoders on disk
     model/                  encoders, heads, losses, network
     runs/                   a run: its cells, their identities, its lock; who fits the cells
+    proposal/               a configuration proposed from a competition's files
     doctor/                 what the data alone say before training
     baseline                tf-idf: the number to beat
     training/               one cell of stage 1 or 2

@@ -14,4 +14,10 @@ def check(config: options.ConfigPath, overrides: options.Set = None, name: optio
     run = opening.read(loading.load(config, overrides, name))
     for line in inspection.lines(run):
         say(line)
-    say(f"{config}: everything checked is in order")
+    warnings = inspection.warnings(run)
+    for line in warnings:
+        say(f"warning: {line}")
+    say(f"{config}: everything can be read" + ("; each warning above is about something that will cost score"
+                                               if warnings else ", and everything checked is in order"))
+    for line in inspection.next_commands(run, config):
+        say(f"next: {line}")

@@ -28,6 +28,7 @@ NewName = Annotated[str | None, typer.Option("--run", help="Another run name tha
 From = Annotated[str | None, typer.Option("--from", help="Copy every cell of this run that still fits.")]
 Redo = Annotated[str | None, typer.Option("--redo", help="Discard this stage's cells (and what is built on them).")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse cells made with other code or packages.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and the result alone; the log has all.")]
 Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable.")]
 
 # Of a finished run

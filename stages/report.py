@@ -3,23 +3,34 @@
 With --fold only those folds are shown, and no file is written. Example: python -m stages report configs/example.toml
 """
 
+from pathlib import Path
+
 from pipeline.machine.console import console, say
-from pipeline.results import plots, predictions
+from pipeline.results import predictions, verdict
 from pipeline.results import report as reports
 from pipeline.runs import opening
+from pipeline.runs.run import Run
 from stages import options
 
 
 def report(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
            name: options.NewName = None) -> None:
     with options.opened(config, overrides, name) as run:
-        parts = predictions.of_all_stages(run, opening.chosen_folds(run, fold))
-        task, result = run.competition.task, reports.build(run, parts)
-        console.print(reports.console_table(task, result))
-        for line in reports.summary(task, result):
-            say(line)
-        if fold:
-            return
+        write_report(run, opening.chosen_folds(run, fold), config, whole=not fold)
+
+
+def write_report(run: Run, folds: list[int], config: Path, whole: bool) -> None:
+    """Shows what the finished cells of these folds score; of the whole run it writes the report's files too."""
+    parts = predictions.of_all_stages(run, folds)
+    task, result = run.competition.task, reports.build(run, parts)
+    console.print(reports.console_table(task, result))
+    for line in reports.summary(task, result):
+        say(line)
+    if whole:
+        from pipeline.results import plots  # imports Matplotlib
+
         tables = [path for part in parts.values() for path in predictions.write(run, part)]
         say("report: " + ", ".join(map(str, [*reports.write(run, result), *tables])))
         say("plots: " + ", ".join(map(str, plots.write(run, parts, result["stages"]))))
+    for line in verdict.lines(run, result, parts, config):
+        say(line, always=True)

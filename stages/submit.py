@@ -7,20 +7,25 @@ Example: python -m stages submit configs/example.toml
 from pipeline.machine.console import say
 from pipeline.results import predictions, submission
 from pipeline.runs import opening
+from pipeline.runs.run import Run
 from stages import options
 
 
 def submit(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
            name: options.NewName = None) -> None:
     with options.opened(config, overrides, name) as run:
-        if not run.competition.test.size:
-            say("submission: none, the config names no data.test")
-            return
-        folds = opening.chosen_folds(run, fold)
-        parts = predictions.of_all_stages(run, folds)
-        paths = submission.write(run, parts, folds)
-        if submission.holds_labels(run):
-            say(run.competition.task.describe_decision(parts[run.config.submit.stage].oof, run.config.metric))
-            if none := submission.without_label(run.paths.submission()) if not fold else 0:
-                say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
-        say(f"submission: {', '.join(paths)}")
+        write_submission(run, opening.chosen_folds(run, fold))
+
+
+def write_submission(run: Run, folds: list[int]) -> None:
+    """Writes the submissions of all finished stages over these folds, and says where they are."""
+    if not run.competition.test.size:
+        say("submission: none, the config names no data.test")
+        return
+    parts = predictions.of_all_stages(run, folds)
+    paths = submission.write(run, parts, folds)
+    if submission.holds_labels(run):
+        say(run.competition.task.describe_decision(parts[run.config.submit.stage].oof, run.config.metric))
+        if none := submission.without_label(run.paths.submission()) if folds == run.folds else 0:
+            say(f"{none:,} rows have no label; submit.no_label says what stands there for none")
+    say(f"submission: {', '.join(paths)}")

@@ -77,10 +77,7 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
     """
     kind, config_path, weights = _files(folder, pickled)
     problems: list[str] = []
-    config = bert_config.read(config_path, kind, problems)
-    vocab_path = next((path for path in (folder / "vocab.txt", folder / TOKENIZER_JSON) if path.exists()),
-                      folder / "vocab.txt")
-    vocab = vocabulary.read(vocab_path, problems)
+    config, vocab_path, vocab = _described(folder, config_path, kind, problems)
     settings = tokenizer_settings.read(folder)
     if config and vocab and len(vocab) > config.vocab_size:
         problems.append(f"{vocab_path}: must have at most the {config.vocab_size} tokens that {config_path.name} says, "
@@ -124,6 +121,24 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
                       masked_lm, pooler, **settings)
+
+
+def described(folder: Path) -> tuple[BertConfig, list[str]]:
+    """The dimensions and the vocabulary of a checkpoint folder; its weights are not looked at. Raises UserError."""
+    kind, config_path, _ = _files(folder, False)
+    problems: list[str] = []
+    config, _, vocab = _described(folder, config_path, kind, problems)
+    if problems or config is None:
+        raise UserError(*problems)
+    return config, vocab
+
+
+def _described(folder: Path, config_path: Path, kind: str, problems: list[str]
+               ) -> tuple[BertConfig | None, Path, list[str]]:
+    config = bert_config.read(config_path, kind, problems)
+    vocab_path = next((path for path in (folder / "vocab.txt", folder / TOKENIZER_JSON) if path.exists()),
+                      folder / "vocab.txt")
+    return config, vocab_path, vocabulary.read(vocab_path, problems)
 
 
 def has_own_output(folder: Path) -> bool:

@@ -28,7 +28,9 @@ def read(config: Config, test: pd.DataFrame, task: Task, problems: list[str], re
     should compare to the remarks."""
     data, path = config.competition, Path(str(config.competition.sample_submission))
     try:
-        sample = read_table(path, data.separator, data.quoting)
+        alike = path.suffix == Path(data.train).suffix
+        sample = read_table(path, data.separator if alike else "auto", data.quoting if alike else None,
+                            encoding=data.encoding)
     except UserError as error:
         problems += error.problems
         return None
@@ -48,7 +50,7 @@ def read(config: Config, test: pd.DataFrame, task: Task, problems: list[str], re
             problems.append(f"{path}: {len(unknown)} ids are not in {data.test}, for example {min(unknown)!r}")
         if absent:
             problems.append(f"{path}: {len(absent)} ids of {data.test} are missing, for example {min(absent)!r}")
-        if (unknown or absent) and not data.id_column and by_format.is_table(str(data.test), data):
+        if (unknown or absent) and not data.id_column and by_format.is_table(str(data.test), config):
             problems.append(f"{path}: without data.id_column a test id is its row number from 0")
     return sample
 
@@ -64,7 +66,7 @@ def form_of(config: Config, task: Task, sample: pd.DataFrame | None) -> Form:
         return task.submits
     if sample is not None and sample.shape[1] == 2 and len(task.submission_columns(Form.PROBABILITIES)) > 1 and (
             len(task.submission_columns(Form.DECISIONS)) == 1):
-        shown = _shown(task, sample)
+        shown = _shown(config, task, sample)
         return Form.DECISIONS if shown is None or Form.DECISIONS in shown else Form.PROBABILITIES
     return Form.PROBABILITIES
 
@@ -78,11 +80,14 @@ def form_problems(config: Config, task: Task) -> list[str]:
 
 def label_of_column(config: Config, given: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
     """Column of the sample -> the label that it is said to be of, for those that are not named as their label."""
-    columns = config.submit.columns
+    columns, names = config.submit.columns, config.competition.label_names or {}
     if isinstance(columns, str):
-        made = {columns.replace("{label}", name): name for name in given}
+        own = {name: label for label, name in names.items()}
+        made = {columns.replace("{label}", own.get(name, name)): name for name in given}
         return {column: made[column] for column in wanted if column in made}
-    return dict(columns or {})
+    if columns:
+        return dict(columns)
+    return {column: names[column] for column in wanted if column in names}
 
 
 def column_problems(config: Config, task: Task, sample: pd.DataFrame) -> list[str]:
@@ -144,15 +149,17 @@ def _advice(given: list[str], wanted: list[str], unknown: list[str]) -> str:
             "; submit.columns says which column is whose")
 
 
-def _shown(task: Task, sample: pd.DataFrame) -> set[Form] | None:
+def _shown(config: Config, task: Task, sample: pd.DataFrame) -> set[Form] | None:
     """The forms that the cells of the columns of predictions could be; None where they do not say."""
     if task.by_word:
         return None
     cells = [cell for column in range(1, sample.shape[1]) for cell in sample.iloc[:LOOKED_AT, column].tolist() if cell]
     if not cells:
         return None
+    named = config.competition.label_names or {}
+    cells = [named.get(cell, cell) for cell in cells] if set(cells) <= set(named) else cells
     forms = set[Form]()
-    if all(map(_is_number, cells)):
+    if all(map(_is_number, cells)) or (named and set(cells) <= set(named.values()) and all(map(_is_number, named))):
         forms.add(Form.PROBABILITIES)
     if not task.problems(pd.DataFrame({"text": "", "label": cells, "place": ""}), "", False):
         forms.add(Form.DECISIONS)
@@ -176,7 +183,7 @@ def _unlike_cells(config: Config, task: Task, sample: pd.DataFrame) -> Iterator[
     placeholder = len(set(sample.iloc[:, 1])) == 1
     if (task.has_values and placeholder) or len(columns(Form.DECISIONS)) > 1:
         return
-    shown = _shown(task, sample)
+    shown = _shown(config, task, sample)
     if shown is None or form in shown:
         return
     cell = next(cell for cell in sample.iloc[:, 1] if cell)

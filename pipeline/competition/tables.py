@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline import tasks
 from pipeline.competition import sample_submission
 from pipeline.competition.readers import by_format
-from pipeline.config.data import Data, Folds
+from pipeline.config.data import Folds
 from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import inputs
@@ -49,11 +49,11 @@ def read(config: Config) -> Competition:
     problems, remarks = list[str](), list[str]()
     train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
     task = tasks.from_config(config, train.label.tolist())
-    train = _labelled(train, data.train, data, task, True, problems)
+    train = _labelled(train, data.train, config, task, True, problems)
     if config.folds.dev:
         dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
-        dev = _labelled(dev, config.folds.dev, data, task, False, problems)
-        own_ids = data.id_column and by_format.is_table(data.train, data) and by_format.is_table(config.folds.dev, data)
+        dev = _labelled(dev, config.folds.dev, config, task, False, problems)
+        own_ids = all(_has_ids(path, config) for path in (data.train, config.folds.dev))
         again = int(dev.id.isin(train.id).sum())  # as where both files are numbered from 0
         if again and own_ids:
             remarks.append(f"{config.folds.dev}: {again:,} ids stand in {data.train} too, so the predictions' ids "
@@ -75,7 +75,7 @@ def read_labelled(path: Path, config: Config, task: Task) -> tuple[pd.DataFrame,
     should look at, a line each. Raises UserError."""
     plain, problems, remarks = config.model_copy(update={"folds": Folds()}), list[str](), list[str]()
     rows = _standard(str(path), plain, True, problems, remarks)
-    rows = _labelled(rows, str(path), config.competition, task, False, problems)
+    rows = _labelled(rows, str(path), config, task, False, problems)
     if problems:
         raise UserError(*problems)
     return rows, remarks
@@ -85,7 +85,7 @@ def read_texts(path: Path, config: Config) -> tuple[pd.DataFrame, list[str]]:
     """A file of texts to predict, read as the run's own files are: id, text (, text_pair); and what a person should
     look at, a line each. A table without the run's id column has row numbers from 0 for ids. Raises UserError."""
     data, problems, remarks = config.competition, list[str](), list[str]()
-    if data.id_column and by_format.is_table(str(path), data):
+    if data.id_column and by_format.is_table(str(path), config):
         inputs.check(path)
         if data.id_column not in by_format.columns(path, config):
             config = config.model_copy(update={"data": data.model_copy(update={"id_column": None})})
@@ -119,7 +119,7 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     several = data.label_columns or [] if labelled else []
     if several:
         del names["label"]
-    if not by_format.is_table(path, data):
+    if not by_format.is_table(path, config):
         if told := _beyond(names, several):
             problems += [f"{path}: {problem}; such a file has id, text and label alone" for problem in told]
             return empty
@@ -130,6 +130,11 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
         problems += error.problems
         return empty
     present = list(raw.columns)
+    if (labelled and "id" in names and names["id"] not in present and data.test and _has_ids(data.test, config)
+            and set(present) >= {*names.values(), *several} - {names["id"]}):
+        del names["id"]  # as CLUE has it: only what is to be predicted has ids
+        if remarks is not None:
+            remarks.append(f"{path}: has no column {data.id_column!r}, as {data.test} has; its rows are counted from 0")
     missing = [column for column in [*names.values(), *several] if column not in present]
     if missing:
         doubt = "; is data.separator what stands between its fields?" if len(present) == 1 else ""
@@ -139,6 +144,8 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     table = pd.DataFrame({name: raw[column] for name, column in names.items()})
     if several:
         table["label"] = _joined(raw[several], path, config, problems)
+    if labelled and data.label_names and "label" in table:
+        table["label"] = table.label.replace(data.label_names)
     table["place"] = raw.index
     table = table.reset_index(drop=True)
     if "id" in names:
@@ -151,6 +158,17 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
         problems += shortened(path, [f", {place}: the text is empty (data.empty_text = 'keep' allows it)"
                                      for place in table.place[blank]])
     return table
+
+
+def _has_ids(path: str, config: Config) -> bool:
+    """Whether a file is a table with the column of ids."""
+    column = config.competition.id_column
+    if not column or not by_format.is_table(path, config) or inputs.problems(Path(path)):
+        return False
+    try:
+        return column in by_format.columns(Path(path), config)
+    except UserError:
+        return False
 
 
 def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
@@ -179,12 +197,13 @@ def _joined(columns: pd.DataFrame, path: str, config: Config, problems: list[str
     return [JOINT.join(row) for row in rows]
 
 
-def _labelled(table: pd.DataFrame, path: str, data: Data, task: Task, trained_on: bool, problems: list[str]
+def _labelled(table: pd.DataFrame, path: str, config: Config, task: Task, trained_on: bool, problems: list[str]
               ) -> pd.DataFrame:
     """The table with its labels as the task has them, and their strata."""
     if table.empty:
         return table
-    one_column = by_format.is_table(path, data) and not data.label_columns
+    data = config.competition
+    one_column = by_format.is_table(path, config) and not data.label_columns
     where = f"{path}, column {data.label_column}" if one_column else path
     wrong = task.problems(table, where, trained_on)
     if wrong:

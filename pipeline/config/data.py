@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field
 from pipeline.config import schema
 from pipeline.config.schema import LATER, Contradiction, FilePath, RandomSeed, Section
 
+Encoding = Literal["UTF-16", "UTF-32", "GB18030", "BIG5", "SHIFT_JIS", "EUC-JP", "EUC-KR", "WINDOWS-1252",
+                   "WINDOWS-1251"]
+
 
 def _separator(value: object) -> object:
     if value in ("auto", "comma", "tab") or (isinstance(value, str) and len(value) == 1 and value not in '"\n\r\0'):
@@ -23,16 +26,19 @@ class Data(Section):
     """Texts and labels, in one of the formats below."""
     test: FilePath | None = None
     """The texts to predict; labels in it are not looked at. Without it there is no submission."""
-    format: Literal["auto", "table", "folders", "conll", "spans"] = "auto"
-    """table: CSV or TSV. folders: one folder a class (aclImdb's "unsup" is left out), one .txt file a text. conll: one
-    word a line, its tag last, an empty line behind each text. spans: JSON lines with text and entities. auto: folders
-    for a folder, conll for .conll, .bio, .bmes, spans for .jsonl, else table."""
+    format: Literal["auto", "table", "json", "folders", "conll", "spans"] = "auto"
+    """table: CSV or TSV. json: JSON lines or an array of objects, or Parquet, as a table. folders: one folder a class
+    (aclImdb's "unsup" is left out), one .txt file a text. conll: one word a line, its tag last, an empty line behind
+    each text. spans: JSON lines with text and entities. auto: folders for a folder, conll for .conll, .bio, .bmes; for
+    .json, .jsonl, .parquet json, or spans where words are tagged and the text is no list of words; else table."""
+    encoding: Encoding | None = None
+    """What the files that are not UTF-8 are written in."""
     header: Annotated[list[str], Field(min_length=1)] | None = None
     """table: names of the columns of a file that has no header line, for example ["label", "text"]."""
     sample_submission: FilePath | None = None
     """The organiser's example; its header and row order are what the submission gets."""
     id_column: str | None = None
-    """Column of exact-text ids in train and test; without one the id is the row number from 0."""
+    """Column of exact-text ids in train and test, or in test alone; without one the id is the row number from 0."""
     text_columns: Annotated[list[str], Field(min_length=1, max_length=2)] = ["text"]
     """One column, or two for sentence pairs."""
     label_column: str = "label"
@@ -49,6 +55,9 @@ class Data(Section):
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
     multiclass, multilabel: the names in the order of outputs, default: those of train, sorted. ordinal: the grades from
     the least to the greatest, default: train's, which must then be numbers."""
+    label_names: dict[str, str] | None = None
+    """multiclass: what a label of the file is called in predictions and reports, for example { 0 = "sports" }; in this
+    order, unless data.labels has another. A submission holds labels as the file has them."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = "|"
     """multilabel: what stands between the names of a row."""
     separator: Annotated[str, BeforeValidator(_separator)] = "auto"
@@ -61,8 +70,10 @@ class Data(Section):
     """Whether a row without any text is an error or is predicted from [CLS] [SEP] alone."""
 
     def contradictions(self) -> Iterator[Contradiction]:
-        for key in ("labels", "label_columns", "header"):
-            again = [label for label, count in Counter(getattr(self, key) or []).items() if count > 1]
+        for key in ("labels", "label_columns", "header", "label_names"):
+            texts = getattr(self, key) or []
+            counts = Counter(texts.values() if isinstance(texts, dict) else texts)
+            again = [label for label, count in counts.items() if count > 1]
             if again:
                 yield (key,), f"{key} must be different texts, got {again[0]!r} twice"
         if self.bounds and not self.bounds[0] < self.bounds[1]:

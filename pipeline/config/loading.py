@@ -18,8 +18,13 @@ MOST_BYTES = 100_000  # of a file of settings
 MOST_DOTS = 500  # on a line: the time and memory that a dotted key takes to read grow with the square of its parts
 
 
+ALTERNATIVES = {"bert.checkpoint": "random", "bert.random": "checkpoint", "data.label_column": "label_columns"}
+"""Key -> the key beside it that it takes the place of, where it is given on the command line."""
+
+
 def load(path: Path, overrides: list[str] | None = None, run: str | None = None) -> Config:
-    """Reads a TOML file, applies "section.key=value" overrides, and validates the whole.
+    """Reads a TOML file, applies "section.key=value" overrides, and validates the whole. "section.key=" unsets a key or
+    a table; a key that stands for another, as bert.checkpoint does for [bert.random], takes its place.
 
     Raises UserError with one line a problem.
     """
@@ -51,6 +56,7 @@ def load(path: Path, overrides: list[str] | None = None, run: str | None = None)
     except ValidationError as error:
         raise UserError(*(f"{path}: {line}" for line in problems.explain(error, tree))) from None
 
+
 def dump(config: Config) -> str:
     """The resolved configuration as TOML. Keys without a value are left out, and those of [hardware] that were not
     given: what is given there is asked for."""
@@ -67,9 +73,16 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     except (ValueError, RecursionError):
         parsed = {}
     value = parsed["value"] if len(parsed) == 1 else text  # an unquoted word is a string
+    unset = not text.strip()
     *sections, last = key.strip().split(".")
-    for section in sections:
+    for depth, section in enumerate(sections):
+        if not unset:
+            tree.pop(ALTERNATIVES.get(".".join(sections[:depth + 1]), ""), None)
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
             raise UserError(f"--set {override}: {section} is a value, not a section")
+    if unset:
+        tree.pop(last, None)
+        return
+    tree.pop(ALTERNATIVES.get(".".join([*sections, last]), ""), None)
     tree[last] = value

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.schema import LATER, MOST, Contradiction, Count, FilePath, Section, Share
+from pipeline.config.schema import FITTED, LATER, MOST, Contradiction, Count, FilePath, Section, Share
 
 
 class RandomBert(Section):
@@ -49,15 +49,17 @@ class Bert(Section):
 class Tokens(Section):
     """How a text becomes token ids, and rows become batches."""
 
-    tokenizer: Literal["characters", "wordpiece"] = "characters"
-    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own."""
+    tokenizer: Annotated[Literal["characters", "wordpiece"], FITTED] = "characters"
+    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own. Unset: wordpiece where
+    the vocabulary has pieces that begin with ##, or is still to be made and the texts are in Latin letters."""
     lowercase: bool | None = None
     """Unset: as the checkpoint's tokenizer_config.json says, else true. Google's Chinese and uncased vocabularies hold
     no capitals: without this each is [UNK]."""
     strip_accents: bool | None = None
     """wordpiece: whether é becomes e. Unset: as the checkpoint's tokenizer_config.json says, else as lowercase."""
-    max_tokens: Annotated[int, Field(ge=3, le=512)] = 22
-    """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first."""
+    max_tokens: Annotated[int, Field(ge=3, le=512), FITTED] = 22
+    """[CLS] and [SEP] included; 22 is the published 20 characters. Pairs lose tokens of the longer text first. Unset:
+    what 95 % of the texts of train and test fit in, of words to tag all, as far as the encoder has positions."""
     batches: Literal["packed", "random"] = "packed"
     """packed: several short rows share one sequence, each attending to itself. random: as published, padded."""
 

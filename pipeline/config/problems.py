@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.config import kinds, schema
 from pipeline.config.kinds import KINDS
 from pipeline.config.run import Config
-from pipeline.config.schema import Section
+from pipeline.config.schema import FITTED, Section
 
 SHOWN = 20  # problems that are told; the rest are counted
 REQUIRED = {"name": "run", "data.train": "?", "bert": {"checkpoint": "?"},
@@ -28,7 +28,7 @@ def describe(section: type[Section] = Config, prefix: str = "") -> list[tuple[st
         if inner:
             rows += describe(inner, f"{prefix}{name}.")
         else:
-            default = "required" if field.is_required() else field.default
+            default = "required" if field.is_required() else None if FITTED in field.metadata else field.default
             rows.append((prefix + name, default, " ".join((field.description or "").split())))
     return rows
 

@@ -113,6 +113,11 @@ class Config(Section):
             yield ("task", "data.label_columns"), f"task = {self.task!r} needs data.label_columns"
         if data.labels and (columns or kind.of_words or kind.numbers):
             yield ("task", "data.labels", "data.label_columns"), "data.labels is for one column of labels"
+        if data.label_names and self.task != "multiclass":
+            yield ("task", "data.label_names"), f"data.label_names is for task = 'multiclass', got {self.task!r}"
+        if data.label_names and (lacking := [label for label in data.labels or [] if label not in data.label_names]):
+            yield ("data.labels", "data.label_names"), (f"data.label_names must name each of data.labels, got none for "
+                                                        f"{lacking[0]!r}")
         if data.label_weights and (kind.label_columns != "outputs" or len(data.label_weights) != len(columns or [])):
             yield ("task", "data.label_weights", "data.label_columns"), (
                 "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 MOST = 2**20  # of what is counted: more than any run holds, and too few to overflow an array's size
 LATER = "later"  # mark of a key that was added after cells were made: its default does not stand in their identity
+FITTED = "fitted"  # mark of a key that follows from the encoder or the texts where it is not given
 UNCHECKED = {"contradictions": False}  # context of a validation that leaves contradictions to its caller
 
 Contradiction = tuple[tuple[str, ...], str]  # the keys that contradict each other, and the line that says so

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.schema import (
+    FITTED,
     MOST,
     BatchSize,
     Contradiction,
@@ -127,8 +128,9 @@ class Stage1(Training):
     loss: Loss = "bce"
     """The likelihood, bce of binary labels and cross_entropy of classes, unless one is given; or focal, smooth_f1. Of
     numbers and grades: mse, mae, huber, rmse, correlation; bce where they are bounded or cumulative."""
-    learning_rate: LearningRate = 3e-5
-    """3e-5 suits a pretrained BERT-Base; a small encoder from random weights needs about 3e-4."""
+    learning_rate: Annotated[LearningRate, FITTED] = 3e-5
+    """Unset, by the encoder's hidden size: 2e-5 from 1,024, 3e-5 from 768 (BERT-Base), 1e-4 from 512, 3e-4 from 256,
+    else 5e-4."""
     hand_on: Literal["last", "best"] = "last"
     """Which epoch stage 2 starts from."""
     frozen: bool = False

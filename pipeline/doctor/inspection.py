@@ -1,19 +1,17 @@
 """What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import tokenizer_settings
-from pipeline.doctor import repeated_texts
+from pipeline.doctor import forecast, repeated_texts, unsuited
 from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, STAGES
 from pipeline.tasks.label_names import doubtful_names
-
-CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 
 
 def lines(run: Run) -> Iterator[str]:
@@ -31,8 +29,7 @@ def lines(run: Run) -> Iterator[str]:
     size = sum(values.nbytes for values in encoder.tensors().values())
     yield (f"checkpoint: {encoder.source}; {dimensions.layers} layers, hidden {dimensions.hidden}, {dimensions.heads} "
            f"heads of {dimensions.hidden // dimensions.heads}, {size / 1e6:,.0f} MB, {dimensions.activation}")
-    yield from tokenizer_settings.settled(config)[1]
-    yield from _letters(run)
+    yield from run.chosen
     lengths = np.concatenate([run.train_tokens.lengths, run.test_tokens.lengths])
     quarters = np.percentile(lengths, [0, 25, 50, 75, 95, 100]).astype(int)
     yield (f"tokens per row with [CLS] and [SEP]: {quarters[0]} min, {quarters[2]} median, {quarters[4]} at 95 %, "
@@ -58,20 +55,20 @@ def lines(run: Run) -> Iterator[str]:
         seen = " ".join(encoder.vocab[token] for token in run.train_tokens.ids[start:end])
         yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.label_text(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
+    yield from forecast.submission_lines(run)
 
 
-def _letters(run: Run) -> Iterator[str]:
-    """Where the tokenizer does not suit the texts or the vocabulary."""
-    config, vocab = run.config.tokens, run.checkpoint.vocab
-    some = "".join(run.competition.train.text[:1_000])
-    latin = sum(character.isascii() and character.isalpha() for character in some)
-    if config.tokenizer == "characters" and 2 * latin > sum(not character.isspace() for character in some):
-        yield ("warning: most characters are Latin letters, and tokens.tokenizer = 'characters' takes each for a token "
-               "of its own; for English and its like: tokens.tokenizer = 'wordpiece'")
-    capitals = np.mean([token.removeprefix("##")[:1].isupper() for token in vocab])
-    if config.lowers and capitals > CASED:
-        yield (f"warning: {capitals:.0%} of the vocabulary begins with a capital, which tokens.lowercase = true never "
-               f"finds; a cased checkpoint has tokens.lowercase = false")
+def warnings(run: Run) -> list[str]:
+    """Settings that do not suit the texts or the encoder, a line each with what mends it."""
+    return list(unsuited.warnings(run))
+
+
+def next_commands(run: Run, path: Path) -> list[str]:
+    """The three commands that are likeliest wanted next, with what each is for."""
+    return [f"./run_all.sh {path}   (every stage)",
+            f"python -m stages baseline {path}   (the number to beat, in seconds)",
+            f"python -m stages stage1 {path} --fold 0   (one fold, to see what it takes)"]
+
 
 
 def _rare(run: Run) -> Iterator[str]:
@@ -119,6 +116,7 @@ def _meaning(run: Run, counts: dict[str, int]) -> Iterator[str]:
 
 
 def _cells(run: Run) -> Iterator[str]:
+    left = {}
     for stage in STAGES.values():
         wanted = run.cells(stage)
         if not wanted:
@@ -133,4 +131,6 @@ def _cells(run: Run) -> Iterator[str]:
         named = f", folds {numbers} to do" if todo and numbers != [ALL_FOLDS] else ""
         yield (f"{stage}: {len(done)} of {len(wanted)} cells done" + named
                + (f" ({len(damaged)} damaged)" if damaged else ""))
+        left[stage] = todo
         scheduler.require_room(run, stage, todo)
+    yield from forecast.time_lines(run, left)

@@ -5,13 +5,14 @@ A pipe or a device is never opened: it may block, or never end.
 
 import codecs
 import contextlib
+import functools
 import gzip
 import itertools
 import json
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -54,7 +55,7 @@ def problems(path: Path, missing: str = MISSING) -> list[str]:
     if begin.startswith(WEB_PAGE):
         return [f"{path}: looks like a web page (HTML), not the file itself; download that again"]
     for mark, (what, advice) in CONTAINERS.items():
-        if first.startswith(mark) and path.suffix != ".bin":  # torch writes its weights as zip archives
+        if first.startswith(mark) and path.suffix not in (".bin", ".parquet"):  # torch's weights are zip archives
             if (mark == ZIP and b"xl/" in first) or path.suffix == ".xlsx":
                 what, advice = "an Excel workbook", "save it as CSV"
             return [f"{path}: is {what}; {advice.format(path)}"]
@@ -89,9 +90,12 @@ def read(path: Path, missing: str = MISSING, most: int | None = None) -> bytes:
         raise OutOfMemoryError(f"{path}: its {size:,} bytes do not fit in memory") from None
 
 
-def read_text(path: Path, most: int | None = None) -> str:
-    """The same as text, unpacked where it is gzipped, without a byte order mark. Raises UserError, too, where it is not
-    UTF-8 or holds a NUL."""
+def read_text(path: Path, most: int | None = None, encoding: str | None = None) -> str:
+    """The same as text, unpacked where it is gzipped, without a byte order mark.
+
+    encoding: what it is written in where it is not UTF-8. Raises UserError, too, where it is in neither, or holds a
+    NUL.
+    """
     raw = read(path, most=most)
     if raw.startswith(GZIP):
         try:
@@ -99,22 +103,35 @@ def read_text(path: Path, most: int | None = None) -> str:
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{path}: is gzipped and cannot be unpacked: {error}") from None
     raw = raw.removeprefix(codecs.BOM_UTF8)
+    other = encoding if encoding and not is_utf_8([raw]) else None
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode(other or "utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
+        if other:
+            raise UserError(f"{path}, line {line}: must be UTF-8 or {other}, as data.encoding says, got byte "
+                            f"0x{raw[error.start]:02x}; it looks like {guessed_encoding(raw)}") from None
         where = f"{path}, line {line}: must be UTF-8, got byte 0x{raw[error.start]:02x}"
-        if (name := encoding(raw)) == "UTF-8":
+        if (name := guessed_encoding(raw)) == "UTF-8":
             raise UserError(f"{where}; the rest is UTF-8, so the file is damaged there: mend that line") from None
         way = f"iconv -f {name} -t UTF-8 {path}" if path.suffix != ".gz" else f"zcat {path} | iconv -f {name} -t UTF-8"
-        raise UserError(f"{where}; it looks like {name}: {way} > NEW") from None
+        raise UserError(f"{where}; it looks like {name}: {way} > NEW, or data.encoding = {name!r}") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}, line {line}: holds a NUL character; the file is damaged or not text (UTF-16?)")
     return text
 
 
-def encoding(raw: bytes) -> str:
+def is_utf_8(parts: Iterable[bytes]) -> bool:
+    """Whether bytes that come in parts are UTF-8 text."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return all("\0" not in decoder.decode(part) for part in parts) and not decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+
+
+def guessed_encoding(raw: bytes) -> str:
     """What text that is not valid UTF-8 is written in, as far as its bytes tell, by iconv's name: UTF-16 by its mark;
     UTF-8 where few bytes are none of it; the first encoding in which enough of its characters beyond ASCII are common
     ones of its language; Windows-1252 where bytes above 127 stand alone among letters; else GB18030."""
@@ -164,18 +181,22 @@ def read_json(path: Path, most: int | None = None) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def lines(path: Path) -> Iterator[Iterator[str]]:
+def lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
     """The lines of such a file with their ends, one at a time, unpacked where it is gzipped. Raises UserError as
     ``read_text`` does."""
     check(path)
     try:
         with path.open("rb") as raw:
             packed = raw.read(len(GZIP)) == GZIP
-        with (gzip.open(path, "rt", encoding="utf-8-sig", newline="") if packed else
-              path.open(encoding="utf-8-sig", newline="")) as file:
-            yield _without_nul(path, cast(TextIO, file))
+        unpacked = gzip.open if packed else open
+        other = None
+        if encoding:
+            with unpacked(path, "rb") as raw:
+                other = None if is_utf_8(iter(functools.partial(raw.read, SAMPLE), b"")) else encoding
+        with unpacked(path, "rt", encoding=other or "utf-8-sig", newline="") as file:
+            yield _without_nul(path, cast(TextIO, file), encoding)
     except UnicodeDecodeError:
-        read_text(path)  # says where
+        read_text(path, encoding=encoding)  # says where
         raise
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -191,11 +212,11 @@ def texts(path: Path, at_once: int) -> Iterator[list[str]]:
             yield part
 
 
-def _without_nul(path: Path, file: TextIO) -> Iterator[str]:
-    for line in file:
+def _without_nul(path: Path, file: TextIO, encoding: str | None) -> Iterator[str]:
+    for number, line in enumerate(file):
         if "\0" in line:
-            read_text(path)  # says where
-        yield line
+            read_text(path, encoding=encoding)  # says where
+        yield line if number else line.removeprefix("\ufeff")
 
 
 def shortened(path: object, problems: list[str], kind: str = "rows") -> list[str]:

@@ -156,7 +156,7 @@ class Predictor:
         for name in (data.test, data.train):
             if name and Path(name).exists():
                 table = by_format.read(Path(name), self.config, False)[:TRIED]
-                in_table = by_format.format_of(Path(name), data) == "table"
+                in_table = by_format.is_table(name, self.config)
                 names = data.text_columns if in_table else ["text"]
                 texts = {key: table[name].tolist() for key, name in zip(("text", "text_pair"), names, strict=False)}
                 return pd.DataFrame({"id": list(map(str, range(len(table)))), **texts}, dtype=str)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.arrays import Tensors
@@ -20,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.inference.predictor import ROW_A_BIN, Predictor, batches
 from pipeline.machine.console import say
 from pipeline.model.encoder import PackedBert
+from pipeline.runs.fitted_defaults import tokenizer_of
 from pipeline.stage_table import STAGE1
 from pipeline.text import tokenization
 
@@ -33,17 +35,24 @@ class TextVectors(TransformerMixin, BaseEstimator):
 
     source: a checkpoint's folder, or a run's name, whose stage-1 encoder of ``fold`` is taken, with the run's own
     tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max"; tokenizer, lowercase,
-    max_tokens: as in a run's [tokens], for a checkpoint; None: 128, or as many as it has positions for.
+    max_tokens: as in a run's [tokens], for a checkpoint; None: as its vocabulary and its folder say, and 128 tokens or
+    as many as it has positions for.
     Raises UserError where there is no such source.
     """
 
     def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
-                 tokenizer: Literal["characters", "wordpiece"] = "characters", lowercase: bool | None = None,
+                 tokenizer: Literal["characters", "wordpiece"] | None = None, lowercase: bool | None = None,
                  max_tokens: int | None = None):
         self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
         self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
 
-    def fit(self, texts: Texts | None = None, labels: Any = None) -> Self:
+    def __sklearn_tags__(self) -> Tags:
+        """The input is texts, as CountVectorizer's is."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
+    def fit(self, texts: Texts | None = None, y: Any = None) -> Self:
         """Loads the encoder; learns nothing."""
         if self.pool not in ("cls", "mean", "max"):
             raise UserError(f"pool must be cls, mean or max, got {self.pool!r}")
@@ -90,7 +99,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
     def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
         if Path(self.source).is_dir():
             read = checkpoint.read(Path(self.source))
-            settings = Tokens(tokenizer=self.tokenizer, strip_accents=read.strip_accents,
+            settings = Tokens(tokenizer=self.tokenizer or tokenizer_of(read.vocab), strip_accents=read.strip_accents,
                               lowercase=read.lowercase if self.lowercase is None else self.lowercase,
                               max_tokens=self.max_tokens or min(MOST_TOKENS, read.config.positions))
             if self.lowercase not in (None, read.lowercase) and read.lowercase is not None:

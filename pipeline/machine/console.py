@@ -14,22 +14,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pipeline.errors import disk, visible
 
-console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
 _log = logging.getLogger("run")
 _log.setLevel(logging.INFO)
 _log.propagate = False
 logging.raiseExceptions = False  # a full disk must not put a traceback after every line
 _parent: Any = None  # where another process started this one: its queue
+_bars: "Bars | None" = None  # while several parts of one work are drawn together
+_quiet = False
 
 
-def say(line: str) -> None:
-    """One line for the screen and the run's log; control characters that came from data are made visible."""
+def say(line: str, always: bool = False) -> None:
+    """One line for the screen and the run's log; control characters that came from data are made visible.
+
+    always: also shown where the command is to be quiet.
+    """
     clean = visible(line)
     if _parent:
         _parent.put(("line", clean, 0))
         return
-    console.print(clean, markup=False)
+    if always or not _quiet:
+        console.print(clean, markup=False)
     _log.info(clean)
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Whether from now on only the lines that are always shown, and errors, reach the screen; the log has them all."""
+    global _quiet
+    _quiet = quiet
 
 
 def keep_log(path: Path) -> None:
@@ -48,12 +60,23 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Callable[[], Non
         _parent.put(("begin", label, (total, done)))
         yield lambda: _parent.put(("step", label, 1))
         _parent.put(("end", label, 0))
-    elif console.is_terminal:
-        with _bars() as bars:
-            task = bars.add_task(label, total=total, completed=done)
-            yield lambda: bars.advance(task)
     else:
-        yield lambda: None
+        with contextlib.nullcontext(_bars) if _bars else Bars.drawn() as bars:
+            bars.begin(label, total, done)
+            yield lambda: bars.step(label)
+            bars.end(label)
+
+
+@contextlib.contextmanager
+def together(label: str, parts: int) -> Iterator[None]:
+    """While the block lasts, a bar of that many equally long parts stands above those of the parts, with the time that
+    is left for them all."""
+    global _bars
+    with Bars.drawn(label, parts) as _bars:
+        try:
+            yield
+        finally:
+            _bars = None
 
 
 def send_to(messages: Any) -> None:
@@ -66,19 +89,18 @@ def send_to(messages: Any) -> None:
 def relay(context: Any) -> Iterator[Any]:
     """Yields a queue for other processes and shows the lines and bars that come from it."""
     messages = context.SimpleQueue()
-    with _bars() if console.is_terminal else contextlib.nullcontext() as bars:
-        shown: dict[str, TaskID] = {}
+    with contextlib.nullcontext(_bars) if _bars else Bars.drawn() as bars:
 
         def show() -> None:
             for kind, text, number in iter(messages.get, None):
                 if kind == "line":
                     say(text)
-                elif bars and kind == "begin":
-                    shown[text] = bars.add_task(text, total=number[0], completed=number[1])
-                elif bars and kind == "step":
-                    bars.advance(shown[text])
-                elif bars:
-                    bars.remove_task(shown[text])
+                elif kind == "begin":
+                    bars.begin(text, *number)
+                elif kind == "step":
+                    bars.step(text)
+                else:
+                    bars.end(text)
 
         reader = threading.Thread(target=show, daemon=True)
         reader.start()
@@ -89,9 +111,40 @@ def relay(context: Any) -> Iterator[Any]:
             reader.join()
 
 
-def _bars() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+class Bars:
+    """Bars by their labels, and one above them of all parts; without a terminal nothing is drawn."""
+
+    def __init__(self, drawn: Progress | None, label: str = "", parts: int = 0):
+        self._drawn, self._parts, self._tasks = drawn, parts, dict[str, TaskID]()
+        self._whole = drawn.add_task(label, total=None) if drawn and parts > 1 else None
+
+    @classmethod
+    @contextlib.contextmanager
+    def drawn(cls, label: str = "", parts: int = 0) -> Iterator["Bars"]:
+        """Bars that are gone when the block ends."""
+        if not console.is_terminal or _quiet:
+            yield cls(None)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as drawn:
+            yield cls(drawn, label, parts)
+
+    def begin(self, label: str, total: int, done: int) -> None:
+        if self._drawn:
+            self._tasks[label] = self._drawn.add_task(f"  {label}" if self._parts > 1 else label, total=total,
+                                                      completed=done)
+            if self._whole is not None:
+                self._drawn.update(self._whole, total=self._parts * total, advance=done)
+
+    def step(self, label: str) -> None:
+        if self._drawn:
+            self._drawn.advance(self._tasks[label])
+            if self._whole is not None:
+                self._drawn.advance(self._whole)
+
+    def end(self, label: str) -> None:
+        if self._drawn:
+            self._drawn.remove_task(self._tasks.pop(label))
 
 
 class Clock:

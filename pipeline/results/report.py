@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from pipeline.competition import folds
@@ -116,14 +117,21 @@ def _chosen_by_the_fold(stage: Training, best: bool) -> str:
 
 
 def console_table(task: Task, report: Report) -> Table:
-    """Scores by stage and fold, as a rich table."""
-    table = Table(title=f"Out-of-fold {_label(task, report)}, run {report['run']}")
-    first, *others = _header(task, report)
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    for row in _rows(task, report):
-        table.add_row(*row)
+    """Scores by stage and fold, as a rich table that 80 columns hold: a column for each stage, the metric's lines
+    first and the folds' last."""
+    table = Table(title=f"Out-of-fold {_label(task, report)}, run {report['run']}", title_justify="left",
+                  box=box.SIMPLE_HEAD)
+    rows, folds = _rows(task, report), report["folds"]["count"]
+    table.add_column("")
+    for stage, *_ in rows:
+        table.add_column(stage, justify="right")
+    lines = list(zip(_header(task, report), *rows, strict=True))[1:]
+    for name, *scores in lines[folds:]:
+        table.add_row(name, *scores)
+    table.add_section()
+    for name, *scores in lines[:folds]:
+        if any(score != format_score(None) for score in scores):
+            table.add_row(name, *scores)
     return table
 
 

@@ -61,13 +61,15 @@ def _form(run: Run) -> Form:
 def _values(run: Run, part: StagePredictions) -> pd.DataFrame:
     """What the submission holds for each test row, by id."""
     task, form, submit = run.competition.task, _form(run), run.config.submit
+    own = {name: label for label, name in (run.config.competition.label_names or {}).items()}
     if form == Form.DECISIONS:
-        labels = task.decisions(part.oof, part.test, run.config.metric)
+        labels = task.decisions(part.oof, part.test, run.config.metric).replace(own)
         return labels.replace("", submit.no_label) if submit.no_label else labels
     sample = run.competition.sample
     values = task.probabilities(part.test, each=sample is not None and sample.shape[1] > 2)
     if form == Form.LISTS:
-        names = np.array([str(column).partition(":")[2] for column in values], dtype=object)
+        names = np.array([own.get(name, name) for name in (str(column).partition(":")[2] for column in values)],
+                         dtype=object)
         depth = int(str(run.config.metric).partition("@")[2])
         best = names[registry.likeliest(values.to_numpy(), depth)]
         return pd.DataFrame({"prediction": [" ".join(row) for row in best]}, index=values.index)

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.checkpoints import tokenizer_settings
 from pipeline.competition import tables
 from pipeline.competition.tables import Competition
 from pipeline.config import loading
@@ -13,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.files import atomic, formats
 from pipeline.files.snapshot import Inputs
 from pipeline.machine import console
-from pipeline.runs import folds_file, lock, scheduler
+from pipeline.runs import fitted_defaults, folds_file, lock, scheduler
 from pipeline.runs.paths import Paths
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGES
@@ -26,16 +25,18 @@ def read(config: Config) -> Run:
 
     Raises UserError with all that is wrong with the tables, and MismatchError where the run's folds are of other rows.
     """
-    config, competition, inputs = _read(config)
-    return _run(config, competition, inputs)
+    config, competition, inputs, chosen = _read(config)
+    return _run(config, competition, inputs, chosen)
 
 
 @contextlib.contextmanager
-def opened(config: Config, redo: str | None = None, copy_from: str | None = None) -> Iterator[Run]:
+def opened(config: Config, redo: str | None = None, copy_from: str | None = None, seen: Run | None = None
+           ) -> Iterator[Run]:
     """A run to work on: locked, its folds dealt and kept with its configuration, its log written to models/<run>/.
 
     redo: a stage whose cells are discarded, with those built on them, or "folds", with every cell.
     copy_from: another run, whose cells are copied where they fit this one.
+    seen: the run as ``read`` gave it, of the same configuration, so that nothing is read or tokenized again.
 
     Raises UserError with all that is wrong with the tables before anything is written; LockedError where another
     process works on the run; UserError where rows cannot be dealt, and for a stage or a run that there is not;
@@ -46,7 +47,8 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
         raise UserError(f"--from {NAME_RULE}; got {copy_from!r}")
     if redo not in (None, FOLDS, *STAGES):
         raise UserError(f"--redo {redo}: must be {FOLDS}, {', '.join(STAGES)}")
-    config, competition, inputs = _read(config)
+    config, competition, inputs, chosen = (
+        (seen.config, seen.tables, seen.inputs, list(seen.chosen)) if seen else _read(config))
     with lock.lock(paths):
         console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):
@@ -55,7 +57,9 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
             for stage in STAGES.values():
                 atomic.remove(paths.stage(stage))
             folds_file.discard(paths)
-        run = _run(config, competition, inputs)
+        run = _run(config, competition, inputs, chosen)
+        if seen:
+            run.take_over(seen)
         if redo in STAGES:
             scheduler.discard(run, STAGES[redo])
         if competition:
@@ -74,16 +78,20 @@ def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
     return sorted(set(folds)) if folds else run.folds
 
 
-def _read(config: Config) -> tuple[Config, Competition | None, Inputs]:
-    """The settled configuration, the tables, and the files as they stood before they were read."""
-    config, _ = tokenizer_settings.settled(config)
+def _read(config: Config) -> tuple[Config, Competition | None, Inputs, list[str]]:
+    """The settled configuration, the tables, the files as they stood before they were read, and what was chosen."""
     inputs = Inputs.of(_input_paths(config))
-    return config, tables.read(config) if config.data else None, inputs
+    config, lines = fitted_defaults.of_encoder(config)
+    if not config.data:
+        return config, None, inputs, lines
+    competition = tables.read(config)
+    config, more = fitted_defaults.of_texts(config, competition)
+    return config, competition, inputs, [*lines, *more]
 
 
-def _run(config: Config, competition: Competition | None, inputs: Inputs) -> Run:
+def _run(config: Config, competition: Competition | None, inputs: Inputs, chosen: list[str]) -> Run:
     dealt = folds_file.dealt_or_read(config, competition) if competition else None
-    return Run(config, competition, dealt, inputs)
+    return Run(config, competition, dealt, inputs, tuple(chosen))
 
 
 def _input_paths(config: Config) -> list[Path]:

@@ -15,13 +15,14 @@ from pipeline.machine.interrupts import Terminated
 Item = TypeVar("Item")
 
 
-def run_each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], jobs: int) -> None:
-    """Does ``prepare()`` once a process and its result on every item; in this process if jobs is 1.
+def run_each(prepare: Callable[[], Callable[[Item], None]], items: list[Item], jobs: int, apart: bool = False) -> None:
+    """Does ``prepare()`` once a process and its result on every item; in this process if jobs is 1, unless it is to be
+    apart from what this process does later.
 
     ``prepare`` and the items must be picklable. The first error ends the work, items under way are finished. Raises
     OutOfMemoryError where a process was killed from outside.
     """
-    if jobs == 1:
+    if jobs == 1 and not apart:
         act = prepare()
         for item in items:
             act(item)

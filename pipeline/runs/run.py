@@ -42,6 +42,8 @@ class Run:
     """The fold of each training row; None without [data]."""
     inputs: Inputs
     """The files that the configuration names, as they stood before they were read."""
+    chosen: tuple[str, ...] = ()
+    """What was chosen since the configuration does not give it, a line each."""
 
     @property
     def competition(self) -> Competition:
@@ -168,6 +170,12 @@ class Run:
     def test_tokens(self) -> TokenTable:
         return self._encoded(self.competition.test)
 
+    def take_over(self, other: "Run") -> None:
+        """Takes the encoder and the tokens that another object of the same run has read."""
+        for name in ("checkpoint", "train_tokens", "test_tokens"):
+            if name in vars(other):
+                vars(self)[name] = vars(other)[name]
+
     def _encoded(self, table: pd.DataFrame) -> TokenTable:
         return tokenization.encode(table, self.checkpoint.vocab, self.config.tokens, self.competition.task.by_word)
 
@@ -183,4 +191,4 @@ class Run:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets what a run is made of, and works out the rest."""
-        return Run, (self.config, self.tables, self.dealt, self.inputs)
+        return Run, (self.config, self.tables, self.dealt, self.inputs, self.chosen)

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.checkpoints import bert_config
 from pipeline.errors import MismatchError, UserError
 from pipeline.files import atomic, formats, room, sealed
-from pipeline.machine import resources
+from pipeline.machine import console, resources
 from pipeline.machine.console import say
 from pipeline.runs import cells, processes
 from pipeline.runs.paths import Paths
@@ -15,11 +15,13 @@ from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, PRETRAIN, STAGES, Cell, Stage, built_on, imported
 
 
-def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool = False) -> list[Cell]:
+def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool = False, whole_run: bool = False
+           ) -> list[Cell]:
     """Brings a stage's cells of these folds (None: all) to done, and returns them.
 
     Valid cells are skipped, the others are fitted, several at a time. The run must be open for work.
-    strict: refuse cells that were made with other code or packages, where else a line says so.
+    strict: refuse cells that were made with other code or packages, where else a line says so. whole_run: whether
+    this process goes on to other stages.
 
     Raises UserError where the stage that it starts from is not done, MismatchError for a cell of other data or
     settings, DiskError where the disk has no room for what will be written, OutOfMemoryError, DivergedError.
@@ -37,7 +39,7 @@ def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool 
     run.made_with.of(stage)  # settled and kept before the first cell
     todo = [cell for cell in wanted if cell not in done]
     if todo:
-        _fit(run, stage, todo)
+        _fit(run, stage, todo, whole_run)
     if stage is PRETRAIN:
         atomic.remove(run.paths.corpus)
     return wanted
@@ -99,14 +101,16 @@ def _require_start(run: Run, stage: Stage, wanted: list[Cell]) -> None:
                         f"python -m stages {start} {run.paths.settings}{which}")
 
 
-def _fit(run: Run, stage: Stage, todo: list[Cell]) -> None:
+def _fit(run: Run, stage: Stage, todo: list[Cell], whole_run: bool) -> None:
     if stage is PRETRAIN:
         run.corpus  # noqa: B018, made before several processes read it
     at_once = jobs(run, stage, len(todo))
     require_room(run, stage, todo, at_once)
     if at_once > 1:
         say(f"{stage}: {at_once} folds at a time, {run.made_with.threads(stage)} threads each")
-    processes.run_each(functools.partial(_fitter, run, stage), todo, at_once)
+    with console.together(str(stage), len(todo)):
+        # stage 0 may have other threads than the stages behind it, and TensorFlow takes their number once a process
+        processes.run_each(functools.partial(_fitter, run, stage), todo, at_once, apart=stage is PRETRAIN and whole_run)
 
 
 def _fitter(run: Run, stage: Stage) -> Callable[[Cell], None]:

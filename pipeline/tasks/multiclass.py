@@ -43,7 +43,10 @@ class Multiclass(NamedOutputs):
 
     @classmethod
     def from_config(cls, config: Config, labels: Sequence[str]) -> Self:
-        return cls(tuple(config.competition.labels or sorted(set(labels) - {""})))
+        data = config.competition
+        if data.label_names:
+            return cls(tuple(data.label_names[label] for label in data.labels or data.label_names))
+        return cls(tuple(data.labels or sorted(set(labels) - {""})))
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -247,7 +247,8 @@ BAD_FOLDERS = {
                               ["train, a: holds no .txt file", "train, b: holds no .txt file"]),
     "Latin-1": (lambda: (write("train/a/1.txt", "x"), write("train/a/2.txt", b"x\ny\xe9")),
                 ["train, a/2.txt, line 2: must be UTF-8, got byte 0xe9; "
-                 "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 train/a/2.txt > NEW"]),
+                 "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 train/a/2.txt > NEW, or "
+                 "data.encoding = 'WINDOWS-1252'"]),
     "a NUL": (lambda: write("train/a/1.txt", "\n\0"),
               ["train, a/1.txt, line 2: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
     "a pipe": (a_pipe, ["train, a/1.txt: must be a file, got a pipe"]),
@@ -314,7 +315,8 @@ BAD_CONLL = {
     "another number of columns": ("a X O\nb O\n\nc X Y O\n", [", line 2: must have 3 columns as line 1 has, got 2",
                                                              ", line 4: must have 3 columns as line 1 has, got 4"]),
     "Latin-1": (b"a O\n\xe9 O\n", [", line 2: must be UTF-8, got byte 0xe9; "
-                                   "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 a.conll > NEW"]),
+                                   "it looks like WINDOWS-1252: iconv -f WINDOWS-1252 -t UTF-8 a.conll > NEW, or "
+                                   "data.encoding = 'WINDOWS-1252'"]),
     "a NUL": ("a O\n\0 O\n", [", line 2: holds a NUL character; the file is damaged or not text (UTF-16?)"]),
     "a word too long": ("a O\n" + "x" * 1_001 + " O\n", [
         ", line 2: a word must have at most 1,000 characters, got 1,001; is it one word a line?"]),
@@ -454,7 +456,7 @@ def test_all_problems_of_a_file_of_spans_are_told_at_once() -> None:
 @pytest.mark.parametrize(("content", "problem"), [
     ("\n \n", ": holds no text"),
     (b'{"text": "\xe9"}', ", line 1: must be UTF-8, got byte 0xe9; it looks like WINDOWS-1252: iconv -f WINDOWS-1252 "
-                          "-t UTF-8 a.jsonl > NEW")])
+                          "-t UTF-8 a.jsonl > NEW, or data.encoding = 'WINDOWS-1252'")])
 def test_a_file_without_spans_or_in_another_encoding_is_refused(content: str | bytes, problem: str) -> None:
     path = write("a.jsonl", content)
     assert told(lambda: spans.read(path, Tokens(), labelled=True)) == [f"a.jsonl{problem}"]
@@ -469,9 +471,7 @@ def test_a_file_without_spans_or_in_another_encoding_is_refused(content: str | b
     ("folder", "table", "table"), ("x" * 5_000, "auto", "table")])
 def test_the_format_is_the_configured_one_or_that_of_the_file(path: str, form: str, found: str) -> None:
     Path("folder").mkdir()
-    data = config("tags", train=path, format=form).data
-    assert data is not None
-    assert by_format.format_of(Path(path), data) == found
+    assert by_format.format_of(Path(path), config("tags", train=path, format=form)) == found
 
 
 def test_each_file_has_a_format_of_its_own() -> None:
@@ -496,8 +496,6 @@ def test_ids_that_a_file_of_spans_has_twice_are_refused() -> None:
 @pytest.mark.parametrize(("path", "task", "problem"), [
     ("a.conll", "binary", "is read as conll, which is for task = 'tags', got 'binary'; "
                           "set data.format = 'table' if it is a table"),
-    ("a.jsonl", "multiclass", "is read as spans, which is for task = 'tags', got 'multiclass'; "
-                              "set data.format = 'table' if it is a table"),
     (".", "tags", "must be a file, got a folder; a folder of texts has no tags of words"),
 ])
 def test_a_format_that_cannot_hold_the_tasks_labels_is_refused(path: str, task: str, problem: str) -> None:

@@ -154,7 +154,8 @@ def test_bytes_that_are_not_utf8_are_refused_with_the_way_to_convert_them(
         project: Path, stages: Command, content: bytes, line: int, byte: str, encoding: str) -> None:
     TRAIN.write_bytes(content)
     assert refused(stages) == [f"data/train.csv, line {line}: must be UTF-8, got byte {byte}; it looks like "
-                               f"{encoding}: iconv -f {encoding} -t UTF-8 data/train.csv > NEW"]
+                               f"{encoding}: iconv -f {encoding} -t UTF-8 data/train.csv > NEW, or "
+                               f"data.encoding = {encoding!r}"]
 
 
 @pytest.mark.parametrize(("content", "line"), [
@@ -427,7 +428,7 @@ def test_rows_with_carriage_returns_for_ends_are_not_swallowed_either(project: P
     ("it’s “fine” – really", "cp1252", "WINDOWS-1252"),
 ])
 def test_an_encoding_is_told_by_the_common_characters_of_its_language(text: str, codec: str, name: str) -> None:
-    assert inputs.encoding(f"id,text,label\na,{text},1\n".encode(codec)) == name
+    assert inputs.guessed_encoding(f"id,text,label\na,{text},1\n".encode(codec)) == name
 
 
 @pytest.mark.parametrize(("begin", "what"), [

@@ -59,7 +59,7 @@ def test_all_wrong_keys_and_values_are_told_at_once(project: Path, stages: Comma
 
 @pytest.mark.parametrize(("key", "value", "got"), [
     ("stage1.epochs", "3.5", "3.5"), ("stage1.epochs", "0", "0"), ("stage1.epochs", "many", "'many'"),
-    ("stage1.epochs", "", "''"), ("stage1.epochs", "[3]", "[3]"), ("stage1.batch_size", "fold", "'fold'"),
+    ("stage1.epochs", '""', "''"), ("stage1.epochs", "[3]", "[3]"), ("stage1.batch_size", "fold", "'fold'"),
     ("stage1.learning_rate", "nan", "nan"), ("stage1.learning_rate", "inf", "inf"),
     ("stage1.learning_rate", "0", "0"), ("stage1.warmup", "1.0", "1.0"), ("bert.dropout", "-0.1", "-0.1"),
     ("stage1.loss", "f1", "'f1'"), ("tokens.tokenizer", "Characters", "'Characters'"),
@@ -68,7 +68,7 @@ def test_all_wrong_keys_and_values_are_told_at_once(project: Path, stages: Comma
     ("folds.seed", "2020-01-01", "datetime.date(2020, 1, 1)"), ("data.train", "5", "5"), ("stage1", "3", "3"),
     ("stage1.epochs", "true", "True"), ("stage1.epochs", "'3'", "'3'"), ("stage1.learning_rate", "'1e-3'", "'1e-3'"),
     ("hardware.xla", "'no'", "'no'"), ("data.quoting", "0", "0"), ("seed", "07", "'07'"),
-    ("data.train", "", "''"), ("data.test", '"a\\nb"', r"'a\nb'"),
+    ("data.train", '""', "''"), ("data.test", '"a\\nb"', r"'a\nb'"),
     ("stage2.batch_size", "0", "0"), ("stage2.batch_size", "all", "'all'"),
     *((key, str(2**62), str(2**62)) for key in (
         "stage1.batch_size", "stage2.batch_size", "hardware.predict_batch", "head.attention_units", "baseline.min_rows",
@@ -85,7 +85,8 @@ def test_a_wrong_value_is_one_line_with_its_key_and_what_came(
 
 
 CONTRADICTIONS = {
-    "checkpoint and random": (["bert.random.layers=2"], "bert: give exactly one of bert.checkpoint and [bert.random]"),
+    "checkpoint and random": (['bert={checkpoint = "a", random = {layers = 2}}'],
+                              "bert: give exactly one of bert.checkpoint and [bert.random]"),
     "heads that do not divide": (["bert.random.heads=3"], "bert.random: heads must divide hidden, got 3 and 256"),
     "plateau with warmup": (["stage1.plateau=2", "stage1.decay=none"],
                             "stage1: plateau sets the rate itself: it needs warmup = 0 and decay = 'none'"),

@@ -206,10 +206,12 @@ def test_predict_reads_a_file_as_the_run_does(stages: Command) -> None:
     test.to_csv("headless.csv", sep="\t", index=False, header=False)
     assert [json.loads(line) for line in stages("predict", "toy", "headless.csv").out.splitlines()] == plain
     config.write_text(settings)
-    Path("lines.jsonl").write_text('{"text": "香"}\n')
-    refused = stages("predict", "toy", "lines.jsonl")
+    test.to_json("lines.jsonl", orient="records", lines=True, force_ascii=False)
+    assert [json.loads(line) for line in stages("predict", "toy", "lines.jsonl").out.splitlines()] == plain
+    Path("lines.conll").write_text("香\n")
+    refused = stages("predict", "toy", "lines.conll")
     assert refused.code == 2
-    assert "is read as spans, which is for task = 'tags'" in refused.lines[0]
+    assert "is read as conll, which is for task = 'tags'" in refused.lines[0]
     Path("lines.txt").write_text("\n".join(test.text) + "\n")
     lines = [json.loads(line) for line in stages("predict", "toy", "lines.txt").out.splitlines()]
     assert [line["probability"] for line in lines] == [line["probability"] for line in plain]

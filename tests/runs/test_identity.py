@@ -35,7 +35,7 @@ ANSWERS = {
     "name": NOTHING, "task": "the task's own identity: its kind and its labels",
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
-        "label_separator", "separator", "quoting", "empty_text", "bounds")},
+        "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds")},
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
     **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev")},

@@ -12,11 +12,12 @@ from pipeline.tasks.tag_schemes import TAG
 LINE_END = re.compile(r"\r*\n|\r")
 BETWEEN = re.compile("[ \t]+")  # and no other white space: U+3000 may be a word
 DOCUMENT = "-DOCSTART-"
+NUMBERED = re.compile(r".[0-9]{1,2}", re.DOTALL)  # a character and its place in a word
 LONGEST_WORD = 1_000  # characters: a longer one is no word
 LONGEST_TEXT = 1_000_000
 
 
-def read(path: Path, labelled: bool) -> pd.DataFrame:
+def read(path: Path, labelled: bool, encoding: str | None = None, remarks: list[str] | None = None) -> pd.DataFrame:
     """id (the text's number from 0), text (its words joined by spaces) and, where labelled, label (its tags likewise).
 
     Lines of comments before a text, "# id ..." or "# key = value", are passed over.
@@ -26,7 +27,7 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
     texts: list[list[list[str]]] = [[]]
     places, problems = [], []
     rule: tuple[int, int] | None = None  # the number of columns, and the line that says so
-    lines = LINE_END.split(inputs.read_text(path))
+    lines = LINE_END.split(inputs.read_text(path, encoding=encoding))
     comments = _comments(lines, labelled)
     for number, line in enumerate(lines, 1):
         if number in comments:
@@ -60,6 +61,10 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
         problems.append(": its first column counts the words of each text, 1, 2, 3; it must be the word: cut -f2-")
     if problems:
         raise UserError(*inputs.shortened(path, problems, "lines"))
+    words = [word for text in texts for word, _ in text]
+    if remarks is not None and all(NUMBERED.fullmatch(word) for word in words):
+        remarks.append(f"{path}: every word ends in a digit behind its character, such as {words[0]!r}, as Weibo's "
+                       f"files count a word's characters; the model reads the digit too: sed -E 's/^(.)[0-9]+/\\1/'")
     table = pd.DataFrame({"id": [str(row) for row in range(len(texts))], "text": joined}, index=places, dtype=str)
     return table.assign(label=[" ".join(tag for _, tag in words) for words in texts]) if labelled else table
 

@@ -28,22 +28,25 @@ class _Layout:
     path: Path
     delimiter: str
     quoting: bool
+    encoding: str | None = None
     spanning: list[int] = field(default_factory=list)
     """The lines on which rows begin that have a quoted field with line ends and separators in it."""
 
 
 def read_table(path: Path, separator: str = "auto", quoting: bool | None = None, header: list[str] | None = None,
-               remarks: list[str] | None = None) -> pd.DataFrame:
+               remarks: list[str] | None = None, encoding: str | None = None) -> pd.DataFrame:
     """A CSV or TSV, which may be gzipped, as a table of str, its index the line of the file on which each row begins,
     as "line 5".
 
     separator: "comma", "tab", any one character, or "auto": by the file's name, or what its first line holds. quoting:
     whether " encloses a field; None: yes, but rows of a tab-separated file that a quote may have swallowed are refused.
     header: the columns of a file that does not begin with their names; there, every line is a row. remarks: what may be
-    wrong without being refused is added to it. Nothing is guessed: "NA", "007" and "" stay what they are. Raises
-    UserError with every malformed row. Read as a stream: few rows at a time are Python objects.
+    wrong without being refused is added to it. encoding: what it is written in where it is not UTF-8. Nothing is
+    guessed: "NA", "007" and "" stay what they are. Raises UserError with every malformed row. Read as a stream: few
+    rows at a time are Python objects.
     """
-    layout = _Layout(path, _delimiter(path, separator, header, quoting is not False), quoting is not False)
+    quotes = quoting is not False
+    layout = _Layout(path, delimiter(path, separator, header, quotes, encoding), quotes, encoding)
     rows = _without_end(_rows(layout))
     columns, ruled_by = header or next((row for _, row in rows), None), "data.header" if header else "the header"
     if columns is None:
@@ -81,13 +84,16 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
     return pd.concat(parts)
 
 
-def read_header(path: Path, separator: str = "auto", quoting: bool | None = None) -> list[str]:
+def read_header(path: Path, separator: str = "auto", quoting: bool | None = None, encoding: str | None = None
+                ) -> list[str]:
     """The names of a file's columns; none of an empty file. Raises UserError."""
-    return next((row for _, row in _rows(_Layout(path, _delimiter(path, separator, None, quoting is not False),
-                                              quoting is not False))), [])
+    quotes = quoting is not False
+    layout = _Layout(path, delimiter(path, separator, None, quotes, encoding), quotes, encoding)
+    return next((row for _, row in _rows(layout)), [])
 
 
-def _delimiter(path: Path, separator: str, header: list[str] | None = None, quoting: bool = True) -> str:
+def delimiter(path: Path, separator: str, header: list[str] | None = None, quoting: bool = True,
+              encoding: str | None = None) -> str:
     """What stands between fields: as configured, or the first of what the file's name says and the other usual ones
     that makes equally many fields of each of the first rows; where none does, the first that the first line holds."""
     if separator != "auto":
@@ -96,7 +102,7 @@ def _delimiter(path: Path, separator: str, header: list[str] | None = None, quot
     usual = "\t" if name.suffix in (".tsv", ".txt") else ","
     if header and len(header) == 1:
         return usual
-    with inputs.lines(path) as lines:
+    with inputs.lines(path, encoding) as lines:
         first = list(itertools.islice(lines, LOOKED_AT))
     if first and first[0].lower().startswith("sep=") and len(first[0].strip()) == 5:
         raise UserError(f"{path}, line 1: is Excel's {first[0].strip()!r}, and no header; delete it, and set "
@@ -135,7 +141,7 @@ def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     """The line on which every row begins, and its fields."""
     csv.field_size_limit(LONGEST_FIELD)
     begins = 1
-    with inputs.lines(layout.path) as lines:
+    with inputs.lines(layout.path, layout.encoding) as lines:
         reader = csv.reader(lines, delimiter=layout.delimiter, strict=True,
                             quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE)
         try:

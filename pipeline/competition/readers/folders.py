@@ -12,7 +12,7 @@ LONGEST_TEXT = 1_000_000  # characters
 MOST_BYTES = 4 * LONGEST_TEXT  # of UTF-8
 
 
-def read(path: Path, labelled: bool) -> pd.DataFrame:
+def read(path: Path, labelled: bool, encoding: str | None = None) -> pd.DataFrame:
     """id (as "pos/0_9.txt", which is the place too), text and, where labelled, label; by class, then by file name.
 
     Without labels the texts may lie in the folder itself. Hidden files and folders are passed over. Raises UserError.
@@ -32,7 +32,7 @@ def read(path: Path, labelled: bool) -> pd.DataFrame:
         ids = [name for name in names if name.endswith(".txt")]
         if not ids:
             problems.append(": holds no .txt file")
-    texts = [_text(path, name, problems) for name in ids]
+    texts = [_text(path, name, encoding, problems) for name in ids]
     if problems:
         raise UserError(*inputs.shortened(path, problems, "files or folders"))
     table = pd.DataFrame({"id": ids, "text": texts}, index=ids, dtype=str)
@@ -51,12 +51,12 @@ def _names(folder: Path) -> list[str]:
         raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
-def _text(path: Path, name: str, problems: list[str]) -> str:
+def _text(path: Path, name: str, encoding: str | None, problems: list[str]) -> str:
     """A file's text without the line end behind it; what is wrong with it is added to the problems."""
     file = path / name
     try:
         name.encode()  # ids are written as UTF-8; file systems take any bytes
-        text = inputs.read_text(file, MOST_BYTES).removesuffix("\n").removesuffix("\r")
+        text = inputs.read_text(file, MOST_BYTES, encoding).removesuffix("\n").removesuffix("\r")
     except UnicodeEncodeError:
         problems.append(f", {name}: its name must be UTF-8")
         return ""

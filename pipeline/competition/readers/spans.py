@@ -1,7 +1,7 @@
-"""JSON lines of texts and the entities in them, {"text": ..., "entities": [{"start", "end", "label"}]}, as BIO tags."""
+"""JSON lines of texts and the entities in them, {"text": ..., "entities": [{"start", "end", "label"}]}, or nested as
+CLUENER has them, as BIO tags."""
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 from tokenizers import Regex, pre_tokenizers
 
+from pipeline.competition.readers import records
+from pipeline.competition.readers.records import LONGEST_TEXT
 from pipeline.config.model import Tokens
 from pipeline.errors import UserError
 from pipeline.files import inputs
 
-LONGEST_TEXT = 1_000_000  # characters
 HAN = Regex("[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]")  # as BERT has it
 BERT_WORDS = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Split(HAN, "isolated")])
 Borders = list[tuple[int, int]]
@@ -31,24 +32,24 @@ class Entity:
         return f"entity {self.start}-{self.end}"
 
 
-def read(path: Path, config: Tokens, labelled: bool) -> pd.DataFrame:
+def read(path: Path, config: Tokens, labelled: bool, encoding: str | None = None) -> pd.DataFrame:
     """id (the row's number from 0 where it has none), text (words joined by spaces) and, where labelled, label (a tag
     a word: B-, I- and the entity's label, or O).
 
-    Words are characters or BERT's words, as the tokenizer has it. The index is the line of each text. Raises UserError
-    with the problems of all lines.
+    Words are characters or BERT's words, as the tokenizer has it. The index is the place of each text. Raises UserError
+    with the problems of all texts.
     """
     rows: list[dict[str, str]] = []
     places, problems = [], []
-    for number, line in enumerate(inputs.read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
+    for place, value in records.objects_and_errors(path, encoding):
         try:
-            rows.append(_row(line, str(len(rows)), config.tokenizer, labelled))
+            if isinstance(value, UserError):
+                raise value
+            rows.append(_row(value, str(len(rows)), config.tokenizer, labelled))
         except UserError as error:
             rows.append({"id": "", "text": ""})
-            problems += [f", line {number}: {problem}" for problem in error.problems]
-        places.append(f"line {number}")
+            problems += [f", {place}: {problem}" for problem in error.problems]
+        places.append(place)
     if not rows:
         raise UserError(f"{path}: holds no text")
     if problems:
@@ -56,16 +57,8 @@ def read(path: Path, config: Tokens, labelled: bool) -> pd.DataFrame:
     return pd.DataFrame(rows, index=places, dtype=str)
 
 
-def _row(line: str, number: str, tokenizer: str, labelled: bool) -> dict[str, str]:
-    """A row of the table. Raises UserError with all that is wrong with the line."""
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"not valid JSON: {error.msg} at character {error.colno}") from None
-    except (ValueError, RecursionError):  # more digits, or brackets in brackets, than Python takes
-        raise UserError("not JSON that can be read: a number or a nesting is too long") from None
-    if not isinstance(value, dict):
-        raise UserError(f"must be a JSON object, {{...}}, got {_kind(value)}")
+def _row(value: dict[str, Any], number: str, tokenizer: str, labelled: bool) -> dict[str, str]:
+    """A row of the table. Raises UserError with all that is wrong with the object."""
     text, key = value.get("text"), value.get("id")
     if key is None or type(key) is int:
         key = number if key is None else str(key)
@@ -79,20 +72,22 @@ def _row(line: str, number: str, tokenizer: str, labelled: bool) -> dict[str, st
 
 def _text_problems(value: object, name: str) -> list[str]:
     if not isinstance(value, str):
-        return [f"no {name}" if value is None else f"{name} must be a string, got {_kind(value)}"]
+        return [f"no {name}" if value is None else f"{name} must be a string, got {records.kind(value)}"]
     if len(value) > LONGEST_TEXT:
         return [f"{name} must have at most {LONGEST_TEXT:,} characters, got {len(value):,}"]
-    odd = [c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"]  # which an escape can write
-    return [f"{name} cannot hold the character \\u{ord(odd[0]):04x}"] if odd else []
+    odd = records.odd_character(value)
+    return [f"{name} cannot hold the character {odd}"] if odd else []
 
 
 def _entities(value: dict[str, Any]) -> list[Entity]:
     """The entities in the order of the text. Raises UserError."""
     name = next((name for name in ("entities", "spans") if name in value), None)
+    if name is None and isinstance(value.get("label"), dict):
+        return _nested(value["label"])
     if name is None:
         raise UserError('no entities; a text without any has "entities": []')
     if not isinstance(value[name], list):
-        raise UserError(f"{name} must be a list, got {_kind(value[name])}")
+        raise UserError(f"{name} must be a list, got {records.kind(value[name])}")
     entities, problems = [], []
     for number, entity in enumerate(value[name], 1):
         wrong = _entity_problems(entity)
@@ -104,10 +99,33 @@ def _entities(value: dict[str, Any]) -> list[Entity]:
     return sorted(entities, key=lambda entity: (entity.start, entity.end))
 
 
+def _nested(label: dict[str, Any]) -> list[Entity]:
+    """The entities as CLUENER writes them, {"name": {"the words": [[0, 8]]}}: first and last character, both inside.
+    Raises UserError."""
+    entities, problems = [], []
+    for name, by_words in label.items():
+        for words, places in by_words.items() if isinstance(by_words, dict) else [("", None)]:
+            for place in places if isinstance(places, list) else [None]:
+                if isinstance(place, list) and len(place) == 2 and all(type(number) is int for number in place):
+                    entities.append(Entity(place[0], place[1] + 1, name))
+                else:
+                    problems.append(f"label {name!r}, {words!r}: must be a list of [first, last] characters, got "
+                                    f"{records.kind(by_words if places is None else place)}")
+    problems += _text_problems_of_names(label)
+    if problems:
+        raise UserError(*problems)
+    return sorted(entities, key=lambda entity: (entity.start, entity.end))
+
+
+def _text_problems_of_names(label: dict[str, Any]) -> list[str]:
+    return [f"label must be a name without white space, got {name!r}"
+            for name in label if not name or any(c.isspace() for c in name)]
+
+
 def _entity_problems(entity: object) -> list[str]:
     if not isinstance(entity, dict):
-        return [f"must be a JSON object, {{...}}, got {_kind(entity)}"]
-    problems = [f"{key} must be a whole number, got {_kind(entity[key])}" if key in entity else f"no {key}"
+        return [f"must be a JSON object, {{...}}, got {records.kind(entity)}"]
+    problems = [f"{key} must be a whole number, got {records.kind(entity[key])}" if key in entity else f"no {key}"
                 for key in ("start", "end") if type(entity.get(key)) is not int]
     label = entity.get("label")
     problems += _text_problems(label, "label")
@@ -149,9 +167,3 @@ def _tags(text: str, words: Borders, entities: list[Entity]) -> str:
     if problems:
         raise UserError(*problems)
     return " ".join(tags)
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number",
-             float: "a decimal number", type(None): "null"}
-    return names[type(value)]

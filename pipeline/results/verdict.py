@@ -1,0 +1,121 @@
+"""The report in words: which stage is best, whether that can be told from chance, what to upload, what to do next."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.competition import folds
+from pipeline.doctor import inspection
+from pipeline.metrics.metric import Metric
+from pipeline.results import stage_scores
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs import artefacts
+from pipeline.runs.run import Run
+from pipeline.stage_table import BASELINE, PREDICTING, STAGE1
+from pipeline.tasks import Report, format_score
+
+RISING = 0.001  # of a score's change over the last epoch, by which training is said to have stopped early
+LONGER = 1.5
+
+
+def lines(run: Run, report: Report, parts: dict[str, StagePredictions], config: Path) -> Iterator[str]:
+    """The verdict, line by line; nothing of it is in the report's files."""
+    metric = run.competition.task.named_metric(report["metric"])
+    scores = {stage: score for stage, part in report["stages"].items()
+              if (score := stage_scores.leading(part)["pooled"]) is not None}
+    if not scores:
+        yield f"verdict: no stage has every fold yet; next: ./run_all.sh {config}"
+        return
+    best = str(report["best_oof"])
+    yield f"verdict: the best stage by {metric.label} is {best}, {format_score(scores[best])} out of fold"
+    changes = dict(_changes(run, parts, metric, scores))
+    for (old, new), (delta, low, high) in changes.items():
+        yield f"  {new} is {_in_words(metric, delta, low, high)} {old}"
+    trained = [stage for stage in scores if stage != str(BASELINE)]
+    if best == str(BASELINE) and trained:
+        yield from (f"  what stage 1 lacks: {line}" for line in _lacks(run))
+    yield from _upload(run, best, scores, changes)
+    yield f"next: {_next(run, config, best, parts)}"
+
+
+def _changes(run: Run, parts: dict[str, StagePredictions], metric: Metric, scores: dict[str, float]
+             ) -> Iterator[tuple[tuple[str, str], tuple[float, float, float]]]:
+    """Pairs of finished stages, the older one first, and how much the newer one gained, with its interval."""
+    task = run.competition.task
+    for name, stage in PREDICTING.items():
+        old = stage.compared_with
+        if name not in scores or old not in scores:
+            continue
+        before, after = (folds.grouped(parts[part].oof, run.competition.train.id, run.groups) for part in (old, name))
+        change = task.lead_change(before, after, metric.name)
+        if change["delta"] is not None:
+            low, high = change["delta_interval"] or (math.nan, math.nan)
+            yield (old, name), (change["delta"], low, high)
+
+
+def _in_words(metric: Metric, delta: float, low: float, high: float) -> str:
+    better = metric.sign * delta > 0
+    size = f"{metric.label} {delta:+.4f}" + ("" if math.isnan(low) else f", 95 % {low:+.4f} to {high:+.4f}")
+    if math.isnan(low) or low <= 0 <= high:
+        return f"not to be told from chance ({size}) against"
+    return f"{'better' if better else 'worse'} by more than chance ({size}) than"
+
+
+def _lacks(run: Run) -> Iterator[str]:
+    """Why stage 1 may be below tf-idf, as far as the settings say it."""
+    warnings = inspection.warnings(run)
+    yield from warnings
+    if run.config.bert.random:
+        yield ("its encoder starts from random weights and has learnt from these texts alone; a pretrained one knows "
+               "the language: --set bert.checkpoint=data/bert/NAME")
+    elif not warnings:
+        yield ("no setting stands out; a small encoder has its limits, and a pretrained BERT-Base goes beyond them: "
+               "--set bert.checkpoint=data/bert/NAME")
+
+
+def _upload(run: Run, best: str, scores: dict[str, float], changes: dict[tuple[str, str], tuple[float, float, float]]
+            ) -> Iterator[str]:
+    submitted = run.config.submit.stage
+    path = run.paths.submission()
+    if not len(run.competition.test) or submitted not in scores or not path.exists():
+        return
+    line = f"upload: {path}, from {submitted}, {format_score(scores[submitted])} out of fold"
+    if best != submitted:
+        sure = any({old, new} == {best, submitted} and not low <= 0 <= high
+                   for (old, new), (_, low, high) in changes.items())
+        other = run.paths.submission(PREDICTING[best])
+        line += (f"; {best} is better by more than chance: upload {other} instead, or --set submit.stage={best}" if sure
+                 else f"; {other} scores {format_score(scores[best])}, which is no sure difference")
+    yield line
+
+
+def _next(run: Run, config: Path, best: str, parts: dict[str, StagePredictions]) -> str:
+    """The command that is likeliest to gain most."""
+    if (warnings := inspection.warnings(run)) and "--set " in warnings[0]:
+        setting = warnings[0].rpartition("--set ")[2]
+        return f"./run_all.sh {config} --run {run.config.name}_2 --set {setting}   ({warnings[0].partition(':')[0]})"
+    if str(STAGE1) not in parts:
+        return f"./run_all.sh {config}   (stages 1 and 2)"
+    epochs = run.config.stage1.epochs
+    if _still_rising(run, parts[str(STAGE1)]):
+        more = math.ceil(LONGER * epochs)
+        return (f"./run_all.sh {config} --run {run.config.name}_longer --set stage1.epochs={more}   (the score still "
+                f"rose in the last epoch)")
+    if run.config.pretrain is None and run.config.bert.checkpoint and best != str(BASELINE):
+        return (f"./run_all.sh {config} --run {run.config.name}_adapted --set pretrain.epochs=3   (trains the encoder "
+                f"on these texts first)")
+    return f"python -m stages predict {run.config.name} < texts.txt   (texts of your own, one per line)"
+
+
+def _still_rising(run: Run, part: StagePredictions) -> bool:
+    task, metric = run.competition.task, run.config.metric
+    gains = []
+    for cell in run.cells(part.stage, part.folds):
+        history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
+        name = next((f"valid_{name}" for name in (metric, task.metric) if f"valid_{name}" in history), None)
+        if name and len(history) > 1:
+            gains.append(float(history[name].iloc[-1] - history[name].iloc[-2]))
+    return bool(gains) and task.named_metric(metric).sign * float(np.mean(gains)) > RISING

@@ -1,0 +1,131 @@
+"""Settings that follow from the encoder and the texts where the configuration does not give them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pipeline.checkpoints import checkpoint, tokenizer_settings
+from pipeline.competition.tables import Competition
+from pipeline.config import loading
+from pipeline.config.run import Config
+from pipeline.errors import UserError
+from pipeline.runs.paths import Paths
+from pipeline.stage_table import STAGE1
+from pipeline.text import columns, tokenization, vocabulary
+
+SHARE = 95  # percentile of the texts' lengths that max_tokens is
+LOOKED_AT = 20_000  # rows of each table that lengths are told from
+LONGEST = 512
+RATES = ((1024, 2e-5), (768, 3e-5), (512, 1e-4), (256, 3e-4), (0, 5e-4))  # least hidden size -> stage 1's rate
+
+
+def of_encoder(config: Config) -> tuple[Config, list[str]]:
+    """The configuration with the tokenizer and the learning rate as the encoder has them, where they are not given; and
+    what was chosen, a line each. Raises UserError where the checkpoint's folder cannot be read.
+
+    A vocabulary with ## pieces is for WordPiece (Devlin et al. 2019). The rates of small encoders are measured in
+    docs/results.md, those of larger ones are BERT's own.
+    """
+    if (kept := _kept(config)) is not None:
+        config = kept
+    config, lines = tokenizer_settings.settled(config)
+    folder, random = config.bert.checkpoint, config.bert.random
+    given = {key for section in (config.tokens, config.stage1) for key in section.model_fields_set}
+    if {"tokenizer", "learning_rate"} <= given:
+        return config, lines
+    bert, vocab = checkpoint.described(Path(folder)) if folder else (None, None)
+    if random and random.vocab:
+        vocab = vocabulary.read(Path(random.vocab), [])
+    if "tokenizer" not in given and vocab:
+        source = folder or (random.vocab if random else None)
+        pieces = sum(token.startswith("##") for token in vocab)
+        config = _with(config, "tokens", tokenizer=tokenizer_of(vocab))
+        lines.append(f"tokens.tokenizer = {config.tokens.tokenizer!r}, since the vocabulary of {source} has "
+                     + (f"{pieces:,} pieces that begin with ##" if pieces else "no piece that begins with ##"))
+    size = bert or random
+    if "learning_rate" not in given and size:
+        hidden = size.hidden
+        config = _with(config, str(STAGE1), learning_rate=rate(hidden))
+        lines.append(f"stage1.learning_rate = {config.stage1.learning_rate:g}, for an encoder of hidden size {hidden}")
+    return config, lines
+
+
+def of_texts(config: Config, competition: Competition) -> tuple[Config, list[str]]:
+    """The same of tokens.max_tokens, which 95 % of the texts fit in (of words to tag: all), and of the tokenizer of a
+    vocabulary that is still to be made."""
+    lines = []
+    tables = [table.iloc[::-(-len(table) // LOOKED_AT)] for table in (competition.train, competition.test)
+              if len(table)]
+    if "tokenizer" not in config.tokens.model_fields_set:
+        latin = mostly_latin(text for table in tables for text in table.text[:1_000])
+        config = _with(config, "tokens", tokenizer="wordpiece" if latin else "characters")
+        lines.append(f"tokens.tokenizer = {config.tokens.tokenizer!r}, since most characters of the texts are "
+                     f"{'' if latin else 'no '}Latin letters")
+    if "max_tokens" not in config.tokens.model_fields_set:
+        lengths, positions = _lengths(config, competition, tables)
+        share = 100 if competition.task.by_word else SHARE
+        needed = int(np.percentile(lengths, share, method="higher"))
+        most = min(LONGEST, positions)
+        config = _with(config, "tokens", max_tokens=max(3, min(needed, most)))
+        lines.append(f"tokens.max_tokens = {config.tokens.max_tokens}"
+                     + (f", which {share} % of the texts fit in" if needed <= most else
+                        f", all that the encoder takes; {np.mean(lengths > most):.0%} of the texts are longer"))
+    return config, lines
+
+
+def tokenizer_of(vocab: list[str]) -> Literal["characters", "wordpiece"]:
+    """The tokenizer that a vocabulary is for."""
+    return "wordpiece" if any(token.startswith("##") for token in vocab) else "characters"
+
+
+def rate(hidden: int) -> float:
+    """Stage 1's learning rate for an encoder of that hidden size."""
+    return next(value for least, value in RATES if hidden >= least)
+
+
+def mostly_latin(texts: Iterable[str]) -> bool:
+    """Whether at least half of the characters that are no white space are Latin letters, as in English."""
+    some = "".join(texts)
+    latin = sum(character.isalpha() and character < "\u0250" for character in some)
+    return 2 * latin > sum(not character.isspace() for character in some)
+
+
+def _lengths(config: Config, competition: Competition, tables: list[pd.DataFrame]) -> tuple[Any, int]:
+    """int [rows]: tokens of the texts with [CLS] and [SEP], as far as 512; and how many the encoder takes."""
+    texts = (text for table in (competition.train, competition.test)
+             for name in columns.text_columns(table) for text in table[name])
+    uncut = config.tokens.model_copy(update={"max_tokens": LONGEST})
+    if config.bert.random:
+        vocab = checkpoint.prepare(config.bert, uncut, texts, config.seed).vocab
+        positions = LONGEST
+    else:
+        described, vocab = checkpoint.described(Path(str(config.bert.checkpoint)))
+        positions = described.positions
+    tokens = [tokenization.encode(table, vocab, uncut, competition.task.by_word) for table in tables]
+    return np.concatenate([table.lengths for table in tokens]), positions
+
+
+def _with(config: Config, section: str, **chosen: Any) -> Config:
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=chosen)})
+
+
+def _kept(config: Config) -> Config | None:
+    """The configuration with what was chosen when the run of that name was begun, if it was for the same encoder and
+    files: a run goes on as it was begun."""
+    path = Paths(config.name).settings
+    if not path.is_file():
+        return None
+    try:
+        kept = loading.load(Path(path))
+    except UserError:
+        return None
+    same = (kept.bert, kept.data, kept.task) == (config.bert, config.data, config.task)
+    if not same:
+        return None
+    for section, key in (("tokens", "tokenizer"), ("tokens", "max_tokens"), (str(STAGE1), "learning_rate")):
+        if key not in getattr(config, section).model_fields_set:
+            config = _with(config, section, **{key: getattr(getattr(kept, section), key)})
+    return config
