@@ -22,10 +22,11 @@ from pipeline.metrics.metric import Form
 from pipeline.results import submission
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
+from pipeline.tasks.ordinal import Ordinal
 
 KNOWN_TEXTS = 20
 TOLERANCE = 1e-5
-PLATFORM = "manylinux_2_28_x86_64"
+PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 16, -1)), "manylinux2014_x86_64")
 PACKAGES = ("onnxruntime", "tokenizers")
 TRIED = 256  # test rows of which the script must say what the run's submission says
 NOT_YET = {"tags": "words", "multioutput": "several outputs"}
@@ -119,8 +120,8 @@ def _rule(run: Run, part: StagePredictions) -> dict[str, Any]:
     if task.kind == "multilabel":
         return {"kind": "thresholds", "labels": labels, "at": np.asarray(cut, np.float64).tolist(),
                 "separator": config.competition.label_separator, "none": config.submit.no_label}
-    grades = [task.label_text(number) for number in range(len(task.output_names) or len(np.atleast_1d(cut)) + 1)]
-    return {"kind": "cuts", "labels": grades, "at": [float(point) for point in np.atleast_1d(cut)],
+    assert isinstance(task, Ordinal)
+    return {"kind": "cuts", "labels": list(task.grades), "at": [float(point) for point in np.atleast_1d(cut)],
             "sum": sum(task.outputs) > 1}
 
 
@@ -150,7 +151,7 @@ def _fetch_wheels(folder: Path, version: str) -> None:
     """Puts the wheels of the script's packages, and of what they need, beside it. Raises UserError."""
     pinned = [f"{package}=={metadata.version(package)}" for package in PACKAGES]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary",
-               ":all:", "--platform", PLATFORM, "--python-version", version, "--dest",
+               ":all:", *(f"--platform={platform}" for platform in PLATFORMS), "--python-version", version, "--dest",
                str(folder / f"py{version.replace('.', '')}"), *pinned]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import disk, visible
+from pipeline.machine.notebook_bars import NotebookBars, in_notebook
 
-console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+console = Console(highlight=False, emoji=False, soft_wrap=True, force_jupyter=False,
+                  width=None if sys.stdout.isatty() else 100)
 _log = logging.getLogger("run")
 _log.setLevel(logging.INFO)
 _log.propagate = False
@@ -114,7 +116,7 @@ def relay(context: Any) -> Iterator[Any]:
 class Bars:
     """Bars by their labels, and one above them of all parts; without a terminal nothing is drawn."""
 
-    def __init__(self, drawn: Progress | None, label: str = "", parts: int = 0):
+    def __init__(self, drawn: Progress | NotebookBars | None, label: str = "", parts: int = 0):
         self._drawn, self._parts, self._tasks = drawn, parts, dict[str, TaskID]()
         self._whole = drawn.add_task(label, total=None) if drawn and parts > 1 else None
 
@@ -122,6 +124,13 @@ class Bars:
     @contextlib.contextmanager
     def drawn(cls, label: str = "", parts: int = 0) -> Iterator["Bars"]:
         """Bars that are gone when the block ends."""
+        if in_notebook() and not _quiet:
+            bars = NotebookBars()
+            try:
+                yield cls(bars, label, parts)
+            finally:
+                bars.close()
+            return
         if not console.is_terminal or _quiet:
             yield cls(None)
             return
