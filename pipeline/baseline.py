@@ -1,7 +1,7 @@
 """The number to beat, on the very folds of the other stages: tf-idf of n-grams, or of the words around a word where
 words are labelled, with logistic regression."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,13 @@ import pandas as pd
 
 from pipeline.config.results import Baseline
 from pipeline.errors import UserError
+from pipeline.files import formats
 from pipeline.lazy import lazily
 from pipeline.machine.console import say
 from pipeline.runs import artefacts
 from pipeline.runs.cells import Files, FitCell
 from pipeline.runs.run import Run
-from pipeline.stage_table import Cell
+from pipeline.stage_table import BASELINE, Cell
 from pipeline.text.columns import text_columns
 
 features = lazily("sklearn.feature_extraction.text")
@@ -24,28 +25,17 @@ AROUND = 2  # words on each side of a word that its tag is told from
 AFFIX = 3  # characters of a word's beginning and end
 
 
+Logits = Callable[[pd.DataFrame], npt.NDArray[np.float32]]
+
+
 def start(run: Run) -> FitCell:
     """Returns the function that fits the baseline of one fold; the vocabulary is learnt from its training rows only."""
-    config, metric = run.config.baseline, run.config.metric
+    metric = run.config.metric
     train, test, task = run.competition.train, run.competition.test, run.competition.task
     target = task.target(train.label)
-    documents_of = _of_words if task.by_word else _of_rows
 
     def fit_cell(cell: Cell) -> Files:
-        valid = run.fold_of_row == cell.fold
-        vectorizer = _vectorizer(config, task.by_word)
-        try:
-            vectors = vectorizer.fit_transform(documents_of(train[~valid]))
-        except ValueError as error:
-            raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
-                            f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
-        known = target[~valid]
-        logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
-
-        def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
-            logits = logit_of(vectorizer.transform(documents_of(rows)))
-            return _by_row(logits, rows, target.shape[1]) if task.by_word else logits
-
+        valid, logit = run.fold_of_row == cell.fold, fitted(run, cell)
         valid_logit = logit(train[valid])
         test_logit = logit(test) if len(test) else valid_logit[:0]
         scores = task.epoch_scores(target[valid], valid_logit)
@@ -56,6 +46,55 @@ def start(run: Run) -> FitCell:
                 artefacts.TEST: task.test_table(test, test_logit)}
 
     return fit_cell
+
+
+def fitted(run: Run, cell: Cell) -> Logits:
+    """Fits the baseline on the training rows of a fold; returns a function from rows to logits, float32 [rows, ...].
+    Raises UserError where no n-gram is in enough rows."""
+    config, train, task = run.config.baseline, run.competition.train, run.competition.task
+    target = task.target(train.label)
+    documents_of = _of_words if task.by_word else _of_rows
+    valid = run.fold_of_row == cell.fold
+    vectorizer = _vectorizer(config, task.by_word)
+    try:
+        vectors = vectorizer.fit_transform(documents_of(train[~valid]))
+    except ValueError as error:
+        raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
+                        f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
+    known = target[~valid]
+    logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
+
+    def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
+        logits = logit_of(vectorizer.transform(documents_of(rows)))
+        return _by_row(logits, rows, target.shape[1]) if task.by_word else logits
+
+    return logit
+
+
+class Refitted:
+    """The baseline of a run's finished folds, for other rows: fitted again on the run's own tables, since nothing of it
+    is random and no model of it is kept. Raises UserError where no fold is finished, or not this one."""
+
+    stage = BASELINE
+
+    def __init__(self, run: Run, folds: Iterable[int] | None = None):
+        self.run, self.task, self.config = run, run.competition.task, run.config
+        done = [cell for cell in run.finished(BASELINE) if folds is None or cell.fold in set(folds)]
+        if not done or (folds is not None and len(done) < len(set(folds))):
+            raise UserError(f"run {run.config.name!r} has no finished baseline of these folds: python -m stages "
+                            f"baseline {run.paths.settings}")
+        self._done = done
+
+    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
+        """By each fold's model."""
+        return {cell.fold: fitted(self.run, cell)(rows) for cell in self._done}
+
+    def thresholds(self) -> pd.DataFrame | None:
+        """The out-of-fold predictions of these folds, which decisions are made by; None: at 0.5."""
+        if not self.task.decides(self.config.metric):
+            return None
+        return pd.concat([formats.read_csv(self.run.paths.cell(cell) / artefacts.OOF, self.task.label_dtype)
+                          for cell in self._done], ignore_index=True)
 
 
 def _vectorizer(config: Baseline, by_word: bool) -> Any:

@@ -34,7 +34,7 @@ def command_line(arguments: list[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command and turns exceptions into exit codes; docs/formats.md lists them."""
+    """Runs the command and turns exceptions into exit codes; docs/exit_codes.md lists them."""
     try:
         command_line(sys.argv[1:])()
     except UserError as error:

@@ -1,30 +1,47 @@
 """Score a finished run on labelled texts that it has not seen, fold by fold and their mean. Needs the columns of train.
 
 The mean is that of probabilities, and decisions are made by the threshold, as predict, submit and export have them.
-Example: python -m stages evaluate boyu data/boyu/labelled_later.csv
+The baseline is fitted again on the run's own tables. Example: python -m stages evaluate boyu data/boyu/later.csv
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from pipeline.config import loading
 from pipeline.files import formats
 from pipeline.machine.console import console, say
+from pipeline.runs import opening
+from pipeline.runs.paths import Paths
+from pipeline.stage_table import BASELINE, Stage
 from stages import options
+
+if TYPE_CHECKING:
+    from pipeline.baseline import Refitted
+    from pipeline.inference.predictor import Predictor
+
+
+def _opened(run: str, stage: Stage | None, fold: list[int] | None) -> "Predictor | Refitted":
+    if stage is BASELINE:
+        from pipeline.baseline import Refitted
+
+        return Refitted(opening.read(loading.load(Paths(run).settings)), fold)
+    from pipeline.inference.predictor import Predictor  # imports TensorFlow
+
+    return Predictor(run, stage, fold)
 
 
 def evaluate(
         run: options.RunName,
         labelled: Annotated[Path, typer.Argument(help="Texts and labels, in the format of the run's train.")],
-        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
+        stage: options.OfAnyStage = None, fold: options.FoldsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
-    from pipeline.inference.predictor import Predictor  # imports TensorFlow
     from pipeline.results import evaluation, stage_scores
 
-    model = Predictor(run, stage, fold)
+    model = _opened(run, stage, fold)
     result, task = evaluation.evaluate(model, labelled), model.task
     for remark in result.remarks:
         say(remark)

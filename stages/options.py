@@ -22,6 +22,12 @@ def _trained(name: str) -> Stage:
     return TRAINED[name]
 
 
+def _predicting(name: str) -> Stage:
+    if name not in PREDICTING:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, PREDICTING))}.")
+    return PREDICTING[name]
+
+
 ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
 NewName = Annotated[str | None, typer.Option("--run", help="Another run name than the config's.")]
@@ -35,6 +41,8 @@ Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold;
 RunName = Annotated[str, typer.Argument(help="The run's name: models/RUN.", metavar="RUN")]
 OfStage = Annotated[Stage | None, typer.Option("--stage", help="Default: stage 2 where it is finished.",
                                                parser=_trained, metavar=f"[{'|'.join(TRAINED)}]")]
+OfAnyStage = Annotated[Stage | None, typer.Option("--stage", help="Default: stage 2 where it is finished.",
+                                                  parser=_predicting, metavar=f"[{'|'.join(PREDICTING)}]")]
 FoldsOfMean = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable. Default: their "
                                                        "mean.")]
 

@@ -93,7 +93,7 @@ class Predictor:
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The task's table of predictions of rows with id, text (, text_pair): the mean over the folds."""
-        return self.mean([self.task.test_table(rows, logit) for logit in self.logits(rows).values()])
+        return tasks.mean_of(self.task, [self.task.test_table(rows, logit) for logit in self.logits(rows).values()])
 
     def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
         """By each fold's network, as Network.predict gives them."""
@@ -104,16 +104,6 @@ class Predictor:
         place[order] = np.arange(len(order))
         return {fold: np.concatenate(logits)[place[table.first_equal_row]]
                 for fold, logits in zip(self.networks, zip(*by_batch, strict=True), strict=True)}
-
-    def mean(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
-        """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
-        means = tables[0].copy()
-        probabilities = tasks.probability_columns(self.task)
-        means[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in tables],
-                                       axis=0).astype(np.float32)
-        if logits := tasks.logit_columns(self.task):
-            means[logits] = tasks.mean_logit(self.task, [table[logits].to_numpy(np.float64) for table in tables])
-        return means
 
     @property
     def attends(self) -> bool:

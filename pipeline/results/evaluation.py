@@ -2,17 +2,30 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from pipeline import tasks
 from pipeline.competition import folds, tables
 from pipeline.config.data import Folds
+from pipeline.config.run import Config
 from pipeline.tasks import Report, Task
 
-if TYPE_CHECKING:
-    from pipeline.inference.predictor import Predictor  # imports TensorFlow
+
+class Model(Protocol):
+    """A finished stage that predicts other rows: ``Predictor``, or the baseline ``Refitted``."""
+
+    task: Task
+    config: Config
+
+    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
+        """By each fold's model."""
+
+    def thresholds(self) -> pd.DataFrame | None:
+        """The out-of-fold predictions that decisions are made by; None: at 0.5."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Evaluation:
         return {"run": run, "stage": stage, "models": self.models, "decisions": {"how": self.how, **self.decisions}}
 
 
-def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
+def evaluate(model: Model, labelled: Path) -> Evaluation:
     """Scores the model on texts and labels in the format of the run's train.
 
     The mean is that of probabilities, and decisions are made as ``predict`` and ``submit`` make them. Raises UserError
@@ -47,7 +60,7 @@ def evaluate(model: "Predictor", labelled: Path) -> Evaluation:
     by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
                 for number, logit in model.logits(rows).items()}
     if len(by_model) > 1:
-        by_model["mean of folds"] = model.mean(list(by_model.values()))
+        by_model["mean of folds"] = tasks.mean_of(task, list(by_model.values()))
     groups = folds.groups(rows, Folds())
     oof = model.thresholds()
     parts = {name: _scored(task, folds.grouped(table, rows.id, groups), oof, metric)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pipeline.config.kinds import FORMER_NAMES
 from pipeline.config.run import Config
@@ -20,7 +21,7 @@ from pipeline.tasks.regression import Regression
 from pipeline.tasks.report_parts import format_score
 from pipeline.tasks.tags import Tags
 
-__all__ = ["KINDS", "Report", "Task", "format_score", "from_config", "logit_columns", "mean_logit",
+__all__ = ["KINDS", "Report", "Task", "format_score", "from_config", "logit_columns", "mean_logit", "mean_of",
            "probability_columns", "restored", "saved"]
 
 special = lazily("scipy.special")
@@ -52,6 +53,17 @@ def restored(value: dict[str, Any]) -> Task:
     name = value["task"]
     task: Task = KINDS[FORMER_NAMES.get(name, name)](**fields)
     return task
+
+
+def mean_of(task: Task, predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
+    means = predictions[0].copy()
+    probabilities = probability_columns(task)
+    means[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in predictions],
+                                   axis=0).astype(np.float32)
+    if logits := logit_columns(task):
+        means[logits] = mean_logit(task, [table[logits].to_numpy(np.float64) for table in predictions])
+    return means
 
 
 def mean_logit(task: Task, logits: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:

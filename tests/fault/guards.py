@@ -20,7 +20,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 LONGEST = 120  # seconds that the tests of a broken guard may take
 COPIED = ("pipeline", "stages", "tests", "configs", "benchmarks", "pyproject.toml", "run_all.sh", "install.sh",
-          "requirements.lock", "requirements-build.lock", "README.md", "docs")
+          "requirements.lock", "requirements-build.lock", "README.md", "README.zh-CN.md", "docs", "examples",
+          "data/example", "data/bert/small_chinese")
 
 
 class Guard(NamedTuple):
@@ -293,6 +294,28 @@ GUARDS = (
           "tests/inference/test_server.py", "token_is_asked"),
     Guard("others reach no server without a token", "stages/serve.py",
           "if not _loopback(host) and token is None:", "if False:", "tests/inference/test_server.py", "another_address"),
+    Guard("a configuration is never written over", "pipeline/proposal/configuration.py", "    if path.exists():\n        raise", "    if False:\n        raise",
+          "tests/proposal", "written_over"),
+    Guard("an archive stays inside its folder", "pipeline/proposal/files.py", 'if path.is_absolute() or ".." in path.parts:', "if False:",
+          "tests/proposal", "leads_out or paths_lead_out"),
+    Guard("a sample that disagrees is asked about", "pipeline/proposal/proposing.py",
+          'if ids == counted or any(ids == set(rows[name]) for name in rows) or "data.sample_submission" in choices.given:', "if True:",
+          "tests/proposal", "sample_that_disagrees"),
+    Guard("nobody is asked where there is nobody", "pipeline/proposal/choices.py", "            if self.ask is None:\n                raise UserError(question.line())\n",
+          "            if self.ask is None:\n                self.given[question.key] = question.values[0][0]\n                return self.choose(question.key, question.values[0][0], reason)\n",
+          "tests/proposal", "two_candidates or grades"),
+    Guard("a run goes on with what was chosen", "pipeline/runs/fitted_defaults.py", "if (kept := _kept(config)) is not None:", "if (kept := None) is not None:",
+          "tests/runs/test_fitted_defaults.py", "goes_on"),
+    Guard("UTF-8 is read as UTF-8 whatever is named", "pipeline/files/inputs.py", "other = None if is_utf_8(iter(functools.partial(raw.read, SAMPLE), b\"\")) else encoding",
+          "other = encoding", "tests/competition/test_records.py", "whatever_is_named"),
+    Guard("an item of a list does not hold what joins them", "pipeline/competition/readers/records.py",
+          "if inside := next((item for item in items if joined_by in item), None):", "if inside := None:", "tests/competition/test_records.py", "no_row"),
+    Guard("unknown tokens are warned of", "pipeline/doctor/unsuited.py", "(share := float(np.mean(table.ids == unknown))) > MUCH", "(share := float(np.mean(table.ids == unknown))) > 1",
+          "tests/doctor", "unknown"),
+    Guard("few steps are warned of", "pipeline/doctor/unsuited.py", "stage.epochs * per_epoch < FEW_STEPS", "False", "tests/doctor", "few_steps"),
+    Guard("a bundle that says anything else is not kept", "pipeline/export/bundled_score.py", "np.float32(rule[\"at\"])", "np.float32(0.5)",
+          "tests/export/test_bundle.py", "decides"),
+    Guard("a submission has the labels of the file", "pipeline/results/submission.py", ".replace(own)", "", "tests/competition/test_records.py", "own"),
 )
 
 

@@ -104,6 +104,21 @@ def test_decisions_are_made_at_the_threshold_chosen_out_of_fold() -> None:
     assert decided == [str(int(one >= least)) for one in found.prediction]
 
 
+@pytest.mark.usefixtures("finished")
+def test_evaluate_knows_the_baseline_too(stages: Command) -> None:
+    """Fitted again, it says of a fold's own rows what it said of them out of fold."""
+    oof = pd.read_csv("oof/toy/baseline.csv")
+    train = pd.read_csv("data/train.csv", dtype=str)
+    train[(oof.fold == 1).to_numpy()].to_csv("fold_1.csv", index=False)
+    result = stages("evaluate", "toy", "fold_1.csv", "--stage", "baseline", "--fold", "1", "--output", "scores.json")
+    assert (result.code, result.err) == (0, "")
+    part = formats.read_json(Path("scores.json"))["models"]["fold 1"]
+    own = next(row for row in formats.read_json(Path("oof/toy/auc.json"))["stages"]["baseline"]["folds"]
+               if row["fold"] == 1)
+    assert part["pooled"] == pytest.approx(own["auc"], abs=1e-12)
+    assert "mean of folds" in stages("evaluate", "toy", "fold_1.csv", "--stage", "baseline").out
+
+
 @pytest.mark.usefixtures("alone")
 def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
     result = stages("evaluate", "toy", "train.csv", "--output", "scores.json")
