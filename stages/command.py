@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
+from rich.markup import escape
 
 from pipeline.errors import DiskError, UserError, visible
 from pipeline.machine.interrupts import Terminated
@@ -26,10 +27,10 @@ def command_line(arguments: list[str]) -> typer.Typer:
     for name in NAMES:
         if name.replace("_", "-") in arguments:
             module = importlib.import_module(f"stages.{name}")
-            app.command(name.replace("_", "-"), help=module.__doc__)(getattr(module, name))
+            app.command(name.replace("_", "-"), help=escape(module.__doc__ or ""))(getattr(module, name))
         else:
             source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-            app.command(name.replace("_", "-"), help=ast.get_docstring(ast.parse(source)))(lambda: None)
+            app.command(name.replace("_", "-"), help=escape(ast.get_docstring(ast.parse(source)) or ""))(lambda: None)
     return app
 
 

@@ -28,7 +28,7 @@ class Tokenizer(StrEnum):
 def encode(
         source: Annotated[str, typer.Argument(help="A checkpoint's folder, or a run's name.")],
         texts: Annotated[Path, typer.Argument(help="A CSV or TSV (--column), or one text per line.")],
-        target: Annotated[Path, typer.Argument(help=".npy: float32 [texts, size]. .parquet: text and vector.")],
+        target: Annotated[Path, typer.Argument(help=r".npy: float32 \[texts, size]. .parquet: text and vector.")],
         pool: Annotated[Pool, typer.Option()] = Pool.mean,
         layers: Annotated[int, typer.Option(min=1, help="The last ones, put end to end.")] = 1,
         column: Annotated[str, typer.Option(help="The text column of a CSV or TSV.")] = "text",

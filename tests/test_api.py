@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from stages.command import NAMES
+from tests.conftest import ROOT, Command
 
 PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 LISTED = set(re.findall(r"^\| `(pipeline\.[a-z_.0-9]+)` \|", PAGE, re.MULTILINE))
@@ -46,3 +47,14 @@ def test_a_command_uses_nothing_but_what_the_page_lists(path: Path) -> None:
 def test_the_page_lists_what_there_is() -> None:
     for module in LISTED:
         assert ROOT.joinpath(*module.split(".")).with_suffix(".py").exists(), module
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_loses_nothing_that_stands_in_brackets(name: str, stages: Command) -> None:
+    source = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8")
+    shown = "".join(re.sub(r"[│\s]", "", stages(name.replace("_", "-"), "--help").out))
+    tree = ast.parse(source)
+    texts = [ast.get_docstring(tree) or "", *(str(node.value.value) for node in ast.walk(tree)
+             if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant))]
+    for inside in re.findall(r"\[[^\]]+\]", " ".join(texts)):
+        assert re.sub(r"\s", "", inside) in shown, inside

@@ -68,7 +68,7 @@ def choose_labels(train: pd.DataFrame, test: pd.DataFrame | None, sample: pd.Dat
     if found is None:
         found, reason = _by_values(train, lacking or columns, bool(lacking))
     if not found:
-        candidates = [name for name in lacking or columns if not _is_text(train[name])] or columns
+        candidates = [name for name in lacking or columns if not is_text(train[name])] or columns
         if not candidates:
             raise UserError("train has no column for a label beside its ids and texts; is it the file with labels?")
         answer = choices.answer(Question(
@@ -76,7 +76,7 @@ def choose_labels(train: pd.DataFrame, test: pd.DataFrame | None, sample: pd.Dat
             tuple((name, _values(train[name])) for name in candidates[:12])))
         return [str(answer)]
     if len(found) == 1:
-        others = [name for name in lacking or columns if name not in found and not _is_text(train[name])]
+        others = [name for name in lacking or columns if name not in found and not is_text(train[name])]
         choices.choose("data.label_column", found[0], reason, _or(others))
     return found
 
@@ -113,7 +113,7 @@ def _by_values(train: pd.DataFrame, candidates: list[str], test_lacks: bool) -> 
     usable = [name for name in candidates if train[name].nunique() > 1]
     if test_lacks and len(usable) == 1:
         return usable, "it is the column that test has not"
-    plain = [name for name in usable if not (_is_text(train[name]) or (_unique(train[name]) and not _numeric(
+    plain = [name for name in usable if not (is_text(train[name]) or (_unique(train[name]) and not _numeric(
         train[name])))]
     named = sorted((name for name in plain if name.lower().strip("#_ ") in LABELS),
                    key=lambda name: LABELS.index(name.lower().strip("#_ ")))
@@ -145,7 +145,7 @@ def _without_renamed(train: pd.DataFrame, names: list[str]) -> list[str]:
 def choose_texts(train: pd.DataFrame, test: pd.DataFrame | None, taken: list[str], choices: Choices) -> list[str]:
     """The column of the text, or the two of a pair; adds to the choices."""
     shared = [str(name) for name in train if name not in taken and (test is None or name in test)]
-    texts = [name for name in shared if _is_text(train[name])]
+    texts = [name for name in shared if is_text(train[name])]
     pair = _pair(texts) or _pair([name for name in shared if _is_short_text(train[name])])
     body = [name for name in texts if name not in (pair or []) and _rank(name) < 3]
     if pair and not body:
@@ -196,7 +196,7 @@ def _length(values: Any) -> float:
     return float(values[:SOME].str.len().mean())
 
 
-def _is_text(values: pd.Series) -> bool:
+def is_text(values: pd.Series) -> bool:
     """Whether most values are texts of several words or characters, and most of them different ones."""
     some = values[:SOME]
     some = some[some.str.strip() != ""]

@@ -8,7 +8,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -84,7 +83,7 @@ def read_like(path: Path, train: Look) -> Look:
     if train.headerless and not seen.headerless and seen.format == "table" and seen.table.shape[1] <= (
             train.table.shape[1]):
         seen.headerless = True
-        seen.table = _headerless(path, seen)
+        seen.table = _headerless(seen, seen.table.shape[1])
     return seen
 
 
@@ -205,34 +204,17 @@ def _delimited(path: Path, encoding: str | None, text: str) -> Look:
     rows = [row for row in reader if row]
     seen.headerless = _is_headerless(rows)
     if seen.headerless:
-        seen.table = _headerless(path, seen)
+        seen.table = _headerless(seen, len(rows[0]))
         seen.says.append("no header: the first line is a row")
     else:
-        seen.table = delimited.read_table(path, seen.separator or "auto", _quotes(seen, separator), None, [], encoding)
+        seen.table = delimited.read_table(path, seen.separator or "auto", seen.quoting, None, [], encoding)
     return seen
 
 
-def _headerless(path: Path, seen: Look) -> pd.DataFrame:
-    width = seen.table.shape[1] or len(next(csv.reader(
-        [_first_line(path, seen)], delimiter=_separator(path, seen),
-        quoting=csv.QUOTE_NONE if seen.quoting is False else csv.QUOTE_MINIMAL)))
+def _headerless(seen: Look, width: int) -> pd.DataFrame:
+    """A file without a header, its columns called column1 and so on."""
     names = [f"column{number}" for number in range(1, width + 1)]
-    return delimited.read_table(path, seen.separator or "auto", _quotes(seen, _separator(path, seen)), names, [],
-                                seen.encoding)
-
-
-def _quotes(seen: Look, separator: str) -> bool | None:
-    """As configured; in a tab-separated file whose quoted fields hold rows' ends, both were tried."""
-    return seen.quoting
-
-
-def _separator(path: Path, seen: Look) -> str:
-    return delimited.delimiter(path, seen.separator or "auto", None, seen.quoting is not False, seen.encoding)
-
-
-def _first_line(path: Path, seen: Look) -> str:
-    with inputs.lines(path, seen.encoding) as lines:
-        return next(lines, "")
+    return delimited.read_table(seen.path, seen.separator or "auto", seen.quoting, names, [], seen.encoding)
 
 
 def _layout(lines: list[str], order: list[str], has_quotes: bool) -> tuple[str | None, bool | None]:
@@ -296,4 +278,3 @@ KNOWN = set(itertools.chain(
      "comment", "comment_text", "tweet", "title", "question1", "question2", "sentiment", "category", "qid", "guid",
      "quality", "index", "text_a", "text_b", "premise", "hypothesis", "score", "rating", "stars", "source", "query"),
     ("标签", "内容", "文本", "评论", "类别", "标题")))
-Cell = Any

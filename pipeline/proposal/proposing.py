@@ -160,7 +160,7 @@ def _choose_submission(values: pd.Series, sample: pd.DataFrame, choices: Choices
 def _named(train: Look, test: Look | None, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The tables of files without headers, with names for their columns; adds data.header to the choices."""
     rows = train.table
-    texts = [name for name in rows if columns._is_text(rows[name])]
+    texts = [name for name in rows if columns.is_text(rows[name])]
     ids = [name for name in rows if name not in texts and rows[name].is_unique and len(rows) > 2]
     few = [name for name in rows if name not in texts and name not in ids]
     if not texts:  # short texts: the column of most different values
