@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline import tasks
 from pipeline.competition import sample_submission
-from pipeline.competition.readers import by_format
+from pipeline.competition.readers import by_format, headers
 from pipeline.config.data import Folds
 from pipeline.config.run import Config
 from pipeline.errors import UserError
@@ -20,6 +20,7 @@ from pipeline.tasks import Task
 from pipeline.tasks.label_names import JOINT
 from pipeline.text import columns
 
+FIRST_ROWS = 200  # that a missing header is told from
 ZERO_OR_ONE = {"0.0": "0", "1.0": "1", "False": "0", "True": "1", "false": "0", "true": "1"}
 
 
@@ -138,6 +139,8 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     missing = [column for column in [*names.values(), *several] if column not in present]
     if missing:
         doubt = "; is data.separator what stands between its fields?" if len(present) == 1 else ""
+        if not data.header and headers.is_missing([present, *raw.iloc[:FIRST_ROWS].to_numpy().tolist()]):
+            doubt = "; the first line seems to be a row: data.header gives the columns names"
         there = ", ".join(map(repr, present))
         problems += [f"{path}: no column {column!r}; it has {there}{doubt}" for column in missing]
         return empty

@@ -10,38 +10,31 @@ from pipeline.checkpoints import bert_config
 from pipeline.competition import sample_submission
 from pipeline.machine import resources
 from pipeline.metrics.metric import Form
+from pipeline.runs import pace
 from pipeline.runs.run import Run
-from pipeline.stage_table import PRETRAIN, STAGE1, Cell, Stage
+from pipeline.stage_table import PRETRAIN, Cell, Stage
 
 SIDE = 1_024  # of the matrices whose product is timed
 EFFICIENCY = ((768, 0.6), (512, 0.5), (0, 0.35))  # least hidden size -> share of that speed that training has
-STARTING = 20.0  # seconds until a process takes its first step: import, reading, compiling
-MULTIPLY_ADD = 2
-FORWARD_AND_BACK = 3  # times the forward pass
+STARTING = 10.0  # seconds until a process takes its first step: import, reading, compiling
 
 
 def time_lines(run: Run, left: dict[Stage, list[Cell]]) -> Iterator[str]:
     """A line for each stage that trains: about how long its cells take here and how much memory one needs.
 
-    From the encoder's multiplications and the measured speed of a matrix product; docs/performance.md compares it with
-    what was taken.
+    As fast as this machine fitted an encoder of that size before; where it did not, from the speed of a matrix product.
     """
     encoder = run.checkpoint.config
-    weights = bert_config.size(encoder) - encoder.vocab_size * encoder.hidden
-    speed = _products_per_second() * next(share for least, share in EFFICIENCY if encoder.hidden >= least)
+    memory = 1.0 + 24 * bert_config.size(encoder) / 2**30
     for stage, cells in left.items():
         if not stage.trains_bert or not cells or stage is PRETRAIN:
             continue
-        jobs = _jobs(run, len(cells))
-        valid = np.bincount(run.fold_of_row[run.fold_of_row >= 0]).mean()
-        tokens, test = float(run.train_tokens.lengths.sum()), float(run.test_tokens.lengths.sum())
-        share = valid / len(run.fold_of_row)
-        passes = MULTIPLY_ADD * weights * (tokens + test)  # each row is predicted, or its vectors are made, once
-        if stage is STAGE1 and not run.config.stage1.frozen:
-            passes += MULTIPLY_ADD * weights * FORWARD_AND_BACK * tokens * (1 - share) * run.config.stage1.epochs
-        seconds = len(cells) * passes / speed + STARTING * jobs
-        memory = 1.0 + 24 * bert_config.size(encoder) / 2**30
-        yield (f"{stage}: {len(cells)} cells, {jobs} at a time, about {_duration(seconds)} on this machine; "
+        speed, how = pace.known(stage, encoder), "as it was here before"
+        if speed is None:
+            share = next(share for least, share in EFFICIENCY if encoder.hidden >= least)
+            speed, how = _products_per_second() * share, "by the speed of a matrix product here"
+        seconds = pace.operations(run, stage, cells) / speed + STARTING
+        yield (f"{stage}: {len(cells)} cells, {_jobs(run, len(cells))} at a time, about {_duration(seconds)}, {how}; "
                f"{memory:.1f} GB of memory each")
 
 

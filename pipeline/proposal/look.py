@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import gzip
-import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.competition.readers import conll, delimited, folders, records
+from pipeline.competition.readers import conll, delimited, folders, headers, records
 from pipeline.competition.readers.by_format import BY_ENDING, Format
 from pipeline.errors import UserError
 from pipeline.files import inputs
@@ -20,7 +19,6 @@ from pipeline.tasks.tag_schemes import TAG
 LINES = 500  # that a layout is told from
 SEPARATORS = (",", "\t", ";", "|", "\x01", "^", "~", "#")
 CONLL_LINES = 3_000
-LONG = 40  # characters: a longer field is no column's name
 
 
 @dataclass
@@ -202,7 +200,7 @@ def _delimited(path: Path, encoding: str | None, text: str) -> Look:
         seen.says.append('quotes are part of the text, since with " around fields the rows do not fit')
     reader = csv.reader(complete, delimiter=separator, quoting=csv.QUOTE_NONE if quotes is False else csv.QUOTE_MINIMAL)
     rows = [row for row in reader if row]
-    seen.headerless = _is_headerless(rows)
+    seen.headerless = headers.is_missing(rows)
     if seen.headerless:
         seen.table = _headerless(seen, len(rows[0]))
         seen.says.append("no header: the first line is a row")
@@ -244,37 +242,3 @@ def _rows(lines: list[str], separator: str, quotes: bool) -> list[list[str]]:
     reader = csv.reader(lines, delimiter=separator, strict=True,
                         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
     return [row for row in reader if row]
-
-
-def _is_headerless(rows: list[list[str]]) -> bool:
-    """Whether the first row is one of the rows: it has a number where the column has numbers, a label of its column, or
-    a text as long as theirs."""
-    first, others = rows[0], rows[1:]
-    if not others or any(field.strip().lower() in KNOWN for field in first):
-        return False
-    if any(not field.strip() for field in first[1:]) or len(set(first)) < len(first):
-        return len(set(first)) < len(first) and not all(field.strip() for field in first)
-    width = len(first)
-    columns = [[row[number] for row in others if len(row) == width] for number in range(width)]
-    for field_, column in zip(first, columns, strict=True):
-        numbers = sum(map(_is_number, column))
-        if column and numbers == len(column):
-            return _is_number(field_)  # a header's name is no number, and a row's number is one
-        if column and len(set(column)) <= max(2, len(column) // 5) and field_ in column:
-            return True
-    return any(len(field_) > LONG or re.search(r"[。，！？!?]|\w [a-z]+ [a-z]+ ", field_) for field_ in first)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-KNOWN = set(itertools.chain(
-    ("id", "text", "label", "labels", "target", "class", "content", "sentence", "sentence1", "sentence2", "review",
-     "comment", "comment_text", "tweet", "title", "question1", "question2", "sentiment", "category", "qid", "guid",
-     "quality", "index", "text_a", "text_b", "premise", "hypothesis", "score", "rating", "stars", "source", "query"),
-    ("标签", "内容", "文本", "评论", "类别", "标题")))

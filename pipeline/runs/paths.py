@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pipeline.stage_table import Cell, Stage
 
+MODELS = Path("models")
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -14,7 +16,7 @@ class Paths:
 
     @property
     def models(self) -> Path:
-        return Path("models") / self.run
+        return MODELS / self.run
 
     @property
     def oof(self) -> Path:
@@ -36,7 +38,7 @@ class Paths:
 
     @property
     def features(self) -> Path:
-        return Path("models/.features")
+        return MODELS / ".features"
 
     @property
     def corpus(self) -> Path:

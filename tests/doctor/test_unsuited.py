@@ -117,5 +117,7 @@ def test_the_check_ends_with_what_will_be_submitted_and_three_commands(project: 
 def test_time_and_memory_are_told_for_each_stage_that_trains(project: Path, stages: Command) -> None:
     told = stages("check", CONFIG).out
     for stage in ("stage1", "stage2"):
-        assert re.search(rf"^{stage}: 3 cells, 1 at a time, about \d+ s on this machine; 1.0 GB of memory each$", told,
-                         re.MULTILINE)
+        assert re.search(rf"^{stage}: 3 cells, 1 at a time, about \d+ s, by the speed of a matrix product here; "
+                         rf"1.0 GB of memory each$", told, re.MULTILINE)
+    assert stages("stage1", CONFIG).code == 0
+    assert "as it was here before" in stages("check", CONFIG, "--run", "other").out
