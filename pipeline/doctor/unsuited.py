@@ -9,13 +9,14 @@ import numpy as np
 
 from pipeline.proposal import files, labels
 from pipeline.runs import fitted_defaults
+from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGE1
 from pipeline.text import tokenization
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 MUCH = 0.05  # share of unknown tokens, or of rows and words that are cut, from which a warning is due
-FEW_STEPS, ENOUGH_STEPS = 200, 300  # of stage 1 on a fold
+FEW_STEPS = 200  # of stage 1 on a fold
 FAR = 4.0  # how many times a rate may be another than the encoder's
 
 
@@ -31,10 +32,10 @@ def warnings(run: Run) -> Iterator[str]:
 
 def _letters(run: Run) -> Iterator[str]:
     config, vocab = run.config.tokens, run.checkpoint.vocab
-    latin = fitted_defaults.mostly_latin(run.competition.train.text[:1_000])
-    if config.tokenizer == "characters" and latin:
-        yield ("most characters are Latin letters, and tokens.tokenizer = 'characters' takes each for a token of its "
-               "own; for English and its like: --set tokens.tokenizer=wordpiece")
+    spaced = fitted_defaults.has_spaced_words(run.competition.train.text[:1_000])
+    if config.tokenizer == "characters" and spaced:
+        yield ("the texts are words with spaces between them, and tokens.tokenizer = 'characters' takes each letter "
+               "for a token of its own; for English and its like: --set tokens.tokenizer=wordpiece")
     capitals = np.mean([token.removeprefix("##")[:1].isupper() for token in vocab])
     if config.lowers and capitals > CASED:
         yield (f"{capitals:.0%} of the vocabulary begins with a capital, which tokens.lowercase = true never finds; a "
@@ -75,9 +76,9 @@ def _steps(run: Run) -> Iterator[str]:
     rows = len(run.competition.train)
     trained_on = rows - int(np.bincount(run.fold_of_row[run.fold_of_row >= 0]).max())
     per_epoch = 1 if stage.batch_size == "fold" else math.ceil(trained_on / stage.batch_size)
-    if not stage.frozen and stage.epochs * per_epoch < FEW_STEPS:
+    if not stage.frozen and stage.epochs < MANY_EPOCHS and stage.epochs * per_epoch < FEW_STEPS:
         yield (f"{STAGE1} takes {stage.epochs * per_epoch:,} steps on a fold; fewer than {FEW_STEPS} leave an encoder "
-               f"nearly where it was: --set stage1.epochs={math.ceil(ENOUGH_STEPS / per_epoch)}")
+               f"nearly where it was: --set stage1.epochs={min(MANY_EPOCHS, math.ceil(ENOUGH_STEPS / per_epoch))}")
 
 
 def _rate(run: Run) -> Iterator[str]:

@@ -105,7 +105,7 @@ def read_text(path: Path, most: int | None = None, encoding: str | None = None) 
     raw = raw.removeprefix(codecs.BOM_UTF8)
     other = encoding if encoding and not is_utf_8([raw]) else None
     try:
-        text = raw.decode(other or "utf-8").removeprefix("\ufeff")
+        text = raw.decode(other).removeprefix("\ufeff") if other else raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         if other:
@@ -194,7 +194,7 @@ def lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
             with unpacked(path, "rb") as raw:
                 other = None if is_utf_8(iter(functools.partial(raw.read, SAMPLE), b"")) else encoding
         with unpacked(path, "rt", encoding=other or "utf-8-sig", newline="") as file:
-            yield _without_nul(path, cast(TextIO, file), encoding)
+            yield _without_nul(path, cast(TextIO, file), encoding, marked=other is not None)
     except UnicodeDecodeError:
         read_text(path, encoding=encoding)  # says where
         raise
@@ -212,11 +212,12 @@ def texts(path: Path, at_once: int) -> Iterator[list[str]]:
             yield part
 
 
-def _without_nul(path: Path, file: TextIO, encoding: str | None) -> Iterator[str]:
+def _without_nul(path: Path, file: TextIO, encoding: str | None, marked: bool) -> Iterator[str]:
+    """The lines; marked: whether a byte order mark may stand before the first."""
     for number, line in enumerate(file):
         if "\0" in line:
             read_text(path, encoding=encoding)  # says where
-        yield line if number else line.removeprefix("\ufeff")
+        yield line.removeprefix("\ufeff") if marked and not number else line
 
 
 def shortened(path: object, problems: list[str], kind: str = "rows") -> list[str]:

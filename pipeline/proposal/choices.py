@@ -1,5 +1,7 @@
 """What was chosen for a configuration and why, and what only a person can say."""
 
+import json
+import shlex
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +30,8 @@ class Question:
 
     def line(self) -> str:
         """The question as a line for where nobody can be asked."""
-        ways = "; ".join(f"--set {self.key}={_toml(value)} ({meaning})" for value, meaning in self.values)
-        return f"{self.text}; say which: {ways}"
+        ways = "; ".join(f"--set {_setting(self.key, value)} ({meaning})" for value, meaning in self.values)
+        return f"{self.text.rstrip('?')}? Say which: {ways}"
 
 
 Asking = Callable[[Question], Any]
@@ -94,5 +96,7 @@ def given(overrides: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _toml(value: Any) -> str:
-    return "" if value is None else f"'{value}'" if isinstance(value, list) else str(value)
+def _setting(key: str, value: Any) -> str:
+    """KEY=VALUE as a shell and TOML read it."""
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return shlex.quote(f"{key}={text}")

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from rich.table import Table
 
 from pipeline.config import loading
+from pipeline.config.kinds import KINDS
 from pipeline.errors import UserError, visible
 from pipeline.files import atomic
+from pipeline.metrics import names
 from pipeline.proposal import choices as choosing
 from pipeline.proposal import files, proposing, writing
 from pipeline.proposal.choices import Choices, Question
@@ -35,6 +36,9 @@ def write(data: Sequence[Path], name: str | None = None, metric: str | None = No
     overrides: KEY=VALUE, taken as they are in place of a choice. Raises UserError with what cannot be read, what only a
     person can say where there is nobody to ask, and for a file that is there already.
     """
+    if metric is not None and not any(names.is_one(kind, metric) for kind in KINDS):
+        known = ", ".join(dict.fromkeys(name for kind in KINDS for name in names.of_kind(kind)))
+        raise UserError(f"--metric {metric}: must be {known}; docs/metrics.md says what each is")
     made = Choices(choosing.given(overrides), _ask if sys.stdin.isatty() and sys.stdout.isatty() else None)
     name = proposing.propose(data, name, metric, made)
     path = FOLDER / f"{name}.toml"
@@ -60,5 +64,7 @@ def _ask(question: Question) -> Any:
     typer.echo(visible(question.text))
     for number, (value, meaning) in enumerate(question.values, 1):
         typer.echo(visible(f"  {number}  {value or 'none'}: {meaning}"))
-    number = typer.prompt("Number", type=click.IntRange(1, len(question.values)))
+    number = 0
+    while not 1 <= number <= len(question.values):
+        number = typer.prompt(f"Number, 1 to {len(question.values)}", type=int)
     return question.values[number - 1][0]

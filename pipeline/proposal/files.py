@@ -1,5 +1,6 @@
 """Which file of a competition's folder is what: train, test, dev, sample submission, list of classes."""
 
+import contextlib
 import re
 import shutil
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DiskError, UserError
 from pipeline.files import atomic, inputs
+from pipeline.machine.console import say
 from pipeline.proposal.choices import Choices, Question
 
 LARGEST = 20_000_000_000  # bytes that an archive may unpack to
@@ -19,9 +21,9 @@ NO_TABLE = {".md", ".html", ".pdf", ".py", ".ipynb", ".png", ".jpg", ".feat", ".
 NAMES = {  # role -> parts of a file's name that say it, the stronger role first
     "sample": r"sample_?submi\w*|submi\w*|submit\w*|sample|提交\w*",
     "classes": r"labels?|class|classes|label_?names?|label_?map|labels_?map|id2label|label2id|categor(y|ies)",
-    "dev": r"dev|devel|development|valid|validate|validation|val|验证\w*",
-    "test": r"test\w?|tst|testing|testset|测试\w*",
-    "train": r"train|training|trainset|trn|训练\w*",
+    "dev": r"dev|devel|development|devset|valid\w*|val|验证\w*",
+    "test": r"test(data|set|ing|file)?[a-z]?|tst|测试\w*",
+    "train": r"train(data|set|ing|ingset|file)?|trn|训练\w*",
 }
 PASSED_OVER = re.compile(r"readme|licen[cs]e|changelog|unlabel|unsup|vocab|stopword|urls_|embedding", re.IGNORECASE)
 
@@ -51,9 +53,14 @@ def unpacked(paths: Sequence[Path], name: str | None) -> tuple[list[Path], str]:
     for path in paths:
         if path.is_file() and zipfile.is_zipfile(path) and path.suffix not in (".xlsx", ".parquet"):
             target = Path("data") / name
-            _unpack(path, target)
+            if target.is_dir():
+                say(f"{path}: {target} is there already and is looked at as it stands")
+            else:
+                _unpack(path, target)
             looked_at.append(target)
         else:
+            if path.is_dir():
+                _unpack_inside(path)
             looked_at.append(path)
     return looked_at, name
 
@@ -77,13 +84,17 @@ def sorted_out(paths: Sequence[Path], choices: Choices) -> Files:
         return _of_folders(roots, paths, choices)
     found = _found(paths)
     if not found:
-        raise UserError(f"{paths[0]}: holds no table, no JSON, no CoNLL file and no folders of texts; docs/formats.md "
-                        f"says what can be read")
+        refused = [line for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+                   if file.is_file() and file.stat().st_size for line in inputs.problems(file)]
+        raise UserError(f"{paths[0]}: holds no table, no JSON, no CoNLL file and no folders of .txt files; "
+                        f"docs/formats.md says what can be read", *refused[:5])
     by_role: dict[str, list[Path]] = {role: [] for role in (*NAMES, "none")}
     for path in found:
         by_role[_role(path, paths)].append(path)
     if not by_role["train"]:  # a table alone is what there is to train on
-        by_role["train"], by_role["none"] = by_role["none"] or by_role["dev"] or by_role["test"], []
+        others = "none" if by_role["none"] else "dev" if len(found) == 1 and by_role["dev"] else "sample"
+        by_role["train"] = by_role[others] if by_role["none"] or len(found) == 1 else []
+        by_role[others] = []
     if not by_role["train"]:
         raise UserError(f"{paths[0]}: holds {', '.join(path.name for path in found)}, and no file to train on")
     train = _one(by_role["train"], "data.train", "which file is to be trained on", choices)
@@ -129,7 +140,11 @@ def _found(paths: Sequence[Path]) -> list[Path]:
             parts = file.relative_to(path).parts if path.is_dir() else (file.name,)
             if len(parts) > DEEPEST or any(part.startswith((".", "__MACOSX")) for part in parts):
                 continue
-            if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size == 0 or PASSED_OVER.search(file.name):
+            if not stat.S_ISREG(file.stat().st_mode) or PASSED_OVER.search(file.name):
+                continue
+            if file.stat().st_size == 0:
+                if not set(file.suffixes) & NO_TABLE:
+                    say(f"{file}: is empty, and left out")
                 continue
             if not set(file.suffixes) & NO_TABLE and not inputs.problems(file):
                 found.append(file)
@@ -192,7 +207,7 @@ def _of_folders(roots: list[Path], paths: Sequence[Path], choices: Choices) -> F
     if train is None:
         raise UserError(f"{paths[0]}: holds {', '.join(map(str, roots))}, and no folder to train on")
     tests = by_role["test"]
-    if not tests:  # texts to predict lie in one folder
+    if not tests and train not in paths:  # texts to predict lie in one folder
         tests = [folder for folder in train.parent.glob("*") if folder.is_dir() and _role(folder, paths) == "test"]
     return Files(train, _one(tests, "data.test", "which folder is to be predicted", choices),
                  _one(by_role["dev"], "folds.dev", "which folder is the validation set", choices))
@@ -200,14 +215,33 @@ def _of_folders(roots: list[Path], paths: Sequence[Path], choices: Choices) -> F
 
 def _unpack(archive: Path, target: Path) -> None:
     """Unpacks an archive, and the archives that lie in it, into a new folder."""
-    if target.exists():
-        raise UserError(f"{target} is there already, and {archive} would be unpacked into it; look at that folder "
-                        f"instead, or choose another name: --name NAME")
     with atomic.publishing(target) as folder:
         _extract(archive, folder, archive)
         for inner in sorted(folder.rglob("*.zip")):
             _extract(inner, inner.parent, archive)
             inner.unlink()
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A member's name; where the archive does not say that it is UTF-8, in that or in GB18030, as Windows writes it."""
+    if not member.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")
+        with contextlib.suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("gb18030")
+    return member.filename
+
+
+def _unpack_inside(folder: Path) -> None:
+    """Unpacks the archives that lie in a folder beside themselves, as train.csv.zip; what is there stays as it is."""
+    for archive in sorted(folder.glob("*.zip")):
+        if zipfile.is_zipfile(archive) and not (folder / archive.stem).exists():
+            with atomic.building(folder / f"{archive.stem}.unpacked") as made:
+                _extract(archive, made, archive)
+                for path in sorted(made.iterdir()):
+                    if not (folder / path.name).exists():
+                        path.rename(folder / path.name)
+            say(f"{archive}: unpacked beside itself")
 
 
 def _extract(archive: Path, folder: Path, shown: Path) -> None:
@@ -217,7 +251,7 @@ def _extract(archive: Path, folder: Path, shown: Path) -> None:
             if sum(member.file_size for member in members) > LARGEST:
                 raise UserError(f"{shown}: would unpack to more than {LARGEST // 10**9} GB; is it the right file?")
             for member in members:
-                path = PurePosixPath(member.filename)
+                path = PurePosixPath(_name(member))
                 if path.is_absolute() or ".." in path.parts:
                     raise UserError(f"{shown}: holds {member.filename!r}, a path that leads out of it; it is refused")
                 if path.parts[0] == "__MACOSX":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.competition.readers import records
+from pipeline.config.kinds import KINDS
 from pipeline.errors import UserError
 from pipeline.files import inputs
 from pipeline.metrics import names as metric_names
@@ -18,8 +19,9 @@ from pipeline.proposal.columns import BINARY
 NEGATIVE = ("negative", "neg", "no", "false", "n", "f", "ham", "0", "-1", "not_entailment", "other", "non", "none",
             "normal", "clean", "real", "human", "off", "差评", "负面", "否", "消极", "不是")
 GRADES = re.compile(r"(.*[_ ])?(scores?|stars?|rating|grade|quality|level|rank|points)", re.IGNORECASE)
-SEPARATORS = ("|", ",", ";", "、", "，", "/", " ")
+SEPARATORS = ("|", ", ", ",", "; ", ";", "、", "，", "/", " ")
 MOST_BYTES = 1_000_000  # of a list of classes
+SPLITS = ("train", "training", "valid", "validation", "val", "dev", "test", "unsup")
 MOST_GRADES = 20
 MOST_CLASSES = 1_000
 
@@ -67,11 +69,17 @@ def choose_order(values: pd.Series, task: str, classes: Path | None, names: list
 def names_of(labels: list[str], names: list[str], classes: Path | None) -> dict[str, str]:
     """Label -> name in the list's order, where the file itself or a list beside it names every label by its number."""
     listed = dict(zip(map(str, range(len(names))), names, strict=True)) or _listed(classes)
+    if set(labels) == {str(number) for number in range(1, len(listed) + 1)}:  # counted from 1
+        listed = dict(zip(map(str, range(1, len(listed) + 1)), listed.values(), strict=True))
     return listed if listed and set(labels) <= set(listed) and len(set(listed.values())) == len(listed) else {}
 
 
 def _of_columns(columns: pd.DataFrame) -> Kind:
     if all(set(columns[name]) <= BINARY for name in columns):
+        each = columns.isin(["1", "1.0", "True", "true"]).sum(axis=1)
+        if (each == 1).all():
+            return Kind("multilabel", "columns of 0 and 1, of which each row has exactly one: classes, which are taken "
+                        "as labels of their own; one column of names would make them classes: task = 'multiclass'")
         return Kind("multilabel", "columns of 0 and 1: any number of labels at once")
     numbers = columns.apply(pd.to_numeric, errors="coerce")
     many = max(columns[name].nunique() for name in columns)
@@ -83,23 +91,35 @@ def _of_columns(columns: pd.DataFrame) -> Kind:
 def _of_column(values: pd.Series, name: str, metric: str | None, choices: Choices) -> Kind:
     if "task" in choices.given:
         task = str(choices.given["task"])
+        if task not in KINDS:
+            raise UserError(f"--set task={task}: must be {', '.join(KINDS)}")
         if task == "multilabel":
             _separated(values, choices)
         return Kind(task, "as you said")
     filled = values[values.str.strip() != ""]
     distinct = filled.nunique()
+    if filled.str.fullmatch(r"\[.*\]").mean() > 0.5:
+        raise UserError(f"column {name!r} holds lists as Python writes them, such as {filled.iloc[0][:60]!r}; write "
+                        f"the names with | between them")
+    if filled.isin(SPLITS).all():
+        raise UserError(f"column {name!r} says which rows are of train and which of test; write each part to a file of "
+                        f"its own, or name the label: --set data.label_column=NAME")
     if distinct < 2:
         raise UserError(f"column {name!r} holds {distinct} labels; two at least are needed: is it the label?")
     numbers = pd.to_numeric(filled, errors="coerce")
     by_metric = [task for task in ("binary", "multiclass", "ordinal", "regression", "multilabel")
                  if metric and metric_names.is_one(task, metric)]
-    if distinct == 2 and (not by_metric or "binary" in by_metric):
+    if distinct == 2 and len(filled) == len(values) and (not by_metric or "binary" in by_metric):
         return Kind("binary", f"column {name!r} has two labels: {', '.join(map(repr, sorted(set(filled))))}")
     separator = _separator(filled)
     if separator and (not by_metric or "multilabel" in by_metric):
         choices.choose("data.label_separator", separator, f"{separator!r} stands between the names of a row, and the "
                        f"same names stand alone in others")
         return Kind("multilabel", f"column {name!r} has several names a row")
+    if blank := len(values) - len(filled):
+        first = int((values.str.strip() == "").to_numpy().argmax()) + 1
+        raise UserError(f"{blank:,} of {len(values):,} rows have no label in column {name!r}, the first of them row "
+                        f"{first:,}; delete them, or move them to the texts to predict")
     if numbers.notna().all():
         return _of_numbers(numbers, name, distinct, by_metric, choices)
     if distinct > min(MOST_CLASSES, len(filled) / 2):
@@ -141,15 +161,17 @@ def _separator(values: pd.Series) -> str | None:
         joined = values.str.contains(separator, regex=False)
         if joined.mean() < 0.02:
             continue
-        parts = [[part.strip() for part in value.split(separator)] for value in values]
+        parts = [value.split(separator) for value in values]
+        if any(part != part.strip() for row in parts for part in row):
+            continue
         count = Counter(part for row in parts for part in row)
         alone = {row[0] for row in parts if len(row) == 1}
         within = {part for row in parts if len(row) > 1 for part in row}
         different = values.nunique()
         if "" in count or any(len(set(row)) < len(row) for row in parts) or len(count) >= different:
             continue
-        if separator == " " and not all(re.fullmatch(r"[\w.:-]+", part) for part in count):
-            continue
+        if separator == " " and not (within <= alone and all(re.fullmatch(r"[\w.:-]+", part) for part in count)):
+            continue  # "very good" has a word that is no label
         if len(alone & within) >= 0.2 * len(within) and len(within) < 0.5 * len(values):
             return separator
     return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.competition.readers import conll, delimited, folders, headers, records
+from pipeline.competition.readers import conll, delimited, folders, headers, records, spans
 from pipeline.competition.readers.by_format import BY_ENDING, Format
 from pipeline.errors import UserError
 from pipeline.files import inputs
@@ -79,7 +79,7 @@ def read_like(path: Path, train: Look) -> Look:
         return Look(path, "conll", conll.read(path, False, train.encoding), train.encoding)
     seen = look(path)
     if train.headerless and not seen.headerless and seen.format == "table" and seen.table.shape[1] <= (
-            train.table.shape[1]):
+            train.table.shape[1]) and not headers.NAMES & {str(name).casefold() for name in seen.table}:
         seen.headerless = True
         seen.table = _headerless(seen, seen.table.shape[1])
     return seen
@@ -106,8 +106,13 @@ def _whole_characters(raw: bytes) -> bytes:
 
 def _folder(path: Path) -> Look:
     labelled = any(entry.is_dir() for entry in path.iterdir())
-    table = folders.read(path, labelled)
-    return Look(path, "folders", table, says=["a folder for each class, a .txt file for each text"])
+    encoding = None
+    for text in sorted(path.rglob("*.txt"))[:LINES]:
+        raw = text.read_bytes()[:inputs.SAMPLE]
+        if not inputs.is_utf_8([_whole_characters(raw)]) and (encoding := inputs.guessed_encoding(raw)) != "UTF-8":
+            break
+    table = folders.read(path, labelled, encoding)
+    return Look(path, "folders", table, encoding, says=["a folder for each class, a .txt file for each text"])
 
 
 def _is_json(text: str) -> bool:
@@ -122,7 +127,8 @@ def _is_json(text: str) -> bool:
 def _objects(path: Path, encoding: str | None) -> Look:
     """JSON or Parquet; lists of words and tags are joined by spaces, other lists by |."""
     first = records.first(path, encoding) if path.suffix != ".parquet" else {}
-    entities = [name for name in ("entities", "spans") if isinstance(first.get(name), list)]
+    entities = [name for name in spans.KEYS if isinstance(first.get(name), list)
+                and all(isinstance(item, (dict, list)) for item in first[name])]
     nested = isinstance(first.get("label"), dict)
     if isinstance(first.get("text"), str) and (entities or nested):
         rows = [row for _, row in records.objects(path, encoding)]
@@ -156,7 +162,9 @@ def _class_names(path: Path) -> dict[str, list[str]]:
     described = (pyarrow.parquet.read_schema(path).metadata or {}).get(b"huggingface", b"{}")
     with contextlib.suppress(ValueError, AttributeError):
         features = json.loads(described).get("info", {}).get("features", {})
-        return {name: feature["names"] for name, feature in features.items()
+        of_items = {name: feature.get("feature", feature) for name, feature in features.items()
+                    if isinstance(feature, dict)}
+        return {name: feature["names"] for name, feature in of_items.items()
                 if isinstance(feature, dict) and isinstance(feature.get("names"), list)}
     return {}
 
@@ -183,13 +191,16 @@ def _delimited(path: Path, encoding: str | None, text: str) -> Look:
                         f"sed -E 's/^__label__([^ ]+) /\\1\\t/' {path} > train.tsv")
     name = path.name.removesuffix(".gz")
     usual = "\t" if name.endswith((".tsv", ".txt")) else ","
+    if multiple := re.search(r"_!_|\|\|\|?|\$\$|@@|<SEP>|\t\t", complete[0]):
+        mark = multiple[0]
+        if all(line.count(mark) == complete[0].count(mark) for line in complete):
+            raise UserError(f"{path}: its fields stand apart by {mark!r}, and a separator is one character: "
+                            f"sed 's/{mark}/\\t/g' {path} > train.tsv")
+    csv.field_size_limit(delimited.LONGEST_FIELD)
     order = [usual, *(separator for separator in SEPARATORS if separator != usual)]
     separator, quotes = _layout(complete, order, '"' in text)
     seen = Look(path, "table", pd.DataFrame(), encoding)
     if separator is None:
-        if multiple := re.findall(r"_!_|\|\|\|?|\t\t|\$\$|@@|<SEP>", complete[0]):
-            raise UserError(f"{path}: its fields stand apart by {multiple[0]!r}; a separator is one character: "
-                            f"sed 's/{multiple[0]}/\\t/g' {path} > train.tsv")
         separator = usual
     if delimited.delimiter(path, "auto", None, quotes is not False, encoding) != separator:
         seen.separator = {",": "comma", "\t": "tab"}.get(separator, separator)
@@ -199,7 +210,10 @@ def _delimited(path: Path, encoding: str | None, text: str) -> Look:
         seen.quoting = False
         seen.says.append('quotes are part of the text, since with " around fields the rows do not fit')
     reader = csv.reader(complete, delimiter=separator, quoting=csv.QUOTE_NONE if quotes is False else csv.QUOTE_MINIMAL)
-    rows = [row for row in reader if row]
+    try:
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        raise UserError(f"{path}: not valid CSV: {error}") from None
     seen.headerless = headers.is_missing(rows)
     if seen.headerless:
         seen.table = _headerless(seen, len(rows[0]))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.checkpoints import checkpoint
 from pipeline.config.data import Folds
+from pipeline.config.kinds import KINDS
 from pipeline.config.run import RUN_NAME
 from pipeline.errors import UserError
 from pipeline.metrics import names as metric_names
@@ -16,13 +17,11 @@ from pipeline.proposal import columns, files, labels, look
 from pipeline.proposal.choices import Choices, Question
 from pipeline.proposal.files import Files
 from pipeline.proposal.look import Look
-from pipeline.runs.fitted_defaults import mostly_latin
+from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS, has_spaced_words
 
 BOX = Path("data/bert/small_chinese")
 ENCODERS = Path("data/bert")
 BATCH = 32
-LEAST_STEPS = 300  # of stage 1 on a fold
-MOST_EPOCHS = 20
 KNOWN = 0.9  # share of the texts' characters that a vocabulary must have
 
 
@@ -65,6 +64,8 @@ def _sample(found: Files, test: Look | None, choices: Choices) -> Look | None:
         return None
     seen = look.look(found.sample)
     if seen.format != "table" or seen.table.shape[1] < 2:
+        choices.choose("data.sample_submission", "", f"{found.sample.name} has one column and no ids, and a submission "
+                       f"here has ids first: delete that column before you upload, the rows are in test's order")
         found.sample = None
         return None
     ids, rows = set(seen.table.iloc[:, 0]), test.table
@@ -89,8 +90,9 @@ def _choose_files(found: Files, train: Look, test: Look | None, choices: Choices
 
     others = f"there is {', '.join(path.name for path in found.others[:6])} too" if found.others else ""
     choices.choose("data.train", relative(found.train), "; ".join(train.says), others)
-    if found.test:
-        choices.choose("data.test", relative(found.test), "the texts to predict")
+    others = others if not found.test else ""
+    choices.choose("data.test", relative(found.test) if found.test else "", "the texts to predict" if found.test else
+                   "no file is called so: the run ends with its report", others)
     if found.sample:
         choices.choose("data.sample_submission", relative(found.sample), "header and order of the submission")
     if found.dev:
@@ -160,7 +162,7 @@ def _choose_submission(values: pd.Series, sample: pd.DataFrame, choices: Choices
 def _named(train: Look, test: Look | None, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The tables of files without headers, with names for their columns; adds data.header to the choices."""
     rows = train.table
-    texts = [name for name in rows if columns.is_text(rows[name])]
+    texts = sorted((name for name in rows if columns.is_text(rows[name])), key=lambda name: -columns.length(rows[name]))
     ids = [name for name in rows if name not in texts and rows[name].is_unique and len(rows) > 2]
     few = [name for name in rows if name not in texts and name not in ids]
     if not texts:  # short texts: the column of most different values
@@ -168,17 +170,25 @@ def _named(train: Look, test: Look | None, choices: Choices) -> tuple[pd.DataFra
         ids, few = ([name for name in group if name not in texts] for group in (ids, few))
     named = dict(zip(texts, ("text", "text_pair", *(f"text{number}" for number in range(3, 99))), strict=False))
     named |= dict(zip(ids[:1], ["id"], strict=False))
+    few = [name for name in few if rows[name].nunique() > 1]
+    if len(few) > 1:
+        shown = [(str(name), columns.shown_values(rows[name])) for name in few]
+        label = str(choices.answer(Question(
+            "data.label_column", "the file has no header; which column is the label?", tuple(shown))))
+        if label not in rows:
+            raise UserError(f"--set data.label_column={label}: must be {', '.join(name for name, _ in shown)}")
+        choices.given["data.label_column"], few = "label", [label]
     if few:
-        label = min(few, key=lambda name: rows[name].nunique() if rows[name].nunique() > 1 else math.inf)
-        named[label] = "label"
+        named[few[0]] = "label"
     header = [named.get(name, str(name)) for name in rows]
     choices.choose("data.header", header, "the file has no header; these names are made up")
     rows = rows.set_axis(header, axis=1)
     if test is None:
         return rows, None
     width = test.table.shape[1]
-    if test.headerless and width == len(header):
-        return rows, test.table.set_axis(header, axis=1)
+    for names in (header, [name for name in header if name != "label"]):
+        if test.headerless and width == len(names):
+            return rows, test.table.set_axis(names, axis=1)
     if test.headerless:
         raise UserError(f"{test.path}: has {width} columns without names, and {train.path} has {len(header)}; give "
                         f"both a header line")
@@ -195,8 +205,10 @@ def _tagged_words(train: Look) -> tuple[str, str] | None:
         words = {word for value in train.table[first][:1_000] for word in value.split()}
         if len(tags) < min(200, len(words)):
             if all(tag.isdigit() for tag in tags):
-                raise UserError(f"{train.path}: the tags in {second!r} are numbers, whose names stand elsewhere; write "
-                                f"their names, such as B-PER, in place of the numbers")
+                names = train.class_names.get(second, [])
+                named = ", ".join(f"{number} {name}" for number, name in enumerate(names)) or "elsewhere"
+                raise UserError(f"{train.path}: the tags in {second!r} are numbers, whose names are {named}; write the "
+                                f"names in place of the numbers")
             return first, second
     return None
 
@@ -205,8 +217,9 @@ def _choose_metric(task: str, metric: str | None, sample: Look | None, train: Lo
     known = ", ".join(metric_names.of_kind(task))
     if metric is not None:
         if not metric_names.is_one(task, metric):
-            raise UserError(f"--metric {metric}: must be {known} for task = {task!r}, as the labels are; another "
-                            f"kind: --set task=KIND")
+            kinds = ", ".join(kind for kind in KINDS if metric_names.is_one(kind, metric))
+            raise UserError(f"--metric {metric}: must be {known} for task = {task!r}, as the labels are; {metric} is "
+                            f"of {kinds}: --set task={kinds.partition(',')[0]}")
         choices.choose("metric", metric, "as you said", known)
         return
     value, reason = DEFAULT_METRICS[task], "the usual one of its kind"
@@ -215,7 +228,7 @@ def _choose_metric(task: str, metric: str | None, sample: Look | None, train: Lo
         value, reason = (("f1", "the sample submission holds labels, so decisions are scored") if decisions else
                          ("auc", "the sample submission holds numbers, so a ranking is scored"))
     elif sample is not None and sample.table.shape[1] > 2 and task in ("multiclass", "multilabel"):
-        value = "log_loss" if task == "multiclass" else "auc"
+        value = "log_loss" if task == "multiclass" or "exactly one" in choices.made["task"].reason else "auc"
         reason = "the sample submission has a column of numbers for each label"
     choices.choose("metric", value, f"{reason}; the organiser's page says what it is", known)
 
@@ -245,14 +258,12 @@ def _choose_encoder(texts: pd.Series, test: Look | None, choices: Choices) -> No
         choices.choose("bert.checkpoint", str(BOX), f"{han:.0%} of the letters are Chinese; the small encoder in the "
                        f"box, 4 layers", "a pretrained BERT-Base scores higher and takes a GPU: put it into data/bert/")
     else:
-        language = ("Latin letters" if mostly_latin(texts[:1_000]) else
-                    "letters of a language that no vocabulary here has")
-        choices.choose("bert.random.layers", 2, f"{language}: no pretrained encoder for them is under data/bert/, so a "
-                       f"small one starts from random weights and scores about as tf-idf does",
+        choices.choose("bert.random.layers", 2, "no pretrained encoder under data/bert/ knows the language of these "
+                       "texts, so a small one starts from random weights and scores about as tf-idf does",
                        'put a pretrained one there and name it: [bert] checkpoint = "data/bert/NAME"')
         for key, value in (("hidden", 128), ("heads", 2), ("intermediate", 512)):
             choices.choose(f"bert.random.{key}", value, "")
-    if mostly_latin(texts[:1_000]):
+    if has_spaced_words(texts[:1_000]):
         choices.choose("baseline.analyzer", "word", "words have spaces between them", '"char"')
         choices.choose("baseline.ngrams", [1, 2], "words and pairs of words")
 
@@ -280,7 +291,7 @@ def _choose_epochs(rows: int, choices: Choices) -> None:
     trained_on = rows if choices.get("folds.dev") else rows * (folds - 1) // folds
     steps = max(1, math.ceil(trained_on / BATCH))
     small = choices.get("bert.checkpoint") in (None, str(BOX))
-    epochs = min(MOST_EPOCHS, max(4 if small else 3, math.ceil(LEAST_STEPS / steps)))
+    epochs = min(MANY_EPOCHS, max(4 if small else 3, math.ceil(ENOUGH_STEPS / steps)))
     choices.choose("stage1.epochs", epochs, f"{epochs * steps:,} steps of {BATCH} rows on each fold; fewer than "
-                   f"{LEAST_STEPS} leave an encoder where it was" if epochs * steps < 2 * LEAST_STEPS else
+                   f"{ENOUGH_STEPS} leave an encoder where it was" if epochs * steps < 2 * ENOUGH_STEPS else
                    f"{epochs * steps:,} steps of {BATCH} rows on each fold")

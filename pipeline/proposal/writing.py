@@ -32,9 +32,11 @@ def toml(choices: Choices, source: str) -> str:
             lines += ["", f"[{table}]"]
         for choice in by_table.get(table, []):
             lines += _line(choice)
-        if table == "data" and not made.get("data.id_column", Choice("", None, "")).value and (
-                absent := made.get("data.id_column")):
-            lines += _comment(f"No id_column: {absent.reason}.")
+        if table == "data":
+            for key in ("data.test", "data.sample_submission", "data.id_column"):
+                if (absent := made.get(key)) and not absent.value:
+                    also = f"; {absent.alternatives}" if absent.alternatives else ""
+                    lines += _comment(f"No {key.partition('.')[2]}: {absent.reason}{also}.")
     lines += ["", *_comment("Not given here, chosen when the run begins and printed by `check`: tokens.tokenizer as "
                             "the vocabulary has it, tokens.max_tokens that 95 % of the texts fit in, and the rate, "
                             "stage1.learning_rate, by the encoder's size. Every key: docs/keys.md.")]

@@ -1,5 +1,6 @@
 """Settings that follow from the encoder and the texts where the configuration does not give them."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,10 @@ from pipeline.text import columns, tokenization, vocabulary
 SHARE = 95  # percentile of the texts' lengths that max_tokens is
 LOOKED_AT = 20_000  # rows of each table that lengths are told from
 LONGEST = 512
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3400-\u9fff\uf900-\ufaff"
+                      "\U00020000-\U0003ffff]")  # Thai, Lao, Burmese, Khmer; Chinese and Japanese
+ENOUGH_STEPS = 300  # of stage 1 on a fold, to move an encoder
+MANY_EPOCHS = 20  # from which more would be learning by heart
 RATES = ((1024, 2e-5), (768, 3e-5), (512, 1e-4), (256, 3e-4), (0, 5e-4))  # least hidden size -> stage 1's rate
 
 
@@ -60,10 +65,10 @@ def of_texts(config: Config, competition: Competition) -> tuple[Config, list[str
     tables = [table.iloc[::-(-len(table) // LOOKED_AT)] for table in (competition.train, competition.test)
               if len(table)]
     if "tokenizer" not in config.tokens.model_fields_set:
-        latin = mostly_latin(text for table in tables for text in table.text[:1_000])
-        config = _with(config, "tokens", tokenizer="wordpiece" if latin else "characters")
-        lines.append(f"tokens.tokenizer = {config.tokens.tokenizer!r}, since most characters of the texts are "
-                     f"{'' if latin else 'no '}Latin letters")
+        spaced = has_spaced_words(text for table in tables for text in table.text[:1_000])
+        config = _with(config, "tokens", tokenizer="wordpiece" if spaced else "characters")
+        lines.append(f"tokens.tokenizer = {config.tokens.tokenizer!r}, since the texts are "
+                     f"{'words with spaces between them' if spaced else 'in a script without spaces'}")
     if "max_tokens" not in config.tokens.model_fields_set:
         lengths, positions = _lengths(config, competition, tables)
         share = 100 if competition.task.by_word else SHARE
@@ -86,11 +91,13 @@ def rate(hidden: int) -> float:
     return next(value for least, value in RATES if hidden >= least)
 
 
-def mostly_latin(texts: Iterable[str]) -> bool:
-    """Whether at least half of the characters that are no white space are Latin letters, as in English."""
-    some = "".join(texts)
-    latin = sum(character.isalpha() and character < "\u0250" for character in some)
-    return 2 * latin > sum(not character.isspace() for character in some)
+def has_spaced_words(texts: Iterable[str]) -> bool:
+    """Whether most characters are of a script that puts spaces between words, as English, Russian, Arabic and Korean do
+    and Chinese, Japanese and Thai do not, and the texts have spaces."""
+    some = "".join(f"{text}\n" for text in texts)
+    unspaced = len(UNSPACED.findall(some))
+    visible = sum(not character.isspace() for character in some)
+    return 2 * unspaced < visible and 40 * some.count(" ") > visible
 
 
 def _lengths(config: Config, competition: Competition, tables: list[pd.DataFrame]) -> tuple[Any, int]:

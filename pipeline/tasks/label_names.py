@@ -57,6 +57,6 @@ def doubtful_names(names: Collection[str]) -> list[str]:
                 lines.append(f"label {name!r} holds {separator!r} and another label's name: is data.label_separator "
                              f"right?")
                 break
-    lines += [f"label {name!r} is what programs write where there is none" for name in sorted(names)
-              if name.casefold() in ("nan", "none", "null", "n/a", "[]")]
+    lines += [f"label {name!r} is what is written where there is none" for name in sorted(names)
+              if name.casefold() in ("nan", "none", "null", "n/a", "[]", "-")]
     return lines[:5] + [f"{len(lines) - 5} more labels like that"] * (len(lines) > 5)

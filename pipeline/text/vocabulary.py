@@ -1,5 +1,6 @@
 """Vocabularies: read from a vocab.txt or tokenizer.json, or made from texts."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.files import inputs
 from pipeline.text.tokenization import LONGEST_WORD, lower, wordpiece
 
 LARGEST_TOKENIZER = 100_000_000  # bytes of a tokenizer.json
+_made: dict[bytes, list[str]] = {}  # learnt in this process: a run asks for it twice
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -103,6 +105,12 @@ def of_word_pieces(texts: Iterable[str], size: int, config: Tokens) -> list[str]
     The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
     number, so every character is named to it beforehand.
     """
+    texts = list(texts)
+    digest = hashlib.sha256(f"{size} {config.lowers} {config.strip_accents}".encode())
+    for text in texts:
+        digest.update(b"%d:" % len(text) + text.encode())
+    if (made := _made.get(digest.digest())) is not None:
+        return list(made)
     tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, config)
     count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
         tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
@@ -112,4 +120,5 @@ def of_word_pieces(texts: Iterable[str], size: int, config: Tokens) -> list[str]
         vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
         continuing_subword_prefix="##"))
     pieces = tokenizer.get_vocab()
-    return sorted(pieces, key=pieces.__getitem__)
+    _made[digest.digest()] = made = sorted(pieces, key=pieces.__getitem__)
+    return list(made)

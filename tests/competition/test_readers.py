@@ -406,7 +406,7 @@ BAD_SPANS = {
     "no entities": ({"text": "a"}, 'no entities; a text without any has "entities": []'),
     "entities of another type": ({"text": "a", "entities": {}}, "entities must be a list, got an object"),
     "spans of another type": ({"text": "a", "spans": None}, "spans must be a list, got null"),
-    "an entity of another type": ({"text": "a", "entities": [[0, 1, "X"]]},
+    "an entity of another type": ({"text": "a", "entities": [[0, 1]]},
                                   "entity number 1: must be a JSON object, {...}, got a list"),
     "no start": ({"text": "a", "entities": [{"end": 1, "label": "X"}]}, "entity number 1: no start"),
     "a start of another type": ({"text": "a", "entities": [entity("0", 1)]},

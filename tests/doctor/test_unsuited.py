@@ -76,7 +76,7 @@ def test_letters_for_a_vocabulary_of_characters_are_told(project: Path, stages: 
             f"data/{name}.csv", index=False)
     with_encoder(16, [*SPECIAL, *"abc0123", "##a", "##b", "##c"])
     warnings = told(stages, *ENOUGH, "--set", "tokens.tokenizer=characters")
-    assert any("takes each for a token of its own" in warning for warning in warnings)
+    assert any("takes each letter for a token of its own" in warning for warning in warnings)
     left = mended(stages, next(line for line in warnings if "of its own" in line), *ENOUGH)
     assert not any("of its own" in line for line in left)
 

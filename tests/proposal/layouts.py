@@ -255,7 +255,80 @@ def word_lists(folder: Path) -> Expected:
     return {"task": "tags", "data.text_columns": ["tokens"], "data.label_column": "ner_tags"}
 
 
+def two_words(folder: Path) -> Expected:
+    """Class names of two words, whose words stand in several of them."""
+    rng, names = random.Random(16), ["Extremely Negative", "Negative", "Neutral", "Positive", "Extremely Positive"]
+    lines(folder / "train.csv", ["UserName,OriginalTweet,Sentiment", *(
+        f'{row},"{english(rng, row % 2 == 0)}",{names[row % 5]}' for row in range(ROWS))])
+    return {"task": "multiclass", "data.label_column": "Sentiment", "data.text_columns": ["OriginalTweet"]}
+
+
+def nameless_columns(folder: Path) -> Expected:
+    """Commas at the end of every line, which make columns without a name."""
+    rng = random.Random(17)
+    lines(folder / "spam.csv", ["v1,v2,,,", *(
+        f'{"spam" if row % 4 == 0 else "ham"},"{english(rng, row % 4 == 0)}",,,' for row in range(ROWS))])
+    return {"task": "binary", "data.labels": ["ham", "spam"], "data.label_column": "v1", "data.text_columns": ["v2"]}
+
+
+def headerless_test_without_labels(folder: Path) -> Expected:
+    """LCQMC's shape, with a test file that lacks the label's column."""
+    rng = random.Random(18)
+    for name, count in (("train", ROWS), ("test", TEST_ROWS)):
+        lines(folder / f"{name}.tsv", [
+            f"{chinese(rng, row % 2 == 0)}\t{chinese(rng, row % 3 == 0)}" + f"\t{row % 2}" * (name == "train")
+            for row in range(count)])
+    return {"task": "binary", "data.label_column": "label"}
+
+
+def parse_columns(folder: Path) -> Expected:
+    """MNLI's pairs, with their parses beside them and a class that stands for no agreement."""
+    rng, names = random.Random(19), ["entailment", "neutral", "contradiction"]
+
+    def row(number: int) -> dict[str, Any]:
+        first, second = english(rng, True), english(rng, number % 2 == 0)
+        parsed = {"sentence1_binary_parse": f"( {first} )", "sentence2_binary_parse": f"( {second} )"}
+        return {"pairID": f"p{number}", **parsed, "sentence1": first, "sentence2": second,
+                "gold_label": names[number % 3]}
+
+    jsonl(folder / "train.jsonl", [row(number) for number in range(ROWS)])
+    return {"task": "multiclass", "data.text_columns": ["sentence1", "sentence2"], "data.label_column": "gold_label"}
+
+
+def title_and_body(folder: Path) -> Expected:
+    """AG News: class from 1, title, body; no header; a list of classes."""
+    rng = random.Random(20)
+    for name, count in (("train", ROWS), ("test", TEST_ROWS)):
+        lines(folder / f"{name}.csv", [
+            f'"{row % 4 + 1}","{english(rng, True)[:30]} on day","{english(rng, row % 2 == 0)} {english(rng, True)}"'
+            for row in range(count)])
+    lines(folder / "classes.txt", ["World", "Sports", "Business", "Science"])
+    return {"task": "multiclass", "data.header": ["label", "text_pair", "text"], "data.text_columns": ["text"],
+            "data.label_names": {"1": "World", "2": "Sports", "3": "Business", "4": "Science"}}
+
+
+def span_lists(folder: Path) -> Expected:
+    """doccano: entities as [start, end, name]."""
+    rng = random.Random(21)
+    jsonl(folder / "train.jsonl", [
+        {"id": row, "text": f"{body}张小明", "label": [[len(body), len(body) + 3, "PER"]]}
+        for row in range(60) for body in ["".join(rng.choices(FILLER, k=5))]])
+    return {"task": "tags"}
+
+
+def several_outputs(folder: Path) -> Expected:
+    """AI Challenger: many columns of the same few values, which test has empty."""
+    rng, names = random.Random(22), ["location", "service", "price"]
+    for name, count in (("trainingset", ROWS), ("testset", TEST_ROWS)):
+        lines(folder / f"{name}.csv", ["id,content," + ",".join(names), *(
+            f'{row},"{chinese(rng, row % 2 == 0)}",' + ",".join(
+                str((row + place) % 4 - 2) if name == "trainingset" else "" for place in range(3))
+            for row in range(count))])
+    return {"task": "multioutput", "data.label_columns": names}
+
+
 LAYOUTS: dict[str, Callable[[Path], Expected]] = {
     layout.__name__: layout for layout in (
         with_ids, without_ids, label_columns, joined_names, tnews, mrpc, conll, bmes, folders, headerless, semicolons,
-        numbers, class_probabilities, cluener, word_lists)}
+        numbers, class_probabilities, cluener, word_lists, two_words, nameless_columns,
+        headerless_test_without_labels, parse_columns, title_and_body, span_lists, several_outputs)}

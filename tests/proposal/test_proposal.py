@@ -1,8 +1,12 @@
 """``stages new``: each layout of a competition is told from its files, what they do not say is one question, and
 nothing that is there is written over."""
 
+import contextlib
 import json
+import os
 import random
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -162,3 +166,96 @@ def test_rows_in_json_are_a_table_whatever_its_shape() -> None:
               for name in "abc"]
     for table in tables[1:]:
         assert table.drop(columns="place").equals(tables[0].drop(columns="place"))
+
+
+def test_a_folder_beside_the_one_that_is_given_is_not_taken_for_the_test_set() -> None:
+    for name in ("news/good/1.txt", "news/good/2.txt", "news/bad/1.txt", "news/bad/2.txt", "test/1.txt"):
+        lines(Path("data") / name, [f"这是{name}"])
+    path = configuration.write([Path("data/news")]).path
+    assert loading.load(path).competition.test is None
+    assert "No test: no file is called so" in path.read_text()
+
+
+@pytest.mark.parametrize(("rows", "message"), [
+    (["text,label", *(f"鱼{row}很好,{'ab'[row % 2] if row % 9 else ''}" for row in range(60))], "rows have no label"),
+    (["text,labels", *(f"鱼{row}很好,\"['a', '{'bc'[row % 2]}']\"" for row in range(60))], "as Python writes them"),
+    (["text,split", *(f"鱼{row}很好,{('train', 'test')[row % 2]}" for row in range(60))], "of train and which of test"),
+    (["text", *(f"鱼{row}很好" for row in range(60))], "no column of labels"),
+    (["text,label", *(f"鱼{row}很好,1" for row in range(60))], "no column of labels"),
+])
+def test_what_cannot_be_trained_on_is_named(rows: list[str], message: str, stages: Command) -> None:
+    lines(Path("data/odd/train.csv"), rows)
+    result = stages("new", "data/odd")
+    assert result.code == 2
+    assert message in result.err
+
+
+@pytest.mark.parametrize(("setting", "message"), [
+    ("data.text_columns=nosuch", "no column 'nosuch'"), ("data.text_columns=5", "must be a column or a list"),
+    ("data.label_column=nosuch", "no column 'nosuch'"), ("task=nosuch", "must be binary, multiclass"),
+])
+def test_a_wrong_answer_is_one_line(setting: str, message: str, stages: Command) -> None:
+    without_ids(Path("data/snippets"))
+    result = stages("new", "data/snippets", "--set", setting)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.lines) == 1
+
+
+def test_a_metric_of_another_kind_or_of_none_is_told_before_anything_else(stages: Command) -> None:
+    without_ids(Path("data/snippets"))
+    assert "entity_f1 is of tags: --set task=tags" in stages("new", "data/snippets", "--metric", "entity_f1").err
+    assert "--metric kappa2: must be auc" in stages("new", "data/snippets", "--metric", "kappa2").err
+
+
+def test_a_person_at_a_terminal_chooses_by_number(tmp_path: Path) -> None:
+    """On a terminal of its own: the prompt is asked again until the number is one of those that are offered."""
+    lines(Path("data/stars/train.csv"), ["text,stars", *(f"{'好' * (row % 7 + 2)}吃的鱼,{row % 5 + 1}"
+                                                         for row in range(60))])
+    master, slave = os.openpty()
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), TERM="dumb")
+    command = [sys.executable, "-m", "stages", "new", "data/stars"]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
+        os.close(slave)
+        os.write(master, b"7\n2\n")
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while part := os.read(master, 65_536):
+                shown += part
+    assert process.returncode == 0, shown.decode()
+    assert loading.load(Path("configs/stars.toml")).task == "multiclass"
+
+
+def test_a_zip_that_was_unpacked_is_looked_at_as_it_stands(stages: Command) -> None:
+    assert LAYOUTS["label_columns"](Path("data/toxic"))
+    assert stages("new", "data/toxic.zip").code == 0
+    Path("configs/toxic.toml").unlink()
+    again = stages("new", "data/toxic.zip")
+    assert again.code == 0
+    assert "data/toxic is there already and is looked at as it stands" in again.out
+
+
+def test_archives_inside_a_folder_are_unpacked_beside_themselves() -> None:
+    with_ids(Path("data/fire"))
+    for name in ("train", "test"):
+        with zipfile.ZipFile(f"data/fire/{name}.csv.zip", "w") as archive:
+            archive.write(f"data/fire/{name}.csv", f"{name}.csv")
+        Path(f"data/fire/{name}.csv").unlink()
+    assert loading.load(configuration.write([Path("data/fire")]).path).competition.test == "data/fire/test.csv"
+
+
+def test_a_sample_without_ids_is_left_out_and_said_so() -> None:
+    without_ids(Path("data/one"))
+    lines(Path("data/one/sample_submission.csv"), ["label", *("0" for _ in range(40))])
+    path = configuration.write([Path("data/one")]).path
+    assert loading.load(path).competition.sample_submission is None
+    assert "delete that column before you upload" in path.read_text().replace("\n# ", " ")
+
+
+def test_ids_that_repeat_in_train_are_told(stages: Command) -> None:
+    without_ids(Path("data/twice"))
+    lines(Path("data/twice/train.csv"), ["id,content,label", *(
+        f"c{row // 2},鱼{row}很好吃,{row % 2}" for row in range(60))])
+    lines(Path("data/twice/test.csv"), ["id,content", *(f"t{row},鱼{row}很好吃" for row in range(20))])
+    Path("data/twice/sample_submission.csv").unlink()
+    assert "repeats itself in train" in stages("new", "data/twice").err

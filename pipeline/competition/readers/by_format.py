@@ -1,11 +1,13 @@
 """Texts in the formats that they come in: each reader gives a table of str, its index the place of each row."""
 
+import csv
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from pipeline.competition.readers import conll, delimited, folders, records, spans
+from pipeline.config.data import Data
 from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import inputs
@@ -30,7 +32,8 @@ def read(path: Path, config: Config, labelled: bool, remarks: list[str] | None =
             raise UserError(f"{path}: must be a file, got a folder; a folder of texts has no tags of words")
         return folders.read(path, labelled, data.encoding)
     if kind == "table":
-        return delimited.read_table(path, data.separator, data.quoting, data.header, remarks, data.encoding)
+        header = _header_of(path, data, labelled)
+        return delimited.read_table(path, data.separator, data.quoting, header, remarks, data.encoding)
     if kind == "json":
         several = {data.label_column} if not config.kind.of_words else set()
         return records.read_table(path, lambda name: data.label_separator if name in several else " ", data.encoding)
@@ -40,6 +43,19 @@ def read(path: Path, config: Config, labelled: bool, remarks: list[str] | None =
     if kind == "conll":
         return conll.read(path, labelled, data.encoding, remarks)
     return spans.read(path, config.tokens, labelled, data.encoding)
+
+
+def _header_of(path: Path, data: Data, labelled: bool) -> list[str] | None:
+    """data.header; of texts to predict, which may have no labels, without the label's column."""
+    if not data.header or labelled or len(data.header) < 2 or inputs.problems(path):
+        return data.header
+    without = [name for name in data.header if name != data.label_column]
+    with inputs.lines(path, data.encoding) as lines:
+        first = next(lines, "")
+    mark = delimited.delimiter(path, data.separator, without, data.quoting is not False, data.encoding)
+    fields = next(csv.reader([first], delimiter=mark, quoting=csv.QUOTE_MINIMAL if data.quoting is not False else
+                             csv.QUOTE_NONE), [])
+    return without if len(fields) == len(without) < len(data.header) else data.header
 
 
 def columns(path: Path, config: Config) -> list[str]:

@@ -51,6 +51,8 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
     columns, ruled_by = header or next((row for _, row in rows), None), "data.header" if header else "the header"
     if columns is None:
         raise UserError(f"{path}: is empty; it must have a header line")
+    nameless = 0 if header else _nameless(columns)
+    columns = columns[:len(columns) - nameless] + [f"\0{number}" for number in range(nameless)]
     problems = [] if header else _header_problems(path, columns, layout.delimiter)
     as_header = _as_header(columns)
     parts, ragged = [], []
@@ -81,7 +83,20 @@ def read_table(path: Path, separator: str = "auto", quoting: bool | None = None,
             remarks.append(f"{noticed}; if quotes are text in this file: data.quoting = false")
     if problems:
         raise UserError(*problems)
-    return pd.concat(parts)
+    table = pd.concat(parts)
+    if nameless:
+        filled = int((table.iloc[:, -nameless:] != "").any(axis=1).sum())
+        table = table.iloc[:, :-nameless]
+        if remarks is not None:
+            remarks.append(f"{path}: {nameless} columns without a name, at the end of its header, are left out; "
+                           f"{filled:,} rows have something there")
+    return table
+
+
+def _nameless(columns: list[str]) -> int:
+    """How many columns at the end of a header have no name, where they are several; one may be what is meant."""
+    named = next((number for number in range(len(columns), 0, -1) if columns[number - 1].strip()), 0)
+    return len(columns) - named if named and len(columns) - named > 1 else 0
 
 
 def read_header(path: Path, separator: str = "auto", quoting: bool | None = None, encoding: str | None = None

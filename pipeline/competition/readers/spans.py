@@ -17,6 +17,7 @@ from pipeline.files import inputs
 
 HAN = Regex("[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]")  # as BERT has it
 BERT_WORDS = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Split(HAN, "isolated")])
+KEYS = ("entities", "spans", "label", "labels")  # where the list of entities may be
 Borders = list[tuple[int, int]]
 
 
@@ -81,7 +82,8 @@ def _text_problems(value: object, name: str) -> list[str]:
 
 def _entities(value: dict[str, Any]) -> list[Entity]:
     """The entities in the order of the text. Raises UserError."""
-    name = next((name for name in ("entities", "spans") if name in value), None)
+    name = next((name for name in KEYS if isinstance(value.get(name), list)), None)
+    name = name or next((name for name in KEYS[:2] if name in value), None)
     if name is None and isinstance(value.get("label"), dict):
         return _nested(value["label"])
     if name is None:
@@ -89,7 +91,7 @@ def _entities(value: dict[str, Any]) -> list[Entity]:
     if not isinstance(value[name], list):
         raise UserError(f"{name} must be a list, got {records.kind(value[name])}")
     entities, problems = [], []
-    for number, entity in enumerate(value[name], 1):
+    for number, entity in enumerate(map(_plain, value[name]), 1):
         wrong = _entity_problems(entity)
         problems += [f"entity number {number}: {problem}" for problem in wrong]
         if not wrong:
@@ -97,6 +99,17 @@ def _entities(value: dict[str, Any]) -> list[Entity]:
     if problems:
         raise UserError(*problems)
     return sorted(entities, key=lambda entity: (entity.start, entity.end))
+
+
+def _plain(entity: Any) -> Any:
+    """An entity as {"start", "end", "label"}: so it is, or it is [start, end, label] as doccano and spaCy write it, or
+    {"start_idx", "end_idx", "type"} as CMeEE has it, whose end is the last character."""
+    if isinstance(entity, list) and len(entity) == 3:
+        return dict(zip(("start", "end", "label"), entity, strict=True))
+    if isinstance(entity, dict) and "start_idx" in entity and type(entity.get("end_idx")) is int:
+        return {"start": entity["start_idx"], "end": entity["end_idx"] + 1,
+                "label": entity.get("type", entity.get("label"))}
+    return entity
 
 
 def _nested(label: dict[str, Any]) -> list[Entity]:
