@@ -31,29 +31,28 @@ def lines(run: Run, report: Report, parts: dict[str, StagePredictions], config: 
         return
     best = str(report["best_oof"])
     yield f"verdict: the best stage by {metric.label} is {best}, {format_score(scores[best])} out of fold"
-    changes = dict(_changes(run, parts, metric, scores))
-    for (old, new), (delta, low, high) in changes.items():
-        yield f"  {new} is {_in_words(metric, delta, low, high)} {old}"
+    for name, stage in PREDICTING.items():
+        old = stage.compared_with
+        if old in scores and name in scores and (change := _change(run, parts, metric, str(old), name)):
+            yield f"  {name} is {_in_words(metric, *change)} {old}"
     trained = [stage for stage in scores if stage != str(BASELINE)]
     if best == str(BASELINE) and trained:
         yield from (f"  what stage 1 lacks: {line}" for line in _lacks(run))
-    yield from _upload(run, best, scores, changes)
+    submitted = run.config.submit.stage
+    if len(run.competition.test) and submitted in scores and run.paths.submission().exists():
+        yield _upload(run, parts, metric, best, scores)
     yield f"next: {_next(run, config, best, parts)}"
 
 
-def _changes(run: Run, parts: dict[str, StagePredictions], metric: Metric, scores: dict[str, float]
-             ) -> Iterator[tuple[tuple[str, str], tuple[float, float, float]]]:
-    """Pairs of finished stages, the older one first, and how much the newer one gained, with its interval."""
-    task = run.competition.task
-    for name, stage in PREDICTING.items():
-        old = stage.compared_with
-        if name not in scores or old not in scores:
-            continue
-        before, after = (folds.grouped(parts[part].oof, run.competition.train.id, run.groups) for part in (old, name))
-        change = task.lead_change(before, after, metric.name)
-        if change["delta"] is not None:
-            low, high = change["delta_interval"] or (math.nan, math.nan)
-            yield (old, name), (change["delta"], low, high)
+def _change(run: Run, parts: dict[str, StagePredictions], metric: Metric, old: str, new: str
+            ) -> tuple[float, float, float] | None:
+    """How much a stage gained over another, with its paired interval (NaN where there is none); None: undefined."""
+    before, after = (folds.grouped(parts[part].oof, run.competition.train.id, run.groups) for part in (old, new))
+    change = run.competition.task.lead_change(before, after, metric.name)
+    if change["delta"] is None:
+        return None
+    low, high = change["delta_interval"] or (math.nan, math.nan)
+    return change["delta"], low, high
 
 
 def _in_words(metric: Metric, delta: float, low: float, high: float) -> str:
@@ -76,20 +75,18 @@ def _lacks(run: Run) -> Iterator[str]:
                "--set bert.checkpoint=data/bert/NAME")
 
 
-def _upload(run: Run, best: str, scores: dict[str, float], changes: dict[tuple[str, str], tuple[float, float, float]]
-            ) -> Iterator[str]:
+def _upload(run: Run, parts: dict[str, StagePredictions], metric: Metric, best: str, scores: dict[str, float]) -> str:
     submitted = run.config.submit.stage
-    path = run.paths.submission()
-    if not len(run.competition.test) or submitted not in scores or not path.exists():
-        return
-    line = f"upload: {path}, from {submitted}, {format_score(scores[submitted])} out of fold"
-    if best != submitted:
-        sure = any({old, new} == {best, submitted} and not low <= 0 <= high
-                   for (old, new), (_, low, high) in changes.items())
-        other = run.paths.submission(PREDICTING[best])
-        line += (f"; {best} is better by more than chance: upload {other} instead, or --set submit.stage={best}" if sure
-                 else f"; {other} scores {format_score(scores[best])}, which is no sure difference")
-    yield line
+    line = f"upload: {run.paths.submission()}, from {submitted}, {format_score(scores[submitted])} out of fold"
+    if best == submitted:
+        return line
+    other = run.paths.submission(PREDICTING[best])
+    _, low, high = _change(run, parts, metric, submitted, best) or (0.0, 0.0, 0.0)
+    if low > 0 or high < 0:
+        return (f"upload: {other}, from {best}, {format_score(scores[best])} out of fold, better by more than chance "
+                f"than {submitted}, {format_score(scores[submitted])}, of which {run.paths.submission()} is made "
+                f"(--set submit.stage={best})")
+    return f"{line}; {other} scores {format_score(scores[best])}, a difference that cannot be told from chance"
 
 
 def _next(run: Run, config: Path, best: str, parts: dict[str, StagePredictions]) -> str:

@@ -42,7 +42,7 @@ def test_the_report_ends_in_words(finished: Path, stages: Command) -> None:
     assert lines[begin].startswith("verdict: the best stage by AUC is ")
     told = lines[begin + 1:begin + 3]
     assert all("chance (AUC " in line for line in told)
-    assert lines[-2].startswith("upload: submissions/toy.csv, from stage2, ")
+    assert lines[-2].startswith("upload: submissions/toy")
     assert lines[-1].startswith("next: ")
 
 
