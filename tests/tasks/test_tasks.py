@@ -702,10 +702,10 @@ def test_comments_of_conll_files_are_passed_over(project: Path, stages: Command)
 
 
 def test_letters_taken_one_by_one_are_told(project: Path, stages: Command) -> None:
-    assert "warning: most characters are Latin" not in stages("check", CONFIG).out
+    assert "warning: the texts are words with spaces" not in stages("check", CONFIG).out
     train = pd.read_csv(TRAIN, dtype=str)
     train.assign(text="an English text " + train.text).to_csv(TRAIN, index=False)
-    assert "warning: most characters are Latin letters, and tokens.tokenizer = 'characters'" in stages(
+    assert "warning: the texts are words with spaces between them, and tokens.tokenizer = 'characters'" in stages(
         "check", CONFIG).out
 
 
@@ -757,7 +757,7 @@ def test_classes_that_look_alike_are_told(stages: Command, first: str, second: s
 @pytest.mark.parametrize(("labels", "doubt"), [
     (["Sport", "sport"], "'Sport', 'sport' differ in case"), (["1", "1.0"], "'1', '1.0' differ in case or in how"),
     (["a", "a;b"], "label 'a;b' holds ';' and another label's name"),
-    (["nan", "x"], "label 'nan' is what programs write"),
+    (["nan", "x"], "label 'nan' is what is written"),
 ])
 def test_labels_that_may_be_a_mistake_are_pointed_out(stages: Command, labels: list[str], doubt: str) -> None:
     make("multilabel", [labels[row % 2] for row in range(48)])
