@@ -21,7 +21,7 @@
 # Further options go to the stages, for example --run NAME, --set stage1.epochs=4 or --metric f1; -q is --quiet.
 set -euo pipefail
 here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-stage=all what=() fold=() options=()
+stage=all what=() fold=() quiet=() options=()
 while (($#)); do
     case $1 in
         -h | --help) sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p}' "$here/run_all.sh"; exit ;;
@@ -32,7 +32,7 @@ while (($#)); do
             fi ;;
         --fold) fold+=(--fold "${2:?--fold needs a number}"); shift 2 ;;
         --set | --run | --metric | --from | --redo) options+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
-        -q | --quiet) options+=(--quiet); shift ;;
+        -q | --quiet) quiet=(--quiet); shift ;;
         --strict) options+=("$1"); shift ;;
         -*) echo "run_all.sh: unknown option $1; see ./run_all.sh --help" >&2; exit 2 ;;
         *) if [[ -e $1 ]]; then what+=("$(realpath -s -- "$1")"); else what+=("$1"); fi; shift ;;
@@ -43,4 +43,5 @@ cd "$here"
 # shellcheck source=install.sh
 source ./install.sh
 if [[ $stage == check ]]; then fold=(); fi
-exec .venv/bin/python -m stages "$stage" "${what[@]}" "${fold[@]}" "${options[@]}"
+if [[ $stage != all ]]; then quiet=(); fi
+exec .venv/bin/python -m stages "$stage" "${what[@]}" "${fold[@]}" "${quiet[@]}" "${options[@]}"

@@ -33,7 +33,7 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
     path = _configuration(config, metric, overrides or [])
     settings = loading.load(path, overrides, name)
     say("== check")
-    seen = _checked(settings, path)
+    seen = _checked(settings, path, from_run)
     with opening.opened(settings, redo, from_run, seen) as run:
         wanted = opening.chosen_folds(run, fold)
         say("== folds")
@@ -70,8 +70,8 @@ def _configuration(given: list[Path], metric: str | None, overrides: list[str]) 
     return written.path
 
 
-def _checked(config: Config, path: Path) -> Run:
-    run = opening.read(config)
+def _checked(config: Config, path: Path, from_run: str | None) -> Run:
+    run = opening.read(config, from_run)
     for line in inspection.lines(run):
         say(line)
     for line in inspection.warnings(run):

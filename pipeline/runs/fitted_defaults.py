@@ -27,14 +27,16 @@ MANY_EPOCHS = 20  # from which more would be learning by heart
 RATES = ((1024, 2e-5), (768, 3e-5), (512, 1e-4), (256, 3e-4), (0, 5e-4))  # least hidden size -> stage 1's rate
 
 
-def of_encoder(config: Config) -> tuple[Config, list[str]]:
+def of_encoder(config: Config, begun: str | None = None) -> tuple[Config, list[str]]:
     """The configuration with the tokenizer and the learning rate as the encoder has them, where they are not given; and
     what was chosen, a line each. Raises UserError where the checkpoint's folder cannot be read.
+
+    begun: the run whose choices are taken over; None: this one, where it was begun before.
 
     A vocabulary with ## pieces is for WordPiece (Devlin et al. 2019). The rates of small encoders are measured in
     docs/results.md, those of larger ones are BERT's own.
     """
-    if (kept := _kept(config)) is not None:
+    if (kept := _kept(config, begun or config.name)) is not None:
         config = kept
     config, lines = tokenizer_settings.settled(config)
     folder, random = config.bert.checkpoint, config.bert.random
@@ -119,10 +121,10 @@ def _with(config: Config, section: str, **chosen: Any) -> Config:
     return config.model_copy(update={section: getattr(config, section).model_copy(update=chosen)})
 
 
-def _kept(config: Config) -> Config | None:
-    """The configuration with what was chosen when the run of that name was begun, if it was for the same encoder and
-    files: a run goes on as it was begun."""
-    path = Paths(config.name).settings
+def _kept(config: Config, run: str) -> Config | None:
+    """The configuration with what was chosen when a run was begun, if it was for the same encoder and files: a run goes
+    on as it was begun, and cells that are taken from another fit."""
+    path = Paths(run).settings
     if not path.is_file():
         return None
     try:

@@ -20,12 +20,12 @@ from pipeline.stage_table import STAGES
 FOLDS = "folds"  # what --redo calls the folds, from which every stage's cells follow
 
 
-def read(config: Config) -> Run:
-    """A run to look at: reads everything, writes nothing, and holds no lock.
+def read(config: Config, copy_from: str | None = None) -> Run:
+    """A run to look at: reads everything, writes nothing, and holds no lock. copy_from: as ``opened`` has it.
 
     Raises UserError with all that is wrong with the tables, and MismatchError where the run's folds are of other rows.
     """
-    config, competition, inputs, chosen = _read(config)
+    config, competition, inputs, chosen = _read(config, copy_from)
     return _run(config, competition, inputs, chosen)
 
 
@@ -48,7 +48,7 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
     if redo not in (None, FOLDS, *STAGES):
         raise UserError(f"--redo {redo}: must be {FOLDS}, {', '.join(STAGES)}")
     config, competition, inputs, chosen = (
-        (seen.config, seen.tables, seen.inputs, list(seen.chosen)) if seen else _read(config))
+        (seen.config, seen.tables, seen.inputs, list(seen.chosen)) if seen else _read(config, copy_from))
     with lock.lock(paths):
         console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):
@@ -78,10 +78,10 @@ def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
     return sorted(set(folds)) if folds else run.folds
 
 
-def _read(config: Config) -> tuple[Config, Competition | None, Inputs, list[str]]:
+def _read(config: Config, begun: str | None = None) -> tuple[Config, Competition | None, Inputs, list[str]]:
     """The settled configuration, the tables, the files as they stood before they were read, and what was chosen."""
     inputs = Inputs.of(_input_paths(config))
-    config, lines = fitted_defaults.of_encoder(config)
+    config, lines = fitted_defaults.of_encoder(config, begun)
     if not config.data:
         return config, None, inputs, lines
     competition = tables.read(config)

@@ -304,7 +304,7 @@ GUARDS = (
     Guard("nobody is asked where there is nobody", "pipeline/proposal/choices.py", "            if self.ask is None:\n                raise UserError(question.line())\n",
           "            if self.ask is None:\n                self.given[question.key] = question.values[0][0]\n                return self.choose(question.key, question.values[0][0], reason)\n",
           "tests/proposal", "two_candidates or grades"),
-    Guard("a run goes on with what was chosen", "pipeline/runs/fitted_defaults.py", "if (kept := _kept(config)) is not None:", "if (kept := None) is not None:",
+    Guard("a run goes on with what was chosen", "pipeline/runs/fitted_defaults.py", "if (kept := _kept(config, begun or config.name)) is not None:", "if (kept := None) is not None:",
           "tests/runs/test_fitted_defaults.py", "goes_on"),
     Guard("UTF-8 is read as UTF-8 whatever is named", "pipeline/files/inputs.py", "other = None if is_utf_8(iter(functools.partial(raw.read, SAMPLE), b\"\")) else encoding",
           "other = encoding", "tests/competition/test_records.py", "whatever_is_named"),

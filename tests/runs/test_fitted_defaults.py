@@ -82,3 +82,12 @@ def test_what_was_chosen_is_part_of_the_identity(project: Path, stages: Command)
     refused = stages("stage1", str(CONFIG), "--fold", "0", "--set", "tokens.max_tokens=7")
     assert refused.code == 4
     assert "tokens.max_tokens" in refused.err
+
+
+def test_cells_of_a_run_that_was_begun_otherwise_fit_the_run_that_takes_them(project: Path, stages: Command) -> None:
+    settings = ["--set", "tokens.max_tokens=9", "--run", "old", "--fold", "0"]
+    assert stages("stage1", str(CONFIG), *settings).code == 0
+    taken = stages("stage1", str(CONFIG), "--run", "new", "--from", "old", "--fold", "0")
+    assert taken.code == 0, taken.err
+    assert "stage1 fold 0 taken from run old" in taken.out
+    assert loading.load(Path("models/new/config.toml")).tokens.max_tokens == 9
