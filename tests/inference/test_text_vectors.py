@@ -10,12 +10,16 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator
 
 from pipeline.backend import tf
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import bert_config, checkpoint, google
 from pipeline.inference.text_vectors import TextVectors
 from pipeline.model.encoder import PackedBert
+from pipeline.text.vocabulary import SPECIAL
 from tests.conftest import Command
+from tests.toy import CHARACTERS, TINY
 
 SOURCE = "data/bert"
 
@@ -99,3 +103,19 @@ def test_what_cannot_be_encoded_is_refused(stages: Command, arguments: tuple[str
     assert refused.code == 2
     assert message in refused.lines[0]
     assert not Path("out.npy").exists()
+
+
+def test_scikit_learns_own_checks_of_a_transformer_of_texts_pass(project: Path) -> None:
+    """Those that its tags, which are CountVectorizer's, leave; and what pipelines and searches do to an estimator."""
+    model = TextVectors("data/bert")
+    failed = [check for check in check_estimator(model, on_fail=None, on_skip=None) if check["status"] == "failed"]
+    assert failed == []
+    assert get_tags(model).input_tags.string
+    assert clone(model).set_params(pool="max").get_params()["pool"] == "max"
+    np.testing.assert_allclose(model.fit_transform(["香", "菜"], [0, 1]), model.transform(["香", "菜"]))
+
+
+def test_the_tokenizer_is_what_the_checkpoints_vocabulary_is_for(project: Path) -> None:
+    assert TextVectors("data/bert").fit().tokens_.tokenizer == "characters"
+    google.write(Path("data/pieces"), TINY, [*SPECIAL, *CHARACTERS[:-1], "##a"], bert_config.random_tensors(TINY, 1))
+    assert TextVectors("data/pieces").fit().tokens_.tokenizer == "wordpiece"
