@@ -33,7 +33,7 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
     path = _configuration(config, metric, overrides or [])
     settings = loading.load(path, overrides, name)
     say("== check")
-    seen = _checked(settings, path, from_run)
+    seen = None if redo == opening.FOLDS else _checked(settings, path, from_run)  # of folds that are to be dealt again
     with opening.opened(settings, redo, from_run, seen) as run:
         wanted = opening.chosen_folds(run, fold)
         say("== folds")

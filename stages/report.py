@@ -32,5 +32,5 @@ def write_report(run: Run, folds: list[int], config: Path, whole: bool) -> None:
         tables = [path for part in parts.values() for path in predictions.write(run, part)]
         say("report: " + ", ".join(map(str, [*reports.write(run, result), *tables])))
         say("plots: " + ", ".join(map(str, plots.write(run, parts, result["stages"]))))
-    for line in verdict.lines(run, result, parts, config):
+    for line in verdict.lines(run, result, parts, config) if whole else ():
         say(line, always=True)

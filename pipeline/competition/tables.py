@@ -148,6 +148,9 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     if several:
         table["label"] = _joined(raw[several], path, config, problems)
     if labelled and data.label_names and "label" in table:
+        unnamed = raw.index[~table.label.isin(list(data.label_names)).to_numpy()]
+        problems += shortened(path, [f", {place}: label {raw.loc[place, data.label_column]!r} has no name in "
+                                     f"data.label_names" for place in unnamed])
         table["label"] = table.label.replace(data.label_names)
     table["place"] = raw.index
     table = table.reset_index(drop=True)

@@ -1,5 +1,6 @@
 """A run as a folder for a kernel without internet: model, tokenizer, decision rule, a script, wheels, a self-test."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pandas as pd
 from pipeline.competition import sample_submission
 from pipeline.competition.readers import delimited
 from pipeline.errors import UserError
-from pipeline.export import bundled_score, onnx_model
+from pipeline.export import onnx_model
 from pipeline.files import atomic, formats, hashing
 from pipeline.inference.predictor import Predictor
 from pipeline.metrics.metric import Form
@@ -58,7 +59,7 @@ def write(run: Run, model: Predictor, part: StagePredictions, target: Path | Non
         formats.write(folder / "bundle.json", _described(run, model, part))
         rows = run.competition.test.iloc[:KNOWN_TEXTS].reset_index(drop=True)
         formats.write(folder / "selftest.json", {"texts": _texts(rows), "probabilities": _probabilities(model, rows)})
-        shutil.copyfile(bundled_score.__file__, folder / "score.py")
+        shutil.copyfile(Path(__file__).with_name("bundled_score.py"), folder / "score.py")
         formats.write(folder / "score.ipynb", (json.dumps(_notebook(config.name), indent=1) + "\n").encode())
         for version in pythons:
             _fetch_wheels(folder / "wheels", version)
@@ -168,7 +169,8 @@ def _try(run: Run, part: StagePredictions, folder: Path) -> None:
     names = dict(zip(("text", "text_pair"), data.text_columns, strict=False))
     described = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     own_ids = {data.id_column: test.id} if data.id_column else {}
-    test.rename(columns=names).assign(**own_ids).to_csv(given, index=False)
+    test.rename(columns=names).assign(**own_ids).to_csv(given, index=False, quoting=csv.QUOTE_ALL)
+    _require_same_reading(run, described)
     formats.write(folder / "bundle.json", described | {"separator": ",", "quoting": True, "header_of_test": None})
     try:
         done = subprocess.run([sys.executable, str(folder / "score.py"), str(given), str(made)], capture_output=True,
@@ -191,6 +193,21 @@ def _try(run: Run, part: StagePredictions, folder: Path) -> None:
         formats.write(folder / "bundle.json", described)
         given.unlink(missing_ok=True)
         made.unlink(missing_ok=True)
+
+
+def _require_same_reading(run: Run, described: dict[str, Any]) -> None:
+    """Raises UserError where the script would read other ids or texts from the run's test file than the run did."""
+    from pipeline.export import bundled_score  # imports onnxruntime
+
+    path, test = Path(str(run.config.competition.test)), run.competition.test
+    try:
+        ids, texts = bundled_score.read(path, described)
+    except (Exception, SystemExit) as error:  # noqa: BLE001, whatever the script would end with
+        raise UserError(f"bundle: score.py cannot read {path}, a test file as this: {error}; write it as CSV in UTF-8 "
+                        f"with a header, and name that as data.test") from None
+    if ids != test.id.tolist() or texts != _texts(test):
+        raise UserError(f"bundle: score.py reads other ids or texts from {path} than the run does; write it as CSV in "
+                        f"UTF-8 with a header, and name that as data.test")
 
 
 def _notebook(run: str) -> dict[str, Any]:

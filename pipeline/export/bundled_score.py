@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 HERE = Path(__file__).resolve().parent
 ROWS_AT_ONCE = 64
 TOLERANCE = 1e-5
+csv.field_size_limit(1_000_000)
 LONGEST_WORD = 100  # characters a token, beyond which a text is never read
 
 
@@ -91,7 +92,11 @@ def rows_of(path: Path, header: list[str] | None, separator: str | None, quoting
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or max(",\t;|", key=first.count),
                         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
-    rows = [row for row in reader if row]
+    rows = list(reader)
+    while rows and not rows[-1]:
+        rows.pop()
+    width = len(header or (rows[0] if rows else []))
+    rows = [row or [""] for row in rows] if width == 1 else [row for row in rows if row]  # an empty line is a text
     return [header, *rows] if header else rows
 
 

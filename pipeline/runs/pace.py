@@ -51,6 +51,8 @@ def measured(run: Run, stage: Stage, cells: Sequence[Cell]) -> Iterator[None]:
     done, encoder = operations(run, stage, cells), run.checkpoint.config
     with suppress(DiskError, OSError, ValueError, TypeError, KeyError):
         paces = formats.read_json(KEPT) if KEPT.exists() else {}
+        if not isinstance(paces, dict) or not all(isinstance(value, dict) for value in paces.values()):
+            paces = {}
         if paces.get(_key(stage, encoder), {}).get("operations", 0) <= done:
             paces[_key(stage, encoder)] = {"operations": done, "a_second": done / (time.monotonic() - begin)}
             formats.write(KEPT, paces)

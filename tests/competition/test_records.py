@@ -115,6 +115,15 @@ def test_words_with_a_digit_behind_each_character_are_remarked_on() -> None:
     assert len(remarks) == 1
 
 
+def test_a_label_without_a_name_is_told(finished_once: Path, stages: Command) -> None:
+    shutil.copytree(finished_once / "data", "data")
+    shutil.copytree(finished_once / "configs", "configs")
+    refused = stages("check", "configs/toy.toml", "--set", "task=multiclass", "--set", 'data.label_names={"0" = "1"}',
+                     "--set", "data.sample_submission=")
+    assert refused.code == 2
+    assert "label '1' has no name in data.label_names" in refused.err
+
+
 def test_labels_have_names_everywhere_and_a_submission_has_the_files_own(finished_once: Path, stages: Command,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(finished_once / "data", "data")

@@ -98,6 +98,13 @@ def test_the_script_reads_what_the_run_reads(script: Any, tmp_path: Path, name: 
     assert script.read(tmp_path / name, plain | described) == (["7", "8"], [["x, y"], [""]])
 
 
+def test_an_empty_text_of_a_one_column_file_keeps_its_number(script: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nfirst\n\nthird\n\n", encoding="utf-8")
+    described = {"id_column": None, "text_columns": ["text"], "separator": ",", "quoting": True, "header_of_test": None,
+                 "encoding": None}
+    assert script.read(tmp_path / "a.csv", described) == (["0", "1", "2"], [["first"], [""], ["third"]])
+
+
 @pytest.mark.parametrize("kind", ["tags", "multioutput"])
 def test_a_kind_that_the_script_cannot_decide_is_refused_by_name(project: Path, stages: Command, script: Any, kind: str
                                                                 ) -> None:
