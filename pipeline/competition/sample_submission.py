@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.files.inputs import shortened
 from pipeline.metrics.metric import Form
 from pipeline.tasks import Task
+from pipeline.tasks.label_names import is_number
 
 FORMS = {"probabilities": Form.PROBABILITIES, "labels": Form.DECISIONS, "lists": Form.LISTS}
 NAMES = {form: name for name, form in FORMS.items()}
@@ -159,7 +160,7 @@ def _shown(config: Config, task: Task, sample: pd.DataFrame) -> set[Form] | None
     named = config.competition.label_names or {}
     cells = [named.get(cell, cell) for cell in cells] if set(cells) <= set(named) else cells
     forms = set[Form]()
-    if all(map(_is_number, cells)) or (named and set(cells) <= set(named.values()) and all(map(_is_number, named))):
+    if all(map(is_number, cells)) or (named and set(cells) <= set(named.values()) and all(map(is_number, named))):
         forms.add(Form.PROBABILITIES)
     if not task.problems(pd.DataFrame({"text": "", "label": cells, "place": ""}), "", False):
         forms.add(Form.DECISIONS)
@@ -167,14 +168,6 @@ def _shown(config: Config, task: Task, sample: pd.DataFrame) -> set[Form] | None
     if names and all(set(cell.split(" ")) <= names for cell in cells):
         forms.add(Form.LISTS)
     return forms or None
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _unlike_cells(config: Config, task: Task, sample: pd.DataFrame) -> Iterator[str]:

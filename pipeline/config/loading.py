@@ -64,17 +64,23 @@ def dump(config: Config) -> str:
     return tomli_w.dumps(tree)
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def parsed(override: str) -> tuple[str, Any]:
+    """Key and value of "section.key=value"; the value is TOML, or text where it is none: an unquoted word is a string.
+    Raises UserError where there is no key or no value."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: must be section.key=value, for example stage1.learning_rate=3e-4")
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        table = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        parsed = {}
-    value = parsed["value"] if len(parsed) == 1 else text  # an unquoted word is a string
-    unset = not text.strip()
-    *sections, last = key.strip().split(".")
+        table = {}
+    return key.strip(), table["value"] if len(table) == 1 else text
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, value = parsed(override)
+    unset = not override.partition("=")[2].strip()
+    *sections, last = key.split(".")
     for depth, section in enumerate(sections):
         if not unset:
             tree.pop(ALTERNATIVES.get(".".join(sections[:depth + 1]), ""), None)

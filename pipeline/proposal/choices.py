@@ -2,8 +2,7 @@
 
 import json
 import shlex
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,21 +78,6 @@ class Choices:
             if value is not None and value != "":
                 table[last] = value
         return tree
-
-
-def given(overrides: Sequence[str]) -> dict[str, Any]:
-    """--set KEY=VALUE, each as TOML or, where it is none, as text. Raises UserError where one has no key or value."""
-    values: dict[str, Any] = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise UserError(f"--set {override}: must be section.key=value, for example data.label_column=target")
-        try:
-            parsed = tomllib.loads(f"value = {text}")
-        except (ValueError, RecursionError):
-            parsed = {}
-        values[key.strip()] = parsed["value"] if len(parsed) == 1 else text
-    return values
 
 
 def _setting(key: str, value: Any) -> str:

@@ -14,7 +14,6 @@ from pipeline.config.kinds import KINDS
 from pipeline.errors import UserError, visible
 from pipeline.files import atomic
 from pipeline.metrics import names
-from pipeline.proposal import choices as choosing
 from pipeline.proposal import files, proposing, writing
 from pipeline.proposal.choices import Choices, Question
 
@@ -39,7 +38,7 @@ def write(data: Sequence[Path], name: str | None = None, metric: str | None = No
     if metric is not None and not any(names.is_one(kind, metric) for kind in KINDS):
         known = ", ".join(dict.fromkeys(name for kind in KINDS for name in names.of_kind(kind)))
         raise UserError(f"--metric {metric}: must be {known}; docs/metrics.md says what each is")
-    made = Choices(choosing.given(overrides), _ask if sys.stdin.isatty() and sys.stdout.isatty() else None)
+    made = Choices(dict(map(loading.parsed, overrides)), _ask if sys.stdin.isatty() and sys.stdout.isatty() else None)
     name = proposing.propose(data, name, metric, made)
     path = FOLDER / f"{name}.toml"
     if path.exists():

@@ -15,6 +15,7 @@ from pipeline.files import inputs
 from pipeline.metrics import names as metric_names
 from pipeline.proposal.choices import Choices, Question
 from pipeline.proposal.columns import BINARY
+from pipeline.tasks.label_names import is_number
 
 NEGATIVE = ("negative", "neg", "no", "false", "n", "f", "ham", "0", "-1", "not_entailment", "other", "non", "none",
             "normal", "clean", "real", "human", "off", "差评", "负面", "否", "消极", "不是")
@@ -53,7 +54,7 @@ def choose_order(values: pd.Series, task: str, classes: Path | None, names: list
         counts = values.value_counts()
         if len(negative) == 1:
             reason, first = "the second is the positive one, by its name", negative[0]
-        elif all(_is_number(label) for label in labels):
+        elif all(is_number(label) for label in labels):
             reason, first = "the greater is the positive one", min(labels, key=float)
         else:
             reason, first = "the rarer is taken for the positive one", str(counts.index[0])
@@ -196,11 +197,3 @@ def _listed(path: Path | None) -> dict[str, str]:
         return {key: str(name) for key, name in value.items()}
     names = [str(item).strip() for item in value if str(item).strip()]
     return dict(zip(map(str, range(len(names))), names, strict=True))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -35,13 +35,14 @@ def lines(run: Run, report: Report, parts: dict[str, StagePredictions], config: 
         old = stage.compared_with
         if old in scores and name in scores and (change := _change(run, parts, metric, str(old), name)):
             yield f"  {name} is {_in_words(metric, *change)} {old}"
+    warnings = inspection.warnings(run)
     trained = [stage for stage in scores if stage != str(BASELINE)]
     if best == str(BASELINE) and trained:
-        yield from (f"  what stage 1 lacks: {line}" for line in _lacks(run))
+        yield from (f"  what stage 1 lacks: {line}" for line in _lacks(run, warnings))
     submitted = run.config.submit.stage
     if len(run.competition.test) and submitted in scores and run.paths.submission().exists():
         yield _upload(run, parts, metric, best, scores)
-    yield f"next: {_next(run, config, best, parts)}"
+    yield f"next: {_next(run, config, best, parts, warnings)}"
 
 
 def _change(run: Run, parts: dict[str, StagePredictions], metric: Metric, old: str, new: str
@@ -63,9 +64,8 @@ def _in_words(metric: Metric, delta: float, low: float, high: float) -> str:
     return f"{'better' if better else 'worse'} by more than chance ({size}) than"
 
 
-def _lacks(run: Run) -> Iterator[str]:
+def _lacks(run: Run, warnings: list[str]) -> Iterator[str]:
     """Why stage 1 may be below tf-idf, as far as the settings say it."""
-    warnings = inspection.warnings(run)
     yield from warnings
     if run.config.bert.random:
         yield ("its encoder starts from random weights and has learnt from these texts alone; a pretrained one knows "
@@ -89,9 +89,9 @@ def _upload(run: Run, parts: dict[str, StagePredictions], metric: Metric, best: 
     return f"{line}; {other} scores {format_score(scores[best])}, a difference that cannot be told from chance"
 
 
-def _next(run: Run, config: Path, best: str, parts: dict[str, StagePredictions]) -> str:
+def _next(run: Run, config: Path, best: str, parts: dict[str, StagePredictions], warnings: list[str]) -> str:
     """The command that is likeliest to gain most."""
-    if (warnings := inspection.warnings(run)) and "--set " in warnings[0]:
+    if warnings and "--set " in warnings[0]:
         setting = warnings[0].rpartition("--set ")[2]
         return f"./run_all.sh {config} --run {run.config.name}_2 --set {setting}   ({warnings[0].partition(':')[0]})"
     if str(STAGE1) not in parts:

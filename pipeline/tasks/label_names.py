@@ -7,6 +7,15 @@ from collections.abc import Collection, Container, Iterable
 JOINT = "\x1f"  # between the labels of a row of several columns, as they are read
 
 
+def is_number(text: str) -> bool:
+    """Whether a field can be read as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def wrong_labels(labels: Iterable[str], places: Iterable[str], where: str, allowed: Container[str], rule: str
                  ) -> list[str]:
     """One line for each label that is not allowed, with the place where it first stands."""

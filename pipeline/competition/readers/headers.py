@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from pipeline.tasks.label_names import is_number
+
 LONG = 40  # characters: a longer field is no column's name
 SENTENCE = re.compile(r"[。，！？!?]|\w [a-z]+ [a-z]+ ")
 NAMES = frozenset((
@@ -23,16 +25,8 @@ def is_missing(rows: Sequence[Sequence[str]]) -> bool:
         return True
     for number, field in enumerate(first):
         column = [row[number].strip() for row in others]
-        if field and all(map(_is_number, column)):
-            return _is_number(field)  # a header's name is no number, and a row's number is one
+        if field and all(map(is_number, column)):
+            return is_number(field)  # a header's name is no number, and a row's number is one
         if field in column and field and len(set(column)) <= max(2, len(column) // 5):
             return True
     return any(len(field) > LONG or SENTENCE.search(field) for field in named)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
