@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.checkpoints import hub
 from pipeline.errors import UserError
 from pipeline.machine.console import say
 
@@ -21,7 +22,7 @@ class Format(StrEnum):
 
 
 def convert(
-        source: Annotated[Path, typer.Argument(help="A checkpoint folder.")],
+        source: Annotated[str, typer.Argument(help="A checkpoint's folder, or its name on the hub.")],
         target: Annotated[Path, typer.Argument(help="Where to put it; must not exist.")],
         to: Annotated[Format | None, typer.Option(help="The format to write; default: the other one.")] = None,
         tanh_gelu: Annotated[bool, typer.Option("--tanh-gelu", help="Write an encoder with the exact GELU in Google's "
@@ -30,4 +31,4 @@ def convert(
         raise UserError(f"{target}: exists already; choose another folder")
     from pipeline.export import conversion  # imports TensorFlow
 
-    say(f"convert: {target}: {conversion.convert(source, target, to, tanh_gelu)}")
+    say(f"convert: {target}: {conversion.convert(hub.opened(source), target, to, tanh_gelu)}")

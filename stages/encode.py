@@ -26,7 +26,8 @@ class Tokenizer(StrEnum):
 
 
 def encode(
-        source: Annotated[str, typer.Argument(help="A checkpoint's folder, or a run's name.")],
+        source: Annotated[str, typer.Argument(help="A checkpoint's folder, its name on the hub (hf:...), or a run's "
+                                               "name.")],
         texts: Annotated[Path, typer.Argument(help="A CSV or TSV (--column), or one text per line.")],
         target: Annotated[Path, typer.Argument(help=r".npy: float32 \[texts, size]. .parquet: text and vector.")],
         pool: Annotated[Pool, typer.Option()] = Pool.mean,

@@ -59,8 +59,8 @@ def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, p
     ``texts`` serve to make a vocabulary where [bert.random] names none. positions: position embeddings that a random
     one needs beyond tokens.max_tokens.
     """
-    if bert.checkpoint:
-        start = read(Path(bert.checkpoint))
+    if bert.folder:
+        start = read(bert.folder)
     else:
         assert bert.random is not None
         start = _random(bert.random, token_config, texts, seed, max(token_config.max_tokens, positions))

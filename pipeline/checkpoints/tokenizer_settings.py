@@ -28,8 +28,8 @@ def read(folder: Path) -> dict[str, bool | None]:
 def settled(config: Config) -> tuple[Config, list[str]]:
     """The configuration with tokens.lowercase and strip_accents as the checkpoint's folder says where they are not
     given; and what there is to say of that, a line each."""
-    folder = Path(config.bert.checkpoint or "")
-    said = read(folder) if config.bert.checkpoint else {"lowercase": None, "strip_accents": None}
+    folder = config.bert.folder
+    said = read(folder) if folder else {"lowercase": None, "strip_accents": None}
     lines, chosen = [], {}
     for name, value in said.items():
         given = getattr(config.tokens, name)

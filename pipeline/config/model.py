@@ -1,10 +1,12 @@
 """[bert], [tokens] and [head]: what is trained."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline.config import hub_names
 from pipeline.config.schema import FITTED, LATER, MOST, Contradiction, Count, FilePath, Section, Share
 
 
@@ -28,11 +30,11 @@ class RandomBert(Section):
 
 
 class Bert(Section):
-    """The encoder that stage 1 starts from: a checkpoint folder, or random weights."""
+    """The encoder that stage 1 starts from: a checkpoint, or random weights."""
 
     checkpoint: FilePath | None = None
-    """Folder in Google's format (bert_config.json, vocab.txt, bert_model.ckpt.*) or Hugging Face's
-    (config.json, vocab.txt, model.safetensors)."""
+    """A folder, as docs/encoders.md lists them, or a name on the Hugging Face Hub, hf:OWNER/NAME or
+    hf:OWNER/NAME@REVISION, which is fetched into data/bert/ once."""
     random: RandomBert | None = None
     """Used instead of a checkpoint."""
     dropout: Share = 0.1
@@ -44,6 +46,13 @@ class Bert(Section):
     def contradictions(self) -> Iterator[Contradiction]:
         if (self.checkpoint is None) == (self.random is None):
             yield ("checkpoint", "random"), "give exactly one of bert.checkpoint and [bert.random]"
+        if self.checkpoint and self.checkpoint.startswith(hub_names.PREFIX) and not hub_names.parse(self.checkpoint):
+            yield ("checkpoint",), f"bert.checkpoint {hub_names.RULE}, got {self.checkpoint!r}"
+
+    @property
+    def folder(self) -> Path | None:
+        """The checkpoint's folder; of a name on the hub, where it lies once it is fetched."""
+        return hub_names.folder(self.checkpoint) if self.checkpoint else None
 
 
 class Tokens(Section):

@@ -1,7 +1,6 @@
 """Texts to vectors by a frozen encoder, as a scikit-learn transformer: the input of any classical model."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.arrays import Tensors
 from pipeline.backend import graph, tf
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import checkpoint, hub
 from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.config.model import Tokens
 from pipeline.config.run import RUN_NAME
@@ -33,10 +32,10 @@ Texts = Iterable[str] | Iterable[Sequence[str]]
 class TextVectors(TransformerMixin, BaseEstimator):
     """A text's vector: that of [CLS], or the mean or the largest of its tokens' vectors, [CLS] and [SEP] among them.
 
-    source: a checkpoint's folder, or a run's name, whose stage-1 encoder of ``fold`` is taken, with the run's own
-    tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max"; tokenizer, lowercase,
-    max_tokens: as in a run's [tokens], for a checkpoint; None: as its vocabulary and its folder say, and 128 tokens or
-    as many as it has positions for.
+    source: a checkpoint's folder or its name on the hub, or a run's name, whose stage-1 encoder of ``fold`` is taken,
+    with the run's own tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max";
+    tokenizer, lowercase, max_tokens: as in a run's [tokens], for a checkpoint; None: as its vocabulary and its folder
+    say, and 128 tokens or as many as it has positions for.
     Raises UserError where there is no such source.
     """
 
@@ -97,8 +96,8 @@ class TextVectors(TransformerMixin, BaseEstimator):
         return tf.reduce_sum(tf.where(there, vectors, 0), axis=1) / tf.reduce_sum(tf.cast(there, vectors.dtype), axis=1)
 
     def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
-        if Path(self.source).is_dir():
-            read = checkpoint.read(Path(self.source))
+        if (folder := hub.opened(self.source)).is_dir():
+            read = checkpoint.read(folder)
             settings = Tokens(tokenizer=self.tokenizer or tokenizer_of(read.vocab), strip_accents=read.strip_accents,
                               lowercase=read.lowercase if self.lowercase is None else self.lowercase,
                               max_tokens=self.max_tokens or min(MOST_TOKENS, read.config.positions))

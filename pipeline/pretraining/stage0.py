@@ -1,7 +1,6 @@
 """Stage 0: what a cell starts from, and the files it leaves."""
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,7 @@ def start(run: Run) -> FitCell:
     model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
     fresh = bert_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
     head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
-    if run.config.bert.checkpoint and checkpoint.has_own_output(Path(run.config.bert.checkpoint)):
+    if run.config.bert.folder and checkpoint.has_own_output(run.config.bert.folder):
         say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts afresh")
     weights, tokens = base.tensors() | head, run.config.tokens
     trainer = MaskedTrainer(model, recipe, run.made_with.xla)

@@ -39,11 +39,11 @@ def of_encoder(config: Config, begun: str | None = None) -> tuple[Config, list[s
     if (kept := _kept(config, begun or config.name)) is not None:
         config = kept
     config, lines = tokenizer_settings.settled(config)
-    folder, random = config.bert.checkpoint, config.bert.random
+    folder, random = config.bert.folder, config.bert.random
     given = {key for section in (config.tokens, config.stage1) for key in section.model_fields_set}
     if {"tokenizer", "learning_rate"} <= given:
         return config, lines
-    bert, vocab = checkpoint.described(Path(folder)) if folder else (None, None)
+    bert, vocab = checkpoint.described(folder) if folder else (None, None)
     if random and random.vocab:
         vocab = vocabulary.read(Path(random.vocab), [])
     if "tokenizer" not in given and vocab:
@@ -111,7 +111,8 @@ def _lengths(config: Config, competition: Competition, tables: list[pd.DataFrame
         vocab = checkpoint.prepare(config.bert, uncut, texts, config.seed).vocab
         positions = LONGEST
     else:
-        described, vocab = checkpoint.described(Path(str(config.bert.checkpoint)))
+        assert config.bert.folder
+        described, vocab = checkpoint.described(config.bert.folder)
         positions = described.positions
     tokens = [tokenization.encode(table, vocab, uncut, competition.task.by_word) for table in tables]
     return np.concatenate([table.lengths for table in tokens]), positions

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.checkpoints import hub
 from pipeline.competition import tables
 from pipeline.competition.tables import Competition
 from pipeline.config import loading
@@ -80,6 +81,8 @@ def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
 
 def _read(config: Config, begun: str | None = None) -> tuple[Config, Competition | None, Inputs, list[str]]:
     """The settled configuration, the tables, the files as they stood before they were read, and what was chosen."""
+    if config.bert.checkpoint:
+        hub.opened(config.bert.checkpoint)
     inputs = Inputs.of(_input_paths(config))
     config, lines = fitted_defaults.of_encoder(config, begun)
     if not config.data:
@@ -96,7 +99,7 @@ def _run(config: Config, competition: Competition | None, inputs: Inputs, chosen
 
 def _input_paths(config: Config) -> list[Path]:
     """Every file and folder that the configuration names for reading."""
-    names: list[str | None] = [config.folds.dev, config.folds.file, config.bert.checkpoint]
+    names: list[str | Path | None] = [config.folds.dev, config.folds.file, config.bert.folder]
     if config.data:
         names += [config.data.train, config.data.test, config.data.sample_submission]
     if config.bert.random:
