@@ -18,7 +18,7 @@ from pipeline.competition import folds, tables
 from pipeline.config.run import Config
 from pipeline.files import formats
 from pipeline.text import tokenization
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 
 CHARACTERS = [chr(0x4E00 + number) for number in range(3_000)]
 
@@ -37,7 +37,7 @@ def memory(rows: int = 1_000_000, characters: int = 500) -> None:
         _tell("read and validated")
         fold_of_row = folds.deal(found.train, settings.folds)
         _tell("folds dealt, grouped by text")
-        table = tokenization.encode(found.train, [*SPECIAL, *CHARACTERS], settings.tokens)
+        table = tokenization.encode(found.train, Vocabulary([*SPECIAL, *CHARACTERS]), settings.tokens)
         _tell(f"{len(table.ids):,} tokens")
         equal = len(np.unique(table.first_equal_row))
         _tell(f"{equal:,} different rows found")

@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Tensors
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.text.token_table import TokenTable
 
 BATCH, PREDICT_BATCH, WIDTHS = 16, 64, 4
 STAGE2_EPOCHS = 8
 WARM_UP = 8 * BATCH  # rows; nothing is compiled for a shape here
 SIZES = {
-    "base": BertConfig(21128, 768, 12, 12, 3072, 32, 2, "gelu_tanh"),
-    "small": BertConfig(21128, 256, 4, 4, 1024, 32, 2, "gelu_tanh"),
+    "base": EncoderConfig(21128, 768, 12, 12, 3072, 32, 2, "gelu_tanh"),
+    "small": EncoderConfig(21128, 256, 4, 4, 1024, 32, 2, "gelu_tanh"),
 }
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Passes = dict[str, Callable[[], Any]]  # "warm_up" and what is measured after it: "train" and "predict", or "stage2"
 
 
-def published(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+def published(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 1 as the published script runs it; on all cores, TensorFlow's default, whatever ``threads`` is."""
     model = published_model(bert)
     compile_stage1(model, 1e-5)
@@ -46,7 +46,7 @@ def published(bert: BertConfig, table: TokenTable, label: Floats, threads: int, 
     return {"warm_up": warm_up, "train": train, "predict": predict}
 
 
-def published_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+def published_stage2(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 2 as the published script runs it, on all cores: every epoch runs the frozen encoder again."""
     model = published_model(bert)
     compile_stage2(model)
@@ -61,7 +61,7 @@ def one_fold(table: TokenTable) -> tuple[Ints, Ints]:
     return rows[:len(rows) * 4 // 5], rows[len(rows) * 4 // 5:]
 
 
-def published_model(bert: BertConfig, tensors: Tensors | None = None) -> Any:
+def published_model(bert: EncoderConfig, tensors: Tensors | None = None) -> Any:
     """The published network, int32 [rows, tokens] twice -> probability [rows, 1]; random weights without ``tensors``.
 
     The Lambda drops the mask, so poolings and attention read padding.
@@ -80,7 +80,7 @@ def published_model(bert: BertConfig, tensors: Tensors | None = None) -> Any:
         keras.layers.Lambda(lambda x: x[:, 0])(attention)])
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="head_dense")(pooled))
     if tensors is not None:
-        from pipeline.model.encoder import keras_bert_variables
+        from pipeline.model.encoders.keras_bert import keras_bert_variables
 
         for name, variable in keras_bert_variables(model, bert).items():
             variable.assign(tensors[name])
@@ -138,11 +138,11 @@ def _steps(rows: Ints) -> int:
     return -(-len(rows) // BATCH)
 
 
-def hugging_face(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+def hugging_face(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """BertModel with a linear head on average, max and [CLS]; fused AdamW, clipping, length buckets."""
     import torch
-    from transformers import BertConfig as HfConfig
     from transformers import BertModel
+    from transformers import EncoderConfig as HfConfig
 
     torch.set_num_threads(threads)
     config = HfConfig(vocab_size=bert.vocab_size, hidden_size=bert.hidden, num_hidden_layers=bert.layers,

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.opponents import BATCH, SIZES
-from pipeline.checkpoints import bert_config
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints import encoder_config
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.data import Data
 from pipeline.config.model import Bert
 from pipeline.config.run import Config
@@ -71,7 +71,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     def trainer(dropout: float) -> Trainer:
         config = Config(name="profile", data=Data(train="-", test="-"), bert=Bert(checkpoint="-", dropout=dropout))
         network = Network(bert, config, np.arange(2652), Binary("0", "1"))
-        network.start(bert_config.random_tensors(bert, 0), seed=0)
+        network.start(encoder_config.random_tensors(bert, 0), seed=0)
         return Trainer(network, recipe, head_only=False, from_vectors=False)
 
     def gradients_of(one: Trainer) -> Callable[[], Any]:
@@ -93,7 +93,7 @@ def variants(size: str, threads: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _products(bert: BertConfig, tokens: int) -> Callable[[], Any]:
+def _products(bert: EncoderConfig, tokens: int) -> Callable[[], Any]:
     from pipeline.backend import tf
 
     shapes = [(bert.hidden, 3 * bert.hidden), (bert.hidden, bert.hidden), (bert.hidden, bert.intermediate),

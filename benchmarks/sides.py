@@ -20,12 +20,12 @@ import numpy as np
 
 from benchmarks import opponents
 from benchmarks.opponents import BATCH, PREDICT_BATCH, SIZES, Floats, Ints, Passes
-from pipeline.checkpoints import bert_config
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints import encoder_config
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.text.token_table import TokenTable
 
 
-def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+def project(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 1 of this project."""
     from pipeline.config.training import Stage1
     from pipeline.training.fine_tuning import Trainer
@@ -51,7 +51,7 @@ def project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, us
     return {"warm_up": warm_up, "train": train, "predict": predict}
 
 
-def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
+def project_stage2(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints) -> Passes:
     """Stage 2 of this project: the frozen encoder's outputs once, then every epoch and its validation on them."""
     from pipeline.config.training import Stage2
     from pipeline.training import encoder_outputs
@@ -73,7 +73,7 @@ def project_stage2(bert: BertConfig, table: TokenTable, label: Floats, threads: 
     return {"warm_up": stage2, "stage2": stage2}
 
 
-def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, used: Ints, train: Ints, valid: Ints,
+def _project(bert: EncoderConfig, table: TokenTable, label: Floats, threads: int, used: Ints, train: Ints, valid: Ints,
              size: int) -> Any:
     from pipeline.backend import use_threads
     from pipeline.config.data import Data
@@ -87,7 +87,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
     use_threads(threads)
     config = Config(name="bench", data=Data(train="-", test="-"), bert=Bert(checkpoint="-"))
     network = Network(bert, config, used, Binary("0", "1"))
-    network.start(bert_config.random_tensors(bert, 0), seed=0)
+    network.start(encoder_config.random_tensors(bert, 0), seed=0)
     first = table.first_equal_row
     groups = [train, *(np.unique(first[rows]) for rows in (train, valid, np.arange(len(first))))]
     plan = Plan.packed(table.lengths, groups, size, bert.layer_weights, bert.hidden)
@@ -96,7 +96,7 @@ def _project(bert: BertConfig, table: TokenTable, label: Floats, threads: int, u
                              "bench")
 
 
-Side = Callable[[BertConfig, TokenTable, Floats, int, Ints], Passes]
+Side = Callable[[EncoderConfig, TokenTable, Floats, int, Ints], Passes]
 SIDES: dict[str, dict[str, Side]] = {
     "stage1": {"published": opponents.published, "project": project, "hugging_face": opponents.hugging_face},
     "stage2": {"published": opponents.published_stage2, "project": project_stage2},

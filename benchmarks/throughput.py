@@ -24,11 +24,12 @@ import numpy as np
 
 from benchmarks.opponents import SIZES, STAGE2_EPOCHS
 from benchmarks.sides import SIDES
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
 from pipeline.competition import tables
 from pipeline.config import loading
 from pipeline.machine import large_pages
-from pipeline.text import tokenization, vocabulary
+from pipeline.text import bert_vocabulary, tokenization
+from pipeline.text.vocabulary import Vocabulary
 
 ROWS = {"base": 192, "small": 1600}  # whole batches of 16 and of 64, so that no side pays for empty places
 STAGE2_ROWS = 640  # a fold's: 512 to train on, 128 to validate
@@ -76,7 +77,8 @@ def write_rows(path: Path, count: int, target: Path) -> float:
     """
     settings = loading.load(path)
     competition_tables = tables.read(settings)
-    vocab = vocabulary.of_characters([*competition_tables.train.text, *competition_tables.test.text], lowercase=True)
+    texts = [*competition_tables.train.text, *competition_tables.test.text]
+    vocab = Vocabulary(bert_vocabulary.of_characters(texts, lowercase=True))
     train = competition_tables.train.sample(count, random_state=0)
     encoded = tokenization.encode(train, vocab, settings.tokens)
     rows = [encoded.ids[start:end].tolist() for start, end in zip(encoded.offsets, encoded.offsets[1:], strict=False)]
@@ -148,7 +150,7 @@ def stage1_table(title: str, turns: list[Turn]) -> str:
 
 def share_of_peak(size: str, turns: list[Turn], real_tokens: float, peak: float) -> str:
     """What the project's training makes of the matrix-product peak, padding not counted as work."""
-    encoder = sum(int(np.prod(shape)) for name, shape in bert_config.expected_shapes(SIZES[size]).items()
+    encoder = sum(int(np.prod(shape)) for name, shape in encoder_config.expected_shapes(SIZES[size]).items()
                   if "/encoder/" in name)
     lines = []
     for side in turns[0]:

@@ -36,11 +36,13 @@ with _quiet_stderr():
     import tensorflow as tf
     import tf_keras as keras
     from keras_self_attention import SeqSelfAttention
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 # Keras' default dropout draws from a process-wide counter under XLA: a fold would depend on what ran before it.
 keras.backend.experimental.enable_tf_random_generator()
 
-__all__ = ["SeqSelfAttention", "graph", "keras", "keras_bert", "memory_told", "sizes", "tf", "use_threads"]
+__all__ = ["SeqSelfAttention", "TrackableObjectGraph", "graph", "keras", "keras_bert", "memory_told", "sizes", "tf",
+           "use_threads"]
 
 
 def use_threads(count: int) -> None:

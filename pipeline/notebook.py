@@ -8,11 +8,13 @@ import pandas as pd
 
 from pipeline.config import loading
 from pipeline.doctor import inspection
+from pipeline.errors import UserError
 from pipeline.machine.console import say
 from pipeline.proposal import configuration
 from pipeline.results import predictions, stage_scores, submission, verdict
 from pipeline.results import report as reports
 from pipeline.runs import opening, scheduler
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, PRETRAIN, STAGE1, STAGE2, Stage
 
@@ -49,7 +51,10 @@ class Competition:
         path = Path(source)
         if path.suffix != ".toml":
             where = configuration.path_of([path])
-            path = where if where.exists() else configuration.write([path], metric=metric).path
+            if metric and where.exists():
+                raise UserError(f"metric: {where} was written before and says its own; give 'metric={metric}' as a "
+                                f"setting, or delete it")
+            path = where if where.exists() else configuration.write([path], None, metric, list(settings)).path
             say(f"configuration: {path}")
         self.path, self._settings, self._run = path, list(settings), run
 
@@ -78,18 +83,25 @@ class Competition:
     def report(self) -> Shown:
         """Every finished stage's scores, a row each, and the verdict in words."""
         with opening.opened(self._loaded()) as run:
-            return _report(run, self.path)
+            return _report(run, Invocation(self.path, self._run, tuple(self._settings)))
 
     def oof(self, stage: str = str(STAGE1)) -> pd.DataFrame:
-        """The out-of-fold predictions of a stage's finished folds, with the texts."""
+        """The out-of-fold predictions of a stage's finished folds, with the texts. Raises UserError where none is."""
         with opening.opened(self._loaded()) as run:
-            part = predictions.of_all_stages(run)[stage]
+            parts = predictions.of_all_stages(run)
+            if stage not in parts:
+                raise UserError(f"{stage}: has no finished fold yet; there is {', '.join(parts) or 'none'}")
+            oof = parts[stage].oof
             texts = run.competition.train.drop(columns=["label", "place", "dev", "stratum"])
-            return part.oof.merge(texts, on="id", validate="many_to_one")
+            known = [name for name in texts if name == "id" or name not in oof]
+            return oof.merge(texts[known], on="id", validate="many_to_one")
 
     def submission(self) -> pd.DataFrame:
-        """Writes the submissions, and returns that of submit.stage. Raises UserError while folds are missing."""
+        """Writes the submissions, and returns that of submit.stage. Raises UserError while folds are missing, and where
+        the competition has no test rows."""
         with opening.opened(self._loaded()) as run:
+            if not len(run.competition.test):
+                raise UserError(f"{run.config.name} has no data.test, so there is no submission to make")
             parts = predictions.of_all_stages(run)
             submission.write(run, parts, run.folds)
             return submission.build(run, parts[run.config.submit.stage]).reset_index(drop=True)
@@ -107,13 +119,13 @@ class Competition:
             scheduler.finish(run, stage, opening.chosen_folds(run, None if fold is None else [fold]), whole_run=True)
             if (part := predictions.gather(run, stage)) is not None:
                 predictions.write(run, part)
-            return _report(run, self.path)
+            return _report(run, Invocation(self.path, self._run, tuple(self._settings)))
 
     def _loaded(self) -> loading.Config:
         return loading.load(self.path, self._settings, self._run)
 
 
-def _report(run: Run, path: Path) -> Shown:
+def _report(run: Run, call: Invocation) -> Shown:
     parts = predictions.of_all_stages(run)
     task, built = run.competition.task, reports.build(run, parts)
     led = any("lead" in part for part in built["stages"].values())
@@ -122,4 +134,4 @@ def _report(run: Run, path: Path) -> Shown:
     table = pd.DataFrame.from_dict(rows, orient="index", columns=header)
     if all(not part.missing for part in parts.values()):
         reports.write(run, built)
-    return Shown(table, [*reports.summary(task, built), *verdict.lines(run, built, parts, path)])
+    return Shown(table, [*reports.summary(task, built), *verdict.lines(run, built, parts, call)])

@@ -50,7 +50,7 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
             say("== submit")
             write_submission(run, wanted)
         say("== report")
-        write_report(run, wanted, path, whole=not fold)
+        write_report(run, wanted, options.call(path, overrides, name), whole=not fold)
 
 
 def _configuration(given: list[Path], metric: str | None, overrides: list[str]) -> Path:
@@ -61,6 +61,9 @@ def _configuration(given: list[Path], metric: str | None, overrides: list[str]) 
         return given[0]
     path = configuration.path_of(given)
     if path.exists():
+        if metric:
+            raise UserError(f"--metric is for a configuration that is still to be written; of {path}: --set "
+                            f"metric={metric}")
         say(f"{path} was written for these files before and is used as it stands; to look at them again, delete it")
         return path
     say("== new")

@@ -19,5 +19,5 @@ def check(config: options.ConfigPath, overrides: options.Set = None, name: optio
         say(f"warning: {line}")
     say(f"{config}: everything can be read" + ("; each warning above is about something that will cost score"
                                                if warnings else ", and everything checked is in order"))
-    for line in inspection.next_commands(run, config):
+    for line in inspection.next_commands(options.call(config, overrides, name)):
         say(f"next: {line}")

@@ -23,6 +23,7 @@ class Pool(StrEnum):
 class Tokenizer(StrEnum):
     characters = "characters"
     wordpiece = "wordpiece"
+    checkpoint = "checkpoint"
 
 
 def encode(

@@ -10,6 +10,7 @@ from pipeline.config import loading
 from pipeline.machine.console import say
 from pipeline.results import predictions
 from pipeline.runs import opening
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from pipeline.stage_table import PREDICTING, Stage
 
@@ -73,3 +74,8 @@ def say_where(run: Run, stage: Stage) -> None:
     if part.missing:
         say(f"{stage}: folds {', '.join(map(str, part.missing))} are not done yet; the OOF table waits for them")
     say(f"{stage}: {', '.join([str(run.paths.stage(stage)), *paths])}")
+
+
+def call(config: Path, overrides: list[str] | None, name: str | None) -> Invocation:
+    """How a command was called."""
+    return Invocation(config, name, tuple(overrides or ()))

@@ -3,12 +3,11 @@
 With --fold only those folds are shown, and no file is written. Example: python -m stages report configs/example.toml
 """
 
-from pathlib import Path
-
 from pipeline.machine.console import console, say
 from pipeline.results import predictions, verdict
 from pipeline.results import report as reports
 from pipeline.runs import opening
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from stages import options
 
@@ -16,10 +15,10 @@ from stages import options
 def report(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
            name: options.NewName = None) -> None:
     with options.opened(config, overrides, name) as run:
-        write_report(run, opening.chosen_folds(run, fold), config, whole=not fold)
+        write_report(run, opening.chosen_folds(run, fold), options.call(config, overrides, name), whole=not fold)
 
 
-def write_report(run: Run, folds: list[int], config: Path, whole: bool) -> None:
+def write_report(run: Run, folds: list[int], call: Invocation, whole: bool) -> None:
     """Shows what the finished cells of these folds score; of the whole run it writes the report's files too."""
     parts = predictions.of_all_stages(run, folds)
     task, result = run.competition.task, reports.build(run, parts)
@@ -32,5 +31,5 @@ def write_report(run: Run, folds: list[int], config: Path, whole: bool) -> None:
         tables = [path for part in parts.values() for path in predictions.write(run, part)]
         say("report: " + ", ".join(map(str, [*reports.write(run, result), *tables])))
         say("plots: " + ", ".join(map(str, plots.write(run, parts, result["stages"]))))
-    for line in verdict.lines(run, result, parts, config) if whole else ():
+    for line in verdict.lines(run, result, parts, call) if whole else ():
         say(line, always=True)

@@ -1,6 +1,8 @@
 """What every kind of label, every encoder and every reader must do, whichever it is; a new one is tested by being
 listed here. tests/test_contracts.py runs them all."""
 
+import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +16,16 @@ import pandas as pd
 from pipeline import tasks
 from pipeline.arrays import Tensors
 from pipeline.backend import tf
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.kinds import KINDS
 from pipeline.config.run import Config
 from pipeline.metrics import names
 from pipeline.metrics.metric import Form
-from pipeline.model.encoder import Encoder, KerasBert, PackedBert
+from pipeline.model.encoders import encoder
+from pipeline.model.encoders.encoder import Encoder
+from pipeline.model.encoders.keras_bert import KerasBert
+from pipeline.model.encoders.packed_bert import PackedBert
 from pipeline.tasks import Task
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenTable
@@ -52,14 +58,24 @@ READERS: dict[str, tuple[str, str, list[str], list[str] | None]] = {  # kind, na
     "spans": ("a.jsonl", '{"text": "香辣", "entities": [{"start": 0, "end": 1, "label": "x"}]}\n'
                          '{"text": "好", "entities": []}\n', ["香 辣", "好"], ["B-x O", "O"]),
 }
+FAMILIES = {
+    "electra": dataclasses.replace(TINY, family="electra", embedding=8),
+    "albert": dataclasses.replace(TINY, family="albert", embedding=8),
+    "roberta": dataclasses.replace(TINY, family="roberta", segments=1, first_position=2, epsilon=1e-5),
+    "deberta": dataclasses.replace(TINY, family="deberta", segments=0, relative_positions=32, relative_buckets=8),
+    "mpnet": dataclasses.replace(TINY, family="mpnet", segments=0, first_position=2, relative_buckets=8),
+    "talking heads": dataclasses.replace(TINY, family="talking_heads"),
+}
 Made = Callable[[], Encoder]
 ENCODERS: dict[str, Made] = {
     "packed": lambda: PackedBert(TINY, 0.1, np.arange(TINY.vocab_size)),
     "packed, two layers": lambda: PackedBert(TINY, 0.1, np.arange(TINY.vocab_size), layers=2),
     "packed, few tokens used": lambda: PackedBert(TINY, 0.1, np.arange(20)),
     "keras-bert": lambda: KerasBert(TINY, 0.1),
+    **{family: functools.partial(encoder.packed, config, 0.1, np.arange(config.vocab_size))
+       for family, config in FAMILIES.items()},
 }
-PACKS = {"packed", "packed, two layers", "packed, few tokens used"}  # several rows in one sequence
+PACKS = ENCODERS.keys() - {"keras-bert"}  # several rows in one sequence
 
 
 def config_of(kind: str, **data: Any) -> Config:
@@ -194,60 +210,60 @@ def token_rows(lengths: npt.NDArray[np.int64], below: int) -> TokenTable:
     return TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]), lengths.astype(np.int32))
 
 
-def weights() -> Tensors:
+def weights(config: EncoderConfig) -> Tensors:
     """Random weights, large enough that every token's vector differs."""
     return {name: values * (20 if name.endswith("kernel") else 1)
-            for name, values in bert_config.random_tensors(TINY, 3).items()}
+            for name, values in encoder_config.random_tensors(config, 3).items()}
 
 
-def vectors_of(encoder: Encoder, rows: TokenTable, batch: Batch) -> dict[int, npt.NDArray[np.float32]]:
+def vectors_of(built: Encoder, rows: TokenTable, batch: Batch) -> dict[int, npt.NDArray[np.float32]]:
     """Row number -> its token vectors, float32 [tokens, size]."""
     tokens, filled = rows.batch(batch), batch.filled.reshape(batch.rows.shape)
-    output = np.asarray(encoder(*map(tf.constant, tokens[:4])))
+    output = np.asarray(built(*map(tf.constant, tokens[:4])))
     return {int(row): output[place][tokens.member[place, slot]]
             for place, slots in enumerate(batch.rows) for slot, row in enumerate(slots) if filled[place, slot]}
 
 
-def check_weights(encoder: Encoder) -> None:
+def check_weights(config: EncoderConfig, built: Encoder) -> None:
     """What was loaded is dumped, to the byte, and changes nothing."""
-    tensors = weights()
-    encoder.load(tensors)
-    dumped = encoder.dump()
+    tensors = weights(config)
+    built.load(tensors)
+    dumped = built.dump()
     assert dumped.keys() == tensors.keys()
     for name, values in dumped.items():
         np.testing.assert_array_equal(values, tensors[name], err_msg=name)
 
 
-def check_rows_alone(encoder: Encoder, packs: bool) -> None:
+def check_rows_alone(config: EncoderConfig, built: Encoder, packs: bool) -> None:
     """A row's vectors do not depend on padding, nor on the rows that share its sequence."""
-    encoder.load(weights())
+    built.load(weights(config))
     lengths = np.array([5, 9, 3, 7])
     rows = token_rows(lengths, 20)
-    alone = {row: vectors_of(encoder, rows, Batch(np.array([[row]]), int(length)))[row]
+    alone = {row: vectors_of(built, rows, Batch(np.array([[row]]), int(length)))[row]
              for row, length in enumerate(lengths)}
-    assert alone[0].shape == (5, encoder.size)
+    assert alone[0].shape == (5, built.size)
     layouts = [Batch(np.arange(4)[:, None], 12)] + [Batch(np.array([[2, 0], [3, 1]]), 20)] * packs
     for batch in layouts:
-        for row, vectors in vectors_of(encoder, rows, batch).items():
+        for row, vectors in vectors_of(built, rows, batch).items():
             np.testing.assert_allclose(vectors, alone[row], atol=1e-4, err_msg=str(row))
 
 
-def check_every_variable_moves(encoder: Encoder) -> None:
+def check_every_variable_moves(config: EncoderConfig, built: Encoder) -> None:
     """Each variable has a gradient, so that training moves it, and weight decay acts on some of them alone."""
-    encoder.load(weights())
+    built.load(weights(config))
     batch = Batch(np.arange(4)[:, None], 9)
     tokens = token_rows(np.array([5, 9, 3, 7]), 20).batch(batch)
     # A fixed random weight on each element: a sum alone has no gradient behind a LayerNorm.
-    slope = np.random.default_rng(2).normal(size=[4, 9, encoder.size]).astype(np.float32)
+    slope = np.random.default_rng(2).normal(size=[4, 9, built.size]).astype(np.float32)
     with tf.GradientTape() as tape:
-        tape.watch(encoder.variables)
-        value = tf.reduce_sum(encoder(*map(tf.constant, tokens[:4])) * slope)
-    for variable, gradient in zip(encoder.variables, tape.gradient(value, encoder.variables), strict=True):
+        tape.watch(built.variables)
+        value = tf.reduce_sum(built(*map(tf.constant, tokens[:4])) * slope)
+    for variable, gradient in zip(built.variables, tape.gradient(value, built.variables), strict=True):
         assert gradient is not None, variable.name
         if "key/bias" not in variable.name:  # a softmax does not see what is added to all of its inputs
             assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
-    decayed = {id(variable) for variable in encoder.decayed}
-    assert decayed < {id(variable) for variable in encoder.variables}
+    decayed = {id(variable) for variable in built.decayed}
+    assert decayed < {id(variable) for variable in built.variables}
 
 
 def check_reader(name: str, read: Callable[[Path, bool], pd.DataFrame], folder: Path) -> None:

@@ -10,6 +10,7 @@ from pipeline.competition.readers import by_format
 from pipeline.config.kinds import KINDS
 from pipeline.tasks import Task
 from tests import contracts
+from tests.toy import TINY
 
 OF_TASKS = (contracts.check_labels, contracts.check_outputs, contracts.check_tables, contracts.check_scores,
             contracts.check_saved)
@@ -29,17 +30,17 @@ def test_a_kind_of_label_keeps_its_contract(kind: str, check: Callable[[str, Tas
 
 @pytest.mark.parametrize("name", contracts.ENCODERS)
 def test_an_encoder_dumps_what_it_loads(name: str) -> None:
-    contracts.check_weights(contracts.ENCODERS[name]())
+    contracts.check_weights(contracts.FAMILIES.get(name, TINY), contracts.ENCODERS[name]())
 
 
 @pytest.mark.parametrize("name", contracts.ENCODERS)
 def test_an_encoder_sees_each_row_alone(name: str) -> None:
-    contracts.check_rows_alone(contracts.ENCODERS[name](), name in contracts.PACKS)
+    contracts.check_rows_alone(contracts.FAMILIES.get(name, TINY), contracts.ENCODERS[name](), name in contracts.PACKS)
 
 
 @pytest.mark.parametrize("name", contracts.ENCODERS)
 def test_every_variable_of_an_encoder_can_move(name: str) -> None:
-    contracts.check_every_variable_moves(contracts.ENCODERS[name]())
+    contracts.check_every_variable_moves(contracts.FAMILIES.get(name, TINY), contracts.ENCODERS[name]())
 
 
 @pytest.mark.parametrize("name", contracts.READERS)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.checkpoints import bert_config, google
-from pipeline.checkpoints.bert_config import BertConfig
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.checkpoints import encoder_config, google
+from pipeline.checkpoints.encoder_config import EncoderConfig
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 
 CHARACTERS = "鱼肉菜汤饭面香辣鲜嫩好差慢贵咸淡很不真太abc123"
-TINY = BertConfig(vocab_size=len(SPECIAL) + len(CHARACTERS), hidden=16, layers=2, heads=2, intermediate=32,
+TINY = EncoderConfig(vocab_size=len(SPECIAL) + len(CHARACTERS), hidden=16, layers=2, heads=2, intermediate=32,
                   positions=32, segments=2, activation="gelu_tanh")
 
 CONFIG = """
@@ -62,7 +62,7 @@ def make_tables(rows: int = 48, test_rows: int = 12, seed: int = 0) -> tuple[pd.
     return train, test
 
 
-def make_project(bert: BertConfig = TINY) -> None:
+def make_project(bert: EncoderConfig = TINY) -> None:
     """Writes the tiny competition, with a random encoder of that shape, into the present folder."""
     train, test = make_tables()
     Path("data").mkdir()
@@ -72,5 +72,5 @@ def make_project(bert: BertConfig = TINY) -> None:
     shuffled = test.sample(frac=1, random_state=1)
     pd.DataFrame({"ID": shuffled.id, "Prediction": 0.5}).to_csv("data/sample_submission.csv", index=False)
     vocab = [*SPECIAL, *CHARACTERS]
-    google.write(Path("data/bert"), bert, vocab, bert_config.random_tensors(bert, 1))
+    google.write(Path("data/bert"), bert, Vocabulary(vocab), encoder_config.random_tensors(bert, 1))
     Path("configs/toy.toml").write_text(CONFIG)

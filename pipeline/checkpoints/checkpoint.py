@@ -1,48 +1,57 @@
-"""BERT checkpoints: read in Google's or Hugging Face's format, verified before use, or drawn at random.
+"""Checkpoints: read in whichever format, verified before use, or drawn at random.
 
-Tensors go by Google's names whatever format they come from.
+Tensors go by the names of Google's BERT whatever family and format they come from.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes  # noqa: F401, teaches numpy bfloat16, which checkpoints are stored in
 import numpy as np
 
 from pipeline.arrays import Shapes, Stored, Tensors
-from pipeline.checkpoints import bert_config, google, hugging_face, tokenizer_settings
-from pipeline.checkpoints.bert_config import MASKED_LM, POOLER, BertConfig
-from pipeline.checkpoints.tokenizer_settings import TOKENIZER_JSON
+from pipeline.checkpoints import (
+    encoder_config,
+    google,
+    hugging_face,
+    keras_hub,
+    tensor_names,
+    tf_hub,
+    tokenizer_files,
+    tokenizer_settings,
+)
+from pipeline.checkpoints.encoder_config import MASKED_LM, POOLER, WORDS, EncoderConfig
+from pipeline.checkpoints.source import Source
+from pipeline.checkpoints.tensor_names import OWN_OUTPUT
+from pipeline.config import hub_names
 from pipeline.config.model import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
-from pipeline.files import inputs
-from pipeline.text import vocabulary
+from pipeline.text import bert_vocabulary
+from pipeline.text.vocabulary import Vocabulary
 
-WORDS = "bert/embeddings/word_embeddings"
 OUTPUT_BIAS = f"{MASKED_LM}output_bias"
-OWN_OUTPUT = (f"{MASKED_LM}decoder/kernel", f"{MASKED_LM}decoder/bias")  # as Hugging Face's heads may have them
 FLOATS = ("float32", "float16", "bfloat16", "float64")  # that weights may be stored as
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """An encoder to start from. ``identity`` is a hash of configuration, vocabulary and weights; ``kind`` the format
-    that it is stored in, "google", "hugging face" or "random".
+    that it is stored in, "google", "hugging face", "TF Hub", "keras-hub" or "random".
 
     ``tensors()`` reads the weights after verifying the name and shape of every one (UserError); ``masked_lm()`` reads
-    those of the masked-language-model head, ``pooler()`` those of the pooler, none where they are not all there. In
-    Google's format all three import TensorFlow, all else does not. lowercase, strip_accents: what the folder says of
-    its tokenizer; None: nothing.
+    those of the masked-language-model head, ``pooler()`` those of the pooler, none where they are not all there. All
+    three import TensorFlow in Google's format; TF Hub's imports it when it is opened. lowercase, strip_accents: what
+    the folder says of its tokenizer; None: nothing.
     """
 
-    config: BertConfig
-    vocab: list[str]
+    config: EncoderConfig
+    vocab: Vocabulary
     identity: str
     source: str
     kind: str
@@ -64,9 +73,9 @@ def prepare(bert: Bert, token_config: Tokens, texts: Iterable[str], seed: int, p
     else:
         assert bert.random is not None
         start = _random(bert.random, token_config, texts, seed, max(token_config.max_tokens, positions))
-    if token_config.max_tokens > start.config.positions:
+    if token_config.max_tokens > start.config.most_tokens:
         raise UserError(f"tokens.max_tokens = {token_config.max_tokens} cannot be greater than the checkpoint's "
-                        f"position embeddings: {start.config.positions} ({start.source})")
+                        f"position embeddings: {start.config.most_tokens} ({start.source})")
     return start
 
 
@@ -75,29 +84,33 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
 
     pickled: whether weights may come from a pytorch_model.bin, for which torch must be installed.
     """
-    kind, config_path, weights = _files(folder, pickled)
     problems: list[str] = []
-    config, vocab_path, vocab = _described(folder, config_path, kind, problems)
-    settings = tokenizer_settings.read(folder)
-    if config and vocab and len(vocab) > config.vocab_size:
-        problems.append(f"{vocab_path}: must have at most the {config.vocab_size} tokens that {config_path.name} says, "
-                        f"got {len(vocab)}")
-    names = sorted(weights.parent.glob(weights.name + ".*")) if kind == "google" else [weights]
-    problems += [line for name in names for line in inputs.problems(name)]
+    source = _source(folder, pickled, problems)
+    config, vocab = source.config, _vocabulary(source, problems)
+    if config and len(vocab) > config.vocab_size:
+        path, described_in = tokenizer_files.files(source.vocab_at)[0], source.described_in or source.where
+        problems.append(f"{path}: must have at most the {config.vocab_size} tokens that {described_in.name} says, got "
+                        f"{len(vocab)}")
     if problems or config is None:
         raise UserError(*problems)
-    reader = (google.read if kind == "google" else
-              hugging_face.read_pickle if weights.suffix == ".bin" else hugging_face.read)
+    expected = encoder_config.expected_shapes(config)
 
     def verified_tensors() -> Tensors:
-        expected = bert_config.expected_shapes(config)
-        if wrong := _compare(reader(weights)[0], expected, str(weights)):
+        shapes, read = source.read([*expected, *source.family.extra])
+        if source.family.extra:
+            _floats(read, read, source.where)  # before they are computed with
+        try:
+            read = source.family.adapted(read, source.raw)
+        except ValueError as error:
+            raise UserError(f"{source.where}: {error}") from None
+        shapes = {**shapes, **{name: values.shape for name, values in read.items()}}
+        if wrong := _compare(shapes, expected, config, str(source.where)):
             raise UserError(*wrong)
-        return _floats(reader(weights, expected)[1], expected, weights)
+        return _floats(read, expected, source.where)
 
     def masked_lm() -> Tensors:
-        expected = bert_config.masked_lm_shapes(config)
-        shapes, read = reader(weights, [*expected, *OWN_OUTPUT, WORDS])
+        expected = encoder_config.masked_lm_shapes(config)
+        shapes, read = source.read([*expected, *OWN_OUTPUT, WORDS])
         bias = OWN_OUTPUT[1]
         if _own_output(read):
             return {}  # an output product of its own: the other tensors were trained with it, not with the table
@@ -107,48 +120,46 @@ def read(folder: Path, pickled: bool = False) -> Checkpoint:
 
     def pooler() -> Tensors:
         expected = {f"{POOLER}kernel": (config.hidden, config.hidden), f"{POOLER}bias": (config.hidden,)}
-        return whole(expected, *reader(weights, expected))
+        return whole(expected, *source.read([*expected])) if source.family.has_pooler else {}
 
     def whole(expected: Shapes, shapes: Shapes, read: Stored) -> Tensors:
         there = all(shapes.get(name) == shape for name, shape in expected.items())
-        return _floats(read, expected, weights) if there else {}
+        return _floats(read, expected, source.where) if there else {}
 
-    digest = hashlib.sha256()
-    added = folder / "added_tokens.json"
-    stored = [name for name in names if not name.name.endswith(".meta")]
-    for path in [config_path, vocab_path, *[added] * added.is_file(), *stored]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return Checkpoint(config, vocab, digest.hexdigest(), f"{folder} ({kind} format)", kind, verified_tensors,
-                      masked_lm, pooler, **settings)
+    return Checkpoint(config, vocab, _identity(source), f"{folder} ({source.kind} format)", source.kind,
+                      verified_tensors, masked_lm, pooler, **_tokenizer(source))
 
 
-def described(folder: Path) -> tuple[BertConfig, list[str]]:
-    """The dimensions and the vocabulary of a checkpoint folder; its weights are not looked at. Raises UserError."""
-    kind, config_path, _ = _files(folder, False)
+class Described(NamedTuple):
+    """What a checkpoint's folder says without its weights; tokenizer: lowercase and strip_accents, None: nothing;
+    notes: what had to be guessed, a line each."""
+
+    config: EncoderConfig
+    vocab: Vocabulary
+    tokenizer: Mapping[str, bool | None]
+    notes: tuple[str, ...] = ()
+
+
+def described(folder: Path) -> Described:
+    """What a checkpoint folder says; its weights are not looked at. Raises UserError."""
     problems: list[str] = []
-    config, _, vocab = _described(folder, config_path, kind, problems)
-    if problems or config is None:
+    source = _source(folder, False, problems)
+    vocab = _vocabulary(source, problems)
+    if problems or source.config is None:
         raise UserError(*problems)
-    return config, vocab
-
-
-def _described(folder: Path, config_path: Path, kind: str, problems: list[str]
-               ) -> tuple[BertConfig | None, Path, list[str]]:
-    config = bert_config.read(config_path, kind, problems)
-    vocab_path = next((path for path in (folder / "vocab.txt", folder / TOKENIZER_JSON) if path.exists()),
-                      folder / "vocab.txt")
-    return config, vocab_path, vocabulary.read(vocab_path, problems)
+    guessed = source.kind == "google" and source.described_in is None
+    note = f"{folder} has no configuration: its sizes are those of its tensors, its {source.config.heads} heads guessed"
+    return Described(source.config, vocab, _tokenizer(source), (note,) if guessed else ())
 
 
 def has_own_output(folder: Path) -> bool:
     """Whether a checkpoint's masked-language-model head multiplies by a table of its own, which neither Google's format
     nor stage 0 can hold. Raises UserError."""
-    kind, _, weights = _files(folder, pickled=True)
-    if kind == "google":
-        return False
-    reader = hugging_face.read_pickle if weights.suffix == ".bin" else hugging_face.read
-    return _own_output(reader(weights, [*OWN_OUTPUT, WORDS])[1])
+    problems: list[str] = []
+    source = _source(folder, True, problems)
+    if problems:
+        raise UserError(*problems)
+    return source.kind == "hugging face" and _own_output(source.read([*OWN_OUTPUT, WORDS])[1])
 
 
 def _own_output(read: Stored) -> bool:
@@ -156,39 +167,80 @@ def _own_output(read: Stored) -> bool:
     return kernel in read and WORDS in read and not np.array_equal(read[kernel].T, read[WORDS])
 
 
-def _files(folder: Path, pickled: bool) -> tuple[str, Path, Path]:
-    """The format, the configuration file and the weights of a folder: for Google's format the common prefix."""
+def _source(folder: Path, pickled: bool, problems: list[str]) -> Source:
+    """The one checkpoint in a folder, or in the one folder inside that holds one. Raises UserError."""
     if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
-        raise UserError(f"{folder}: no such checkpoint folder; put one there, or use [bert.random] instead of "
-                        f"bert.checkpoint")
-    indices = sorted(folder.glob("*.index"))
-    google_config, own_config = folder / "bert_config.json", folder / "config.json"
-    is_google = bool(indices) and google_config.exists()
-    hugging_face_config = own_config if own_config.exists() else google_config  # as the PyTorch zips of ymcui have it
-    safe, pickle = folder / "model.safetensors", folder / "pytorch_model.bin"
-    is_hugging_face = safe.exists() and hugging_face_config.exists() and not (is_google and not own_config.exists())
-    if is_google and is_hugging_face:
+        name = hub_names.parse(f"{hub_names.PREFIX}{folder}") if (
+            len(folder.parts) == 2 and not Path(folder.parts[0]).exists()) else None
+        raise UserError(f"{folder}: no such checkpoint folder; put one there"
+                        + f", or name it as the hub does, bert.checkpoint = '{name}'" * (name is not None)
+                        + ", or use [bert.random] instead of bert.checkpoint")
+    if source := _in_format(folder, pickled, problems):
+        return source
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith((".", "__"))]
+    found: list[tuple[Source, list[str]]] = []
+    refused: list[UserError] = []
+    for path in inside:
+        own: list[str] = []
+        try:
+            if source := _in_format(path, pickled, own):
+                found.append((source, own))
+        except UserError as error:
+            refused.append(error)
+    if len(found) == 1:
+        problems += found[0][1]
+        return found[0][0]
+    if len(refused) == 1 and not found:
+        raise refused[0]
+    there = f"; it has {', '.join(str(source.vocab_at) for source, _ in found)}: name one of them" if found else ""
+    raise UserError(f"{folder}: must hold bert_config.json and *.index with its *.data-* (Google), config.json and "
+                    f"model.safetensors (Hugging Face), variables/ and assets/ (TF Hub) or config.json and "
+                    f"model.weights.h5 (keras-hub), with the tokenizer's files{there}")
+
+
+def _in_format(folder: Path, pickled: bool, problems: list[str]) -> Source | None:
+    there = [name for name, mark in (("keras-hub's", keras_hub.WEIGHTS), ("TF Hub's", f"{tf_hub.VARIABLES}.index"),
+                                     ("Hugging Face's", hugging_face.WEIGHTS), ("Hugging Face's", hugging_face.INDEX))
+             if (folder / mark).exists()]
+    if len(set(there)) > 1:
+        raise UserError(f"{folder}: holds checkpoints in {' and '.join(dict.fromkeys(there))} format; keep one")
+    if source := keras_hub.find(folder, problems) or tf_hub.find(folder, problems):
+        return source
+    in_google = google.find(folder, problems)
+    if not in_google:
+        return hugging_face.find(folder, pickled, problems)
+    if (folder / "config.json").exists() and any((folder / name).exists()
+                                                 for name in (hugging_face.WEIGHTS, hugging_face.INDEX)):
         raise UserError(f"{folder}: holds a checkpoint in Google's and one in Hugging Face's format; keep one")
-    if is_google and len(indices) > 1:
-        raise UserError(f"{folder}: holds {len(indices)} checkpoints ({', '.join(p.name for p in indices)}); keep one")
-    if is_google:
-        return "google", google_config, indices[0].with_suffix("")
-    if is_hugging_face:
-        return "hugging face", hugging_face_config, safe
-    if pickle.exists():
-        if not hugging_face_config.exists():
-            raise UserError(f"{folder}: has pytorch_model.bin and no config.json beside it, which says what is in it")
-        if pickled:
-            return "hugging face", hugging_face_config, pickle
-        raise UserError(f"{folder}: has only pytorch_model.bin, a pickle that may run code when read; make a folder "
-                        f"without one: python -m stages convert {folder} NEW --to huggingface")
-    inside = [path.parent for name in ("config.json", "bert_config.json") for path in sorted(folder.glob(f"*/{name}"))]
-    there = f"; the folder {inside[0]} looks like one" if inside else ""
-    raise UserError(f"{folder}: must hold bert_config.json and *.index with its *.data-* (Google) or config.json and "
-                    f"model.safetensors (Hugging Face), with vocab.txt{there}")
+    return in_google
 
 
-def _compare(shapes: Shapes, expected: Shapes, where: str) -> list[str]:
+def _vocabulary(source: Source, problems: list[str]) -> Vocabulary:
+    model_type = source.raw.get("model_type")
+    return tokenizer_files.read(source.vocab_at, source.family.name, str(model_type), problems)
+
+
+def _tokenizer(source: Source) -> dict[str, bool | None]:
+    return {**tokenizer_settings.read(source.vocab_at), **source.tokenizer}
+
+
+def _identity(source: Source) -> str:
+    """A hash of configuration, tokenizer and weights, wherever they lie."""
+    folder = source.vocab_at
+    added, settings = folder / "added_tokens.json", folder / "tokenizer_config.json"
+    files = tokenizer_files.files(folder)
+    made = [settings] * (settings.is_file() and files[0].name not in (
+        tokenizer_files.VOCAB_TXT, tokenizer_files.TOKENIZER_JSON))  # such a tokenizer follows from both
+    digest = hashlib.sha256()
+    for path in [*[source.described_in] * (source.described_in is not None), *files, *made,
+                 *[added] * added.is_file(), *source.weights]:
+        assert path
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _compare(shapes: Shapes, expected: Shapes, config: EncoderConfig, where: str) -> list[str]:
     """What the checkpoint lacks, has in another shape, or has beyond the configured layers."""
     missing = [name for name in expected if name not in shapes]
     problems = [f"{where}: tensor {name} is missing" for name in missing[:5]]
@@ -200,10 +252,12 @@ def _compare(shapes: Shapes, expected: Shapes, where: str) -> list[str]:
     problems += other[:5]
     if len(other) > 5:
         problems.append(f"{where}: {len(other) - 5} more tensors have other shapes")
-    layers = {match[1] for name in shapes if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
-    expected_layers = {match[1] for name in expected if (match := re.match(r"bert/encoder/layer_(\d+)/", name))}
-    if beyond := layers - expected_layers:
-        problems.append(f"{where}: has {len(layers)} layers, num_hidden_layers leaves out {len(beyond)} of them")
+    if further := [name for name in shapes if re.search(r"albert_layer_groups\.[1-9]|albert_layers\.[1-9]|"
+                                                        r"(?<!inner_)group_[1-9]|inner_group_[1-9]", name)]:
+        problems.append(f"{where}: has several groups of layers ({further[0]}), of which ALBERT has one here")
+    if config.family != "albert" and (beyond := tensor_names.beyond(shapes, config.layers)):
+        problems.append(f"{where}: has {config.layers + len(beyond)} layers, num_hidden_layers leaves out "
+                        f"{len(beyond)} of them")
     return problems
 
 
@@ -224,16 +278,17 @@ def _floats(read: Stored, names: Iterable[str], where: Path) -> Tensors:
 def _random(spec: RandomBert, token_config: Tokens, texts: Iterable[str], seed: int, positions: int) -> Checkpoint:
     problems: list[str] = []
     if spec.vocab:
-        vocab = vocabulary.read(Path(spec.vocab), problems)
+        vocab = bert_vocabulary.read(Path(spec.vocab), problems)
     elif token_config.tokenizer == "characters":
-        vocab = vocabulary.of_characters(texts, token_config.lowers, spec.min_count)
+        vocab = bert_vocabulary.of_characters(texts, token_config.lowers, spec.min_count)
     else:
-        vocab = vocabulary.of_word_pieces(texts, spec.vocab_size, token_config)
+        vocab = bert_vocabulary.of_word_pieces(texts, spec.vocab_size, token_config)
     if problems:
         raise UserError(*problems)
-    config = bert_config.of_random(spec, len(vocab), positions)
-    meaning: Any = [{name: value for name, value in vars(config).items() if name != "epsilon"}, vocab, seed]
+    config = encoder_config.of_random(spec, len(vocab), positions)
+    sizes = list(vars(config).items())[:8]  # those that cells were identified by before there were others than BERT
+    meaning: Any = [dict(sizes), vocab, seed]
     identity = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
     source = f"random {spec.layers}x{spec.hidden}, {len(vocab):,} tokens"
-    return Checkpoint(config, vocab, identity, source, "random", lambda: bert_config.random_tensors(config, seed), dict,
-                      dict)
+    return Checkpoint(config, Vocabulary(vocab), identity, source, "random",
+                      lambda: encoder_config.random_tensors(config, seed), dict, dict)

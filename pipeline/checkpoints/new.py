@@ -5,12 +5,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.checkpoints import bert_config, google
+from pipeline.checkpoints import encoder_config, google
 from pipeline.competition.readers import delimited
 from pipeline.config import problems
 from pipeline.config.model import RandomBert
 from pipeline.errors import UserError, disk
-from pipeline.text import vocabulary
+from pipeline.text import bert_vocabulary
+from pipeline.text.vocabulary import Vocabulary
 
 
 def vocabulary_of(vocab: Path | None, tables: Sequence[Path], column: str) -> list[str]:
@@ -21,12 +22,12 @@ def vocabulary_of(vocab: Path | None, tables: Sequence[Path], column: str) -> li
     wrong: list[str] = []
     tokens: list[str] = []
     if vocab:
-        tokens = vocabulary.read(vocab, wrong)
+        tokens = bert_vocabulary.read(vocab, wrong)
     else:
         read = {path: delimited.read_table(path) for path in tables}
         wrong += [f"{path}: no column {column!r}" for path, table in read.items() if column not in table]
         if not wrong:
-            tokens = vocabulary.of_characters((text for table in read.values() for text in table[column]),
+            tokens = bert_vocabulary.of_characters((text for table in read.values() for text in table[column]),
                                               lowercase=True)
     if wrong:
         raise UserError(*wrong)
@@ -40,6 +41,6 @@ def write(folder: Path, tokens: list[str], layers: int, hidden: int, heads: int,
         spec = RandomBert(layers=layers, hidden=hidden, heads=heads, intermediate=intermediate)
     except ValidationError as error:
         raise UserError(*problems.explain(error)) from None
-    config = bert_config.of_random(spec, len(tokens), positions)
+    config = encoder_config.of_random(spec, len(tokens), positions)
     with disk(folder):
-        google.write(folder, config, tokens, bert_config.random_tensors(config, seed))
+        google.write(folder, config, Vocabulary(tokens), encoder_config.random_tensors(config, seed))

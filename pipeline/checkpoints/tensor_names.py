@@ -1,29 +1,69 @@
-"""The names of BERT's tensors in Google's TF1 checkpoints, and in those of Hugging Face and of TF2."""
+"""The names of an encoder's tensors in Google's TF1 checkpoints, in Hugging Face's, and in those of TF2."""
 
 import re
+from collections.abc import Iterable
+
+from pipeline.checkpoints.encoder_config import MASKED_LM, POOLER, EncoderConfig, expected_shapes, masked_lm_shapes
+from pipeline.checkpoints.families import Family, Pairs
+
+OWN_OUTPUT = (f"{MASKED_LM}decoder/kernel", f"{MASKED_LM}decoder/bias")  # as Hugging Face's heads may have them
+Names = dict[str, tuple[str, bool]]  # another format's name -> ours, and whether the tensor must be transposed
 
 
-def from_hugging_face(name: str) -> tuple[str, bool]:
-    """Google's name of a Hugging Face tensor, and whether it must be transposed."""
-    name = name.removeprefix("bert.")
-    kernel = name.endswith(".weight") and "LayerNorm" not in name and "embeddings" not in name
-    name = re.sub(r"^encoder\.layer\.(\d+)\.", r"encoder.layer_\1.", name)
-    name = re.sub(r"LayerNorm\.(weight|gamma)$", "LayerNorm.gamma", name)
-    name = re.sub(r"LayerNorm\.(bias|beta)$", "LayerNorm.beta", name)
-    name = re.sub(r"_embeddings\.weight$", "_embeddings", name)
-    name = re.sub(r"\.weight$", ".kernel", name)
-    name = re.sub(r"^cls\.predictions\.bias$", "cls.predictions.output_bias", name)
-    own = name.startswith(("embeddings.", "encoder.", "pooler."))
-    return ("bert/" if own else "") + name.replace(".", "/"), kernel
+def all_names(config: EncoderConfig, family: Family) -> list[str]:
+    """Our names of whatever is read of an encoder."""
+    pooler = [f"{POOLER}kernel", f"{POOLER}bias"] if family.has_pooler else []
+    return [*expected_shapes(config), *masked_lm_shapes(config), *pooler, *OWN_OUTPUT, *family.extra]
 
 
-def to_hugging_face(name: str) -> tuple[str, bool]:
-    """Hugging Face's name of one of Google's tensors, and whether it must be transposed."""
-    theirs = name.replace("/layer_", "/layer/").replace("/", ".")
+def hugging_face(name: str, family: Family) -> tuple[str, bool]:
+    """Hugging Face's name of one of our tensors, without the model's prefix, and whether it must be transposed."""
+    theirs = name.removeprefix("bert/").replace("/layer_", "/layer/").replace("/", ".")
     for pattern, new in ((r"\.(kernel|gamma)$", ".weight"), (r"\.beta$", ".bias"),
                          (r"_embeddings$", "_embeddings.weight"), (r"\.output_bias$", ".bias")):
         theirs = re.sub(pattern, new, theirs)
-    return theirs, name.endswith("/kernel")
+    return _replaced(theirs, family.hugging_face), name.endswith("/kernel")
+
+
+def of_hugging_face(config: EncoderConfig, family: Family) -> Names:
+    """Hugging Face's names without the model's prefix; LayerNorm's weights may be called gamma and beta too."""
+    names: Names = {}
+    for ours in all_names(config, family):
+        theirs, transpose = hugging_face(ours, family)
+        names.setdefault(theirs, (ours, transpose))
+        if ours.endswith(("/gamma", "/beta")):
+            names[f"{theirs.rpartition('.')[0]}.{ours.rpartition('/')[2]}"] = ours, transpose
+    return names
+
+
+def with_prefix(theirs: str, family: Family) -> str:
+    """A name as transformers writes it: the model's own tensors have its prefix, the heads' have none."""
+    prefix = family.model_types[0].partition("-")[0]
+    return f"{prefix}.{theirs}" if theirs.startswith(("embeddings", "encoder.", "pooler.")) else theirs
+
+
+def google(name: str, family: Family) -> str:
+    """One of our names in a TF1 checkpoint."""
+    return _replaced(name, family.google or ())
+
+
+def of_google(config: EncoderConfig, family: Family) -> Names:
+    """The names of Google's TF1 checkpoints."""
+    return {google(ours, family): (ours, False) for ours in all_names(config, family)}
+
+
+def beyond(names: Iterable[str], layers: int) -> list[int]:
+    """The numbers of layers in a file beyond those of the configuration."""
+    seen = {match[1] for name in names if (match := re.match(r"(?:\w+[./])?encoder[./]layer[./_](\d+)[./]", name))}
+    expected = {str(number) for number in range(layers)}
+    return sorted(int(number[:9]) for number in seen - expected)
+
+
+def heads_of(ours: str, shape: tuple[int, ...]) -> int | None:
+    """The number of heads that a tensor keeps apart; None: it does not."""
+    if re.search(r"/attention/self/(?:query|key|value)/(?:kernel|bias)$", ours) and len(shape) >= 2:
+        return shape[-2] if len(shape) == 3 or ours.endswith("bias") else None
+    return shape[0] if ours.endswith("/attention/output/dense/kernel") and len(shape) == 3 else None
 
 
 def from_tf2(name: str) -> str:
@@ -63,3 +103,9 @@ def flat(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if name.endswith("bias") and len(shape) == 2:
         return (shape[0] * shape[1],)
     return shape
+
+
+def _replaced(name: str, pairs: Pairs) -> str:
+    for ours, theirs in pairs:
+        name = name.replace(ours, theirs)
+    return name

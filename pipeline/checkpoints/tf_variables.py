@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 
-from pipeline.backend import tf
+from pipeline.backend import TrackableObjectGraph, tf
 from pipeline.errors import UserError
 
+OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 Tensors = dict[str, npt.NDArray[np.float32]]
 REFUSED = (tf.errors.OpError, ValueError, OSError, IndexError)  # what TensorFlow raises for a damaged file
 
@@ -29,6 +31,20 @@ def read(prefix: Path, names: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
         return {new: reader.get_tensor(name) for name, new in names.items()}
     except REFUSED as error:
         raise UserError(f"{prefix}: damaged checkpoint: {_first_line(error)}") from None
+
+
+def object_names(prefix: Path) -> dict[str, str]:
+    """The names of an object-based checkpoint's variables -> their keys, which may be numbers: the names stand in the
+    graph of objects that is stored beside the values."""
+    if OBJECTS not in shapes(prefix):
+        raise UserError(f"{prefix}: must be an object-based checkpoint, as SavedModels of TF2 have it; a module of "
+                        f"TF1's hub is not read: its authors publish the checkpoint that it was made of")
+    graph = TrackableObjectGraph()
+    try:
+        graph.ParseFromString(bytes(read(prefix, {OBJECTS: "graph"})["graph"]))
+    except (DecodeError, TypeError) as error:
+        raise UserError(f"{prefix}: damaged checkpoint: {_first_line(error)}") from None
+    return {attribute.full_name: attribute.checkpoint_key for node in graph.nodes for attribute in node.attributes}
 
 
 def write(prefix: Path, tensors: Tensors) -> None:

@@ -2,14 +2,14 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.run import Config
 from pipeline.files import formats, inputs
-from pipeline.text.vocabulary import LARGEST_TOKENIZER
-
-TOKENIZER_JSON = "tokenizer.json"
+from pipeline.text.vocabulary import LARGEST_TOKENIZER, Vocabulary
 
 
 def read(folder: Path) -> dict[str, bool | None]:
@@ -17,7 +17,7 @@ def read(folder: Path) -> dict[str, bool | None]:
     if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
         return {"lowercase": None, "strip_accents": None}
     settings, tokenizer = (inputs.read_json(path, LARGEST_TOKENIZER) if path.is_file() else {}
-                           for path in (folder / "tokenizer_config.json", folder / TOKENIZER_JSON))
+                           for path in (folder / "tokenizer_config.json", folder / "tokenizer.json"))
     normalizer = tokenizer.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, dict) else {}
     said = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
@@ -25,13 +25,13 @@ def read(folder: Path) -> dict[str, bool | None]:
     return {name: value if isinstance(value, bool) else None for name, value in said.items()}
 
 
-def settled(config: Config) -> tuple[Config, list[str]]:
-    """The configuration with tokens.lowercase and strip_accents as the checkpoint's folder says where they are not
-    given; and what there is to say of that, a line each."""
+def settled(config: Config, said: Mapping[str, bool | None]) -> tuple[Config, list[str]]:
+    """The configuration with tokens.lowercase and strip_accents as the checkpoint says where they are not given; and
+    what there is to say of that, a line each. said: what it says of both; nothing, where there is none."""
     folder = config.bert.folder
-    said = read(folder) if folder else {"lowercase": None, "strip_accents": None}
     lines, chosen = [], {}
-    for name, value in said.items():
+    for name in ("lowercase", "strip_accents"):
+        value = said.get(name)
         given = getattr(config.tokens, name)
         chosen[name] = value if given is None else given
         if value is None or (config.tokens.tokenizer == "characters" and name == "strip_accents"):
@@ -46,9 +46,13 @@ def settled(config: Config) -> tuple[Config, list[str]]:
     return config.model_copy(update={"tokens": config.tokens.model_copy(update=chosen)}), lines
 
 
-def write(folder: Path, config: BertConfig, lowercase: bool, strip_accents: bool | None) -> None:
-    """Writes tokenizer_config.json as transformers' BertTokenizer reads it."""
-    formats.write(folder / "tokenizer_config.json", {
+def write(folder: Path, config: EncoderConfig, lowercase: bool, strip_accents: bool | None, vocab: Vocabulary) -> None:
+    """Writes tokenizer_config.json as transformers' BertTokenizer reads it, or as it reads a tokenizer.json."""
+    name_of = dict(zip(("cls_token", "sep_token", "pad_token", "unk_token", "mask_token"), (
+        vocab.tokens[number] for number in (vocab.frame.before[0], vocab.frame.after[-1], vocab.pad, vocab.unknown,
+                                            vocab.mask)), strict=True))
+    kind: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"} if vocab.own else {
         "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "strip_accents": strip_accents,
-        "tokenize_chinese_chars": True, "model_max_length": config.positions, "cls_token": "[CLS]",
-        "mask_token": "[MASK]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]"})
+        "tokenize_chinese_chars": True}
+    formats.write(folder / "tokenizer_config.json",
+                  kind | {"model_max_length": config.most_tokens} | dict(sorted(name_of.items())))

@@ -7,7 +7,8 @@ from typing import NamedTuple
 PREFIX = "hf:"
 FETCHED = Path("data/bert")  # the folder that fetched encoders lie in
 RULE = "must be hf:OWNER/NAME or hf:OWNER/NAME@REVISION, as the hub's page is called"
-PART = r"[A-Za-z0-9][\w.-]{0,95}"
+PART = r"[A-Za-z0-9](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+WRONG = re.compile(r"--|\.git$")  # in what the hub calls a repository
 NAME = re.compile(rf"hf:(?P<repository>(?:{PART}/)?{PART})(?:@(?P<revision>[\w./-]{{1,100}}))?", re.ASCII)
 
 
@@ -30,7 +31,9 @@ class HubName(NamedTuple):
 def parse(source: str) -> HubName | None:
     """What a name on the hub says; None for a path, and for what begins like a name and is none."""
     match = NAME.fullmatch(source)
-    return HubName(match["repository"], match["revision"] or "") if match and ".." not in source else None
+    if not match or ".." in source or WRONG.search(match["repository"]):
+        return None
+    return HubName(match["repository"], match["revision"] or "")
 
 
 def folder(source: str) -> Path:

@@ -58,9 +58,10 @@ class Bert(Section):
 class Tokens(Section):
     """How a text becomes token ids, and rows become batches."""
 
-    tokenizer: Annotated[Literal["characters", "wordpiece"], FITTED] = "characters"
-    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own. Unset: wordpiece where
-    the vocabulary has pieces that begin with ##, or is still to be made and the texts are in Latin letters."""
+    tokenizer: Annotated[Literal["characters", "wordpiece", "checkpoint"], FITTED] = "characters"
+    """characters: one token each, as published for short Chinese texts. wordpiece: BERT's own. checkpoint: the one that
+    a checkpoint with another tokenizer brings along. Unset: that one; else wordpiece where the vocabulary has pieces
+    that begin with ##, or is still to be made and the texts are in Latin letters."""
     lowercase: bool | None = None
     """Unset: as the checkpoint's tokenizer_config.json says, else true. Google's Chinese and uncased vocabularies hold
     no capitals: without this each is [UNK]."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
 from pipeline.competition import sample_submission
 from pipeline.machine import resources
 from pipeline.metrics.metric import Form
@@ -25,7 +25,7 @@ def time_lines(run: Run, left: dict[Stage, list[Cell]]) -> Iterator[str]:
     As fast as this machine fitted an encoder of that size before; where it did not, from the speed of a matrix product.
     """
     encoder = run.checkpoint.config
-    memory = 1.0 + 24 * bert_config.size(encoder) / 2**30
+    memory = 1.0 + 24 * encoder_config.size(encoder) / 2**30
     for stage, cells in left.items():
         if not stage.trains_bert or not cells or stage is PRETRAIN:
             continue
@@ -44,7 +44,7 @@ def _jobs(run: Run, cells: int) -> int:
     if hardware.jobs != "auto":
         return min(hardware.jobs, cells)
     threads = hardware.threads_per_cell or resources.best_threads(len(run.folds), resources.cores())
-    return resources.best_jobs(cells, threads, bert_config.size(run.checkpoint.config))
+    return resources.best_jobs(cells, threads, encoder_config.size(run.checkpoint.config))
 
 
 def submission_lines(run: Run) -> Iterator[str]:

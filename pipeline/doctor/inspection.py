@@ -1,7 +1,6 @@
 """What ``check`` tells before anything is trained: what the model will see, and what a run will do."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pandas as pd
 from pipeline.doctor import forecast, repeated_texts, unsuited
 from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, STAGES
 from pipeline.tasks.label_names import doubtful_names
@@ -45,14 +45,14 @@ def lines(run: Run) -> Iterator[str]:
     if alike.any():
         yield (f"rows whose tokens equal those of another text in another fold: {int(alike.sum()):,}; the model cannot "
                f"tell them apart: they are cut by tokens.max_tokens, or differ in unknown characters alone")
-    unknown = encoder.vocab.index("[UNK]")
+    unknown = encoder.vocab.unknown
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
         if len(table.ids):
             yield f"unknown tokens in {name}: {np.mean(table.ids == unknown):.3%}"
     yield "the first five examples as the model sees them:"
     for row in range(min(5, len(train))):
         start, end = run.train_tokens.offsets[row:row + 2]
-        seen = " ".join(encoder.vocab[token] for token in run.train_tokens.ids[start:end])
+        seen = " ".join(encoder.vocab.shown(token) for token in run.train_tokens.ids[start:end])
         yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.label_text(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
     yield from forecast.submission_lines(run)
@@ -63,11 +63,12 @@ def warnings(run: Run) -> list[str]:
     return list(unsuited.warnings(run))
 
 
-def next_commands(run: Run, path: Path) -> list[str]:
+def next_commands(call: Invocation) -> list[str]:
     """The three commands that are likeliest wanted next, with what each is for."""
-    return [f"./run_all.sh {path}   (every stage)",
-            f"python -m stages baseline {path}   (the number to beat, in seconds)",
-            f"python -m stages stage1 {path} --fold 0   (one fold, to see what it takes)"]
+    again = call.again()
+    return [f"./run_all.sh {again}   (every stage)",
+            f"python -m stages baseline {again}   (the number to beat, in seconds)",
+            f"python -m stages stage1 {again} --fold 0   (one fold, to see what it takes)"]
 
 
 

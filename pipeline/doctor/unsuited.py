@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.checkpoints import families
 from pipeline.proposal import files, labels
 from pipeline.runs import fitted_defaults
 from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGE1
-from pipeline.text import tokenization
+from pipeline.text import scripts, tokenization
+from pipeline.text.columns import text_columns
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 MUCH = 0.05  # share of unknown tokens, or of rows and words that are cut, from which a warning is due
+MANY_PIECES = 1.2  # tokens for a character: a tokenizer falls to pieces of its bytes
 FEW_STEPS = 200  # of stage 1 on a fold
 FAR = 4.0  # how many times a rate may be another than the encoder's
 
@@ -27,28 +30,38 @@ def warnings(run: Run) -> Iterator[str]:
     yield from _cut(run)
     yield from _steps(run)
     yield from _rate(run)
+    yield from _pooler(run)
     yield from _numbers_for_names(run)
 
 
 def _letters(run: Run) -> Iterator[str]:
     config, vocab = run.config.tokens, run.checkpoint.vocab
-    spaced = fitted_defaults.has_spaced_words(run.competition.train.text[:1_000])
+    spaced = scripts.has_spaced_words(run.competition.train.text[:1_000])
     if config.tokenizer == "characters" and spaced:
         yield ("the texts are words with spaces between them, and tokens.tokenizer = 'characters' takes each letter "
                "for a token of its own; for English and its like: --set tokens.tokenizer=wordpiece")
-    capitals = np.mean([token.removeprefix("##")[:1].isupper() for token in vocab])
-    if config.lowers and capitals > CASED:
+    capitals = np.mean([token.removeprefix("##")[:1].isupper() for token in vocab.tokens])
+    if vocab.own is None and config.lowers and capitals > CASED:
         yield (f"{capitals:.0%} of the vocabulary begins with a capital, which tokens.lowercase = true never finds; a "
                f"cased checkpoint has --set tokens.lowercase=false")
 
 
 def _unknown(run: Run) -> Iterator[str]:
-    unknown = run.checkpoint.vocab.index("[UNK]")
+    unknown, known = run.checkpoint.vocab.unknown, scripts.encoder_for(run.competition.train.text[:1_000])
+    if known == run.config.bert.checkpoint:
+        return
     for name, table in (("train", run.train_tokens), ("test", run.test_tokens)):
         if len(table.ids) and (share := float(np.mean(table.ids == unknown))) > MUCH:
             yield (f"{share:.0%} of the tokens of {name} are unknown to the vocabulary of {run.checkpoint.source}, "
-                   f"which was made for other texts; name an encoder of theirs: --set bert.checkpoint=data/bert/NAME")
+                   f"which was made for other texts; one that knows them: --set bert.checkpoint={known}")
             return
+    names = text_columns(run.competition.train)
+    pieces = run.train_tokens.lengths.sum() - len(run.train_tokens.lengths) * run.checkpoint.vocab.frame.special(
+        len(names))
+    written = sum(int(run.competition.train[name].str.len().sum()) for name in names)
+    if pieces > MANY_PIECES * written:
+        yield (f"the tokenizer of {run.checkpoint.source} takes {pieces / written:.1f} tokens for each character of "
+               f"train: it was made for other texts; one that knows them: --set bert.checkpoint={known}")
 
 
 def _cut(run: Run) -> Iterator[str]:
@@ -60,7 +73,7 @@ def _cut(run: Run) -> Iterator[str]:
         cut, what = float(np.mean(run.train_tokens.lengths == config.max_tokens)), "texts of train"
     if cut <= MUCH:
         return
-    most = min(fitted_defaults.LONGEST, run.checkpoint.config.positions if run.config.bert.checkpoint else
+    most = min(fitted_defaults.LONGEST, run.checkpoint.config.most_tokens if run.config.bert.checkpoint else
                fitted_defaults.LONGEST)
     uncut = config.model_copy(update={"max_tokens": fitted_defaults.LONGEST})
     lengths = tokenization.encode(train, run.checkpoint.vocab, uncut, run.competition.task.by_word).lengths
@@ -82,12 +95,19 @@ def _steps(run: Run) -> Iterator[str]:
 
 
 def _rate(run: Run) -> Iterator[str]:
-    stage, hidden = run.config.stage1, run.checkpoint.config.hidden
-    usual = fitted_defaults.rate(hidden)
+    stage, encoder = run.config.stage1, run.config.bert.random or run.checkpoint.config
+    usual = fitted_defaults.rate(encoder)
     if not stage.frozen and not 1 / FAR < stage.learning_rate / usual < FAR:
         kind = "far below" if stage.learning_rate < usual else "far above"
-        yield (f"stage1.learning_rate = {stage.learning_rate:g} is {kind} what an encoder of hidden size {hidden} "
+        yield (f"stage1.learning_rate = {stage.learning_rate:g} is {kind} what {fitted_defaults.shown(encoder)} "
                f"takes: --set stage1.learning_rate={usual:g}")
+
+
+def _pooler(run: Run) -> Iterator[str]:
+    family = run.checkpoint.config.family
+    if "pooler" in run.config.head.parts and not families.OF_NAME[family].has_pooler:
+        yield (f"head.parts has the pooler, which an encoder of the family {family} was trained without, so that it "
+               f"starts from random weights: --set 'head.parts=[\"cls\"]'")
 
 
 def _numbers_for_names(run: Run) -> Iterator[str]:

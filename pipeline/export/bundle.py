@@ -55,7 +55,7 @@ def write(run: Run, model: Predictor, part: StagePredictions, target: Path | Non
         raise UserError(f"{target}: exists already; choose another folder: --target")
     with atomic.publishing(target) as folder:
         onnx_model.export(model, folder)
-        (folder / "vocab.txt").unlink()  # tokenizer.json holds it
+        (folder / "vocab.txt").unlink(missing_ok=True)  # tokenizer.json holds it
         formats.write(folder / "bundle.json", _described(run, model, part))
         rows = run.competition.test.iloc[:KNOWN_TEXTS].reset_index(drop=True)
         formats.write(folder / "selftest.json", {"texts": _texts(rows), "probabilities": _probabilities(model, rows)})
@@ -75,7 +75,7 @@ def write(run: Run, model: Predictor, part: StagePredictions, target: Path | Non
 def _described(run: Run, model: Predictor, part: StagePredictions) -> dict[str, Any]:
     """What the script must know: how the test file is read, how texts become tokens, how probabilities answers."""
     data, test = run.config.competition, Path(str(run.config.competition.test))
-    number_of = {token: number for number, token in enumerate(model.vocab)}
+    frame = model.vocab.frame
     table = test.suffix not in (".json", ".jsonl", ".parquet") and test.is_file()
     quoting = data.quoting is not False
     return {
@@ -85,7 +85,8 @@ def _described(run: Run, model: Predictor, part: StagePredictions) -> dict[str, 
         "separator": delimited.delimiter(test, data.separator, data.header, quoting, data.encoding) if table else None,
         "quoting": quoting, "header_of_test": data.header,
         "max_tokens": model.config.tokens.max_tokens, "outputs": sum(model.task.outputs),
-        "cls": number_of["[CLS]"], "sep": number_of["[SEP]"], "pad": number_of["[PAD]"],
+        "before": frame.before, "between": frame.between, "after": frame.after,
+        "second_segment": frame.second_segment, "pad": model.vocab.pad,
         "rule": _rule(run, part)}
 
 

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     session = onnxruntime.InferenceSession(str(HERE / "model.onnx"), providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(HERE / "tokenizer.json"))
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     self_test(session, tokenizer, bundle)
     ids, texts = read(Path(arguments[0]), bundle)
@@ -127,18 +128,20 @@ def probabilities(session: Any, tokenizer: Any, bundle: dict[str, Any], texts: l
 
 def tokens(tokenizer: Any, bundle: dict[str, Any], texts: list[str]) -> tuple[list[int], int]:
     """The ids of a text or of a pair with their special tokens, cut as the run cuts; and where the second begins."""
-    room = bundle["max_tokens"] - 1 - len(texts)
+    before, between, after = bundle["before"], bundle["between"], bundle["after"]
+    room = bundle["max_tokens"] - len(before) - len(between) * (len(texts) - 1) - len(after)
     begun = [text[:LONGEST_WORD * bundle["max_tokens"]] for text in texts]
     parts = [tokenizer.encode(text, add_special_tokens=False).ids for text in begun]
     if len(parts) == 1:
-        row = [bundle["cls"], *parts[0][:room], bundle["sep"]]
+        row = [*before, *parts[0][:room], *after]
         return row, len(row)
     first, second = map(len, parts)
     excess = max(0, first + second - room)
     level = min(excess, abs(first - second))
     cut = (level if first > second else 0) + (excess - level) // 2
     kept = parts[0][:first - cut], parts[1][:second - (excess - cut)]
-    return [bundle["cls"], *kept[0], bundle["sep"], *kept[1], bundle["sep"]], len(kept[0]) + 2
+    row = [*before, *kept[0], *between, *kept[1], *after]
+    return row, len(before) + len(kept[0]) + len(between) if bundle["second_segment"] else len(row)
 
 
 def answers(probability: Any, bundle: dict[str, Any]) -> list[list[Any]]:

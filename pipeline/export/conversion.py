@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from pipeline.arrays import Tensors
 from pipeline.checkpoints import checkpoint, google, hugging_face
-from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.errors import UserError
 from pipeline.export import independent_reading
 from pipeline.files import atomic
@@ -21,7 +21,10 @@ ROWS = 8  # that go through both
 def convert(source: Path, target: Path, to: str | None, tanh_gelu: bool = False) -> str:
     """Writes the checkpoint of ``source`` in another format; see ``write``. to: None: the format that it is not in."""
     original = checkpoint.read(source, pickled=True)
-    told = write(original, target, to or ("huggingface" if original.kind == "google" else "google"), tanh_gelu, source)
+    other = "google" if original.kind == "hugging face" else "huggingface"
+    if other == "google" and original.config.family != "bert" and google.unwritable(original.config, original.vocab):
+        other = "huggingface"  # which alone can hold it
+    told = write(original, target, to or other, tanh_gelu, source)
     if checkpoint.has_own_output(source):
         told += ("; its masked-language-model head has an output product of its own, which neither format holds here, "
                  "and is left out")
@@ -38,11 +41,14 @@ def write(original: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, 
     differ.
     """
     config = original.config
-    if to == "google" and config.activation == "gelu_erf":
+    if to == "google" and config.family == "bert" and config.activation == "gelu_erf":
         if not tanh_gelu:
             raise UserError(f"{original.source}: has the exact GELU; Google's format means its approximation by tanh, "
                             f"which changes the outputs a little: --tanh-gelu accepts that, and says by how much")
         config = dataclasses.replace(config, activation="gelu_tanh")
+    problem = google.unwritable(config, original.vocab) if to == "google" else hugging_face.unwritable(config)
+    if problem:
+        raise UserError(f"{original.source}: {problem}; nothing was written")
     weights = original.tensors() | original.pooler() | original.masked_lm()
     lowercase = original.lowercase is not False
     with atomic.publishing(target) as building:
@@ -56,7 +62,8 @@ def write(original: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, 
         apart = [name for name in weights.keys() | written.keys()
                  if name not in weights or name not in written or not np.array_equal(weights[name], written[name])]
         if apart or again.vocab != original.vocab:
-            raise UserError(f"{target}: what was written is not what was read: {', '.join(apart[:3]) or 'vocab.txt'}")
+            raise UserError(f"{target}: what was written is not what was read: "
+                            f"{', '.join(apart[:3]) or 'its tokenizer'}")
         ids, segments = _rows(original.config)
         ours, theirs = _outputs(original, weights, ids, segments), independent_reading.outputs(building, ids, segments)
         before = independent_reading.outputs(source, ids, segments) if source else None
@@ -74,12 +81,12 @@ def write(original: Checkpoint, target: Path, to: str, tanh_gelu: bool = False, 
             f"differ by {difference:.2g} at most")
 
 
-def _rows(config: BertConfig) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _rows(config: EncoderConfig) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """int32 [rows, tokens]: random ids, and segments of which the second half is 1 where there are two."""
-    tokens = min(32, config.positions)
+    tokens = min(32, config.most_tokens)
     ids = np.random.default_rng(0).integers(1, config.vocab_size, (ROWS, tokens)).astype(np.int32)
     segments = np.zeros_like(ids)
-    segments[:, tokens // 2:] = min(1, config.segments - 1)
+    segments[:, tokens // 2:] = max(0, min(1, config.segments - 1))
     return ids, segments
 
 
@@ -87,11 +94,11 @@ def _outputs(original: Checkpoint, weights: Tensors, ids: npt.NDArray[np.int32],
              ) -> npt.NDArray[np.float32]:
     """float32 [rows, tokens, hidden], by the encoder that stages use."""
     from pipeline.backend import tf
-    from pipeline.model.encoder import PackedBert
+    from pipeline.model.encoders import encoder
 
-    encoder = PackedBert(original.config, 0.0, np.arange(original.config.vocab_size))
-    encoder.load(weights)
+    network = encoder.packed(original.config, 0.0, np.arange(original.config.vocab_size))
+    network.load(weights)
     position = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int32), ids.shape)
     member = np.ones((len(ids), 1, ids.shape[1]), bool)
-    outputs: npt.NDArray[np.float32] = encoder(*map(tf.constant, (ids, segments, position, member))).numpy()
+    outputs: npt.NDArray[np.float32] = network(*map(tf.constant, (ids, segments, position, member))).numpy()
     return outputs

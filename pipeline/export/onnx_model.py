@@ -16,7 +16,7 @@ from pipeline.export import saved_model, tokenizer_json
 from pipeline.export.saved_model import Served
 from pipeline.files import formats
 from pipeline.inference.predictor import Predictor
-from pipeline.text import tokenization, vocabulary
+from pipeline.text import tokenization
 from pipeline.text.columns import text_columns
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenTable
@@ -29,8 +29,8 @@ PACKAGES = ("tf2onnx>=1.17,<2", "onnx>=1.19,<2", "onnxruntime>=1.23,<2")
 
 
 def export(model: Predictor, folder: Path) -> tuple[float, int]:
-    """Writes model.onnx, vocab.txt and tokenizer.json into a folder, loads them again and lets them predict texts of
-    the run's data, or a few others where that is not there; returns the largest difference from the run's own
+    """Writes model.onnx, tokenizer.json and BERT's vocab.txt into a folder, loads them again and lets them predict
+    texts of the run's data, or a few others where that is not there; returns the largest difference from the run's own
     probabilities, and the number of texts.
 
     Raises UserError where they differ, and where a package is missing.
@@ -45,12 +45,13 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     proto = _converted(Served(model))
     size = sum(len(weight.raw_data) for weight in proto.graph.initializer)
     onnx.save_model(proto, folder / "model.onnx", save_as_external_data=size > LARGEST, location="model.onnx.data")
-    formats.write(folder / "vocab.txt", vocabulary.lines(model.vocab))
-    tokenizer = tokenizer_json.build(model.vocab, model.config.tokens, model.pairs)
+    if model.vocab.own is None:
+        formats.write(folder / "vocab.txt", model.vocab.file[1])
+    tokenizer = tokenizer_json.build(model.vocab, model.config.tokens, model.pairs, model.task.by_word)
     formats.write(folder / "tokenizer.json", json.loads(tokenizer.to_str()))
     rows = model.some_rows()
     table = _tokens(model, folder, rows)
-    padded = min(int(table.lengths.max()) + 1, model.bert.positions)
+    padded = min(int(table.lengths.max()) + 1, model.bert.most_tokens)
     return saved_model.compared(model, rows, _probabilities(folder, table, padded), folder)
 
 
@@ -120,6 +121,7 @@ def _tokens(model: Predictor, folder: Path, rows: pd.DataFrame) -> TokenTable:
     table = tokenization.encode(rows, model.vocab, config, by_word)
     library = Tokenizer.from_file(str(folder / "tokenizer.json"))
     library.no_padding()
+    library.encode_special_tokens = True
     if by_word:
         encodings = library.encode_batch([text.split(" ") for text in rows.text], is_pretokenized=True)
     else:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.backend import graph, tf
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
 from pipeline.errors import UserError
 from pipeline.export.graph_tokenizer import GraphTokenizer
 from pipeline.inference.predictor import Predictor
@@ -31,7 +31,8 @@ class Served(tf.Module):
     def __init__(self, model: Predictor):
         super().__init__()
         self.task, self.networks = model.task, list(model.networks.values())
-        self.tokenizer = GraphTokenizer(model.vocab, model.config.tokens, self.task.by_word)
+        if model.vocab.own is None:
+            self.tokenizer = GraphTokenizer(model.vocab.tokens, model.config.tokens, self.task.by_word)
         self.kept = [[*network.encoder.variables, *network.head.weights] for network in self.networks]
         self.texts = graph(self._texts, signature=[STRINGS, STRINGS] if model.pairs else [STRINGS])
         self.tokens = graph(self._tokens, signature=[IDS, IDS, IDS, IDS] if self.task.by_word else [IDS, IDS, IDS])
@@ -65,8 +66,11 @@ def export(model: Predictor, folder: Path) -> tuple[float, int]:
     """Writes the SavedModel into a folder, loads it again and lets it predict texts of the run's data, or a few others
     where that is not there; returns the largest difference from the run's own probabilities, and the number of texts.
 
-    Raises UserError where they differ.
+    Raises UserError where they differ, and for a tokenizer that TensorFlow's graph has not.
     """
+    if model.vocab.own:
+        raise UserError(f"export: {model.paths.run}'s encoder brings a tokenizer of its own, which TensorFlow has no "
+                        f"operation for; --to onnx takes it along as tokenizer.json")
     served = Served(model)
     tf.saved_model.save(served, str(folder), {"serving_default": served.texts, "tokens": served.tokens})
     rows = model.some_rows()
@@ -98,7 +102,7 @@ def summary(model: Predictor) -> str:
     weights = sum(int(np.prod(shape)) for shape in head.values())
     lines = [f"run {model.paths.run}, {model.stage}, the mean of folds {', '.join(map(str, model.folds))}",
              f"encoder: {bert.layers} layers, hidden {bert.hidden}, {bert.heads} heads, {bert.activation}, "
-             f"{bert.vocab_size:,} tokens, {bert_config.size(bert):,} weights",
+             f"{bert.vocab_size:,} tokens, {encoder_config.size(bert):,} weights",
              f"head: {', '.join(model.config.head.parts)}, {weights:,} weights",
              *(f"  {name} {list(shape)}" for name, shape in head.items()),
              f"outputs, in this order: {', '.join(probability_columns(model.task))}"]

@@ -1,30 +1,36 @@
 """A run's tokenizer as a tokenizer.json of the tokenizers library, for whoever feeds token ids to an exported model."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from pipeline.config.model import Tokens
 from pipeline.text.tokenization import character_ids, wordpiece
 from pipeline.text.unicode import CODE_POINTS, SURROGATES
+from pipeline.text.vocabulary import Vocabulary
 
 FREE = range(0xFDD0, 0xFDF0)  # code points that are never given a character, so that no vocabulary has them
 
 
-def build(vocab: Sequence[str], config: Tokens, pairs: bool) -> Tokenizer:
+def build(vocab: Vocabulary, config: Tokens, pairs: bool, by_word: bool = False) -> Tokenizer:
     """Texts to ids as ``pipeline.text.tokenization`` makes them, padded to the longest of a batch.
 
     A single text is cut to max_tokens. A pair is not cut: of two long texts the library keeps one token more of the
     second where the run keeps one more of the first.
     """
-    id_of = {token: number for number, token in enumerate(vocab)}
-    built = wordpiece(id_of, config) if config.tokenizer == "wordpiece" else _characters(id_of, config)
-    framed = "[CLS] $A [SEP]"
-    built.post_processor = processors.TemplateProcessing(
-        single=framed, pair=f"{framed} $B:1 [SEP]:1",
-        special_tokens=[(special, id_of[special]) for special in ("[CLS]", "[SEP]")])
-    built.enable_padding(pad_id=id_of["[PAD]"], pad_token="[PAD]")
+    if vocab.own:
+        built = Tokenizer.from_str(vocab.own.json)
+        if by_word and vocab.own.is_byte_level:  # each word with the space before it
+            built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    else:
+        id_of = vocab.id_of
+        built = wordpiece(id_of, config) if config.tokenizer == "wordpiece" else _characters(id_of, config)
+        framed = "[CLS] $A [SEP]"
+        built.post_processor = processors.TemplateProcessing(
+            single=framed, pair=f"{framed} $B:1 [SEP]:1",
+            special_tokens=[(special, id_of[special]) for special in ("[CLS]", "[SEP]")])
+    built.enable_padding(pad_id=vocab.pad, pad_token=vocab.tokens[vocab.pad])
     if not pairs:
         built.enable_truncation(config.max_tokens)
     return built

@@ -10,8 +10,8 @@ import pandas as pd
 from pipeline import tasks
 from pipeline.arrays import Ints
 from pipeline.backend import graph, tf
-from pipeline.checkpoints.bert_config import BertConfig
 from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.competition.folds import fold_count
 from pipeline.competition.readers import by_format
 from pipeline.config import loading
@@ -22,9 +22,10 @@ from pipeline.model.network import Network
 from pipeline.runs import artefacts
 from pipeline.runs.paths import Paths
 from pipeline.stage_table import PREDICTING, STAGE1, STAGE2, Cell, Stage
-from pipeline.text import tokenization, vocabulary
+from pipeline.text import tokenization
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenBatch, TokenTable
+from pipeline.text.vocabulary import Vocabulary
 
 AT_ONCE = 64  # rows a batch
 ROW_A_BIN = [*[tf.TensorSpec([None, None], tf.int32)] * 3, tf.TensorSpec([None, 1, None], tf.bool),
@@ -117,7 +118,7 @@ class Predictor:
         for some, batch in batches(table, np.arange(len(rows))):
             weights = self._cls_attention(*map(tf.constant, batch[:4])).numpy()[:, 0]
             attention[some, :weights.shape[1]] = weights
-        return [[(self.vocab[token], float(weight)) for token, weight in
+        return [[(self.vocab.shown(token), float(weight)) for token, weight in
                  zip(table.ids[start:end], attention[row], strict=False)]
                 for row, (start, end) in enumerate(zip(table.offsets, table.offsets[1:], strict=False))]
 
@@ -151,7 +152,7 @@ class Predictor:
                 texts = {key: table[name].tolist() for key, name in zip(("text", "text_pair"), names, strict=False)}
                 return pd.DataFrame({"id": list(map(str, range(len(table)))), **texts}, dtype=str)
         rng = np.random.default_rng(0)
-        made = [[" ".join(rng.choice(self.vocab, 9)) for _ in range(TRIED)] for _ in data.text_columns]
+        made = [[" ".join(rng.choice(list(self.vocab.tokens), 9)) for _ in range(TRIED)] for _ in data.text_columns]
         return self.table(*made)
 
     def encoder(self) -> Checkpoint:
@@ -190,8 +191,8 @@ class Predictor:
                     raise UserError(f"{self._folder(stage, fold)}: is not finished, or damaged; run it first")
         cell = self._folder(STAGE1, folds[0])
         model = formats.read_json(cell / artefacts.MODEL)
-        self.bert, self.task = BertConfig(**model["bert"]), tasks.restored(model["task"])
-        self.vocab = vocabulary.read(cell / artefacts.VOCABULARY, [])
+        self.bert, self.task = EncoderConfig(**model["bert"]), tasks.restored(model["task"])
+        self.vocab = Vocabulary.kept_in(cell)
 
     def _network(self, fold: int) -> Network:
         stage1, network = self._folder(STAGE1, fold), Network(

@@ -13,19 +13,21 @@ from sklearn.utils.validation import check_is_fitted
 from pipeline.arrays import Tensors
 from pipeline.backend import graph, tf
 from pipeline.checkpoints import checkpoint, hub
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.model import Tokens
 from pipeline.config.run import RUN_NAME
 from pipeline.errors import UserError
 from pipeline.inference.predictor import ROW_A_BIN, Predictor, batches
 from pipeline.machine.console import say
-from pipeline.model.encoder import PackedBert
-from pipeline.runs.fitted_defaults import tokenizer_of
+from pipeline.model.encoders import encoder
+from pipeline.runs.fitted_defaults import check_tokenizer, tokenizer_of
 from pipeline.stage_table import STAGE1
 from pipeline.text import tokenization
+from pipeline.text.vocabulary import Vocabulary
 
 MOST_TOKENS = 128
 Pool = Literal["cls", "mean", "max"]
+Tokenizer = Literal["characters", "wordpiece", "checkpoint"]
 Texts = Iterable[str] | Iterable[Sequence[str]]
 
 
@@ -40,8 +42,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
-                 tokenizer: Literal["characters", "wordpiece"] | None = None, lowercase: bool | None = None,
-                 max_tokens: int | None = None):
+                 tokenizer: Tokenizer | None = None, lowercase: bool | None = None, max_tokens: int | None = None):
         self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
         self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
 
@@ -58,7 +59,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
         bert, self.vocab_, tensors, self.tokens_ = self._opened()
         if not 1 <= self.layers <= bert.layers:
             raise UserError(f"layers must be 1 to {bert.layers}, which {self.source} has; got {self.layers}")
-        self._encoder = PackedBert(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
+        self._encoder = encoder.packed(bert, 0.0, np.arange(bert.vocab_size), layers=self.layers)
         self._encoder.load(tensors)
         self._pooled = graph(self._pool, signature=ROW_A_BIN[:4])
         self.size_ = self._encoder.size
@@ -95,17 +96,21 @@ class TextVectors(TransformerMixin, BaseEstimator):
             return tf.reduce_max(tf.where(there, vectors, vectors.dtype.min), axis=1)
         return tf.reduce_sum(tf.where(there, vectors, 0), axis=1) / tf.reduce_sum(tf.cast(there, vectors.dtype), axis=1)
 
-    def _opened(self) -> tuple[BertConfig, list[str], Tensors, Tokens]:
+    def _opened(self) -> tuple[EncoderConfig, Vocabulary, Tensors, Tokens]:
         if (folder := hub.opened(self.source)).is_dir():
             read = checkpoint.read(folder)
-            settings = Tokens(tokenizer=self.tokenizer or tokenizer_of(read.vocab), strip_accents=read.strip_accents,
-                              lowercase=read.lowercase if self.lowercase is None else self.lowercase,
-                              max_tokens=self.max_tokens or min(MOST_TOKENS, read.config.positions))
+            own = read.vocab.own is not None
+            named = {"tokenizer": self.tokenizer, "lowercase": self.lowercase}
+            given = {name: value for name, value in named.items() if value is not None}
+            check_tokenizer(Tokens.model_validate(given), own, self.source, prefix="")
+            said = {} if own else {"lowercase": read.lowercase, "strip_accents": read.strip_accents}
+            most = self.max_tokens or min(MOST_TOKENS, read.config.most_tokens)
+            settings = Tokens.model_validate({"tokenizer": tokenizer_of(read.vocab), "max_tokens": most} | said | given)
             if self.lowercase not in (None, read.lowercase) and read.lowercase is not None:
                 say(f"warning: {self.source} says lowercase = {read.lowercase} of its tokenizer, got {self.lowercase}")
-            if settings.max_tokens > read.config.positions:
+            if settings.max_tokens > read.config.most_tokens:
                 raise UserError(f"max_tokens = {settings.max_tokens} cannot be greater than the checkpoint's position "
-                                f"embeddings: {read.config.positions} ({self.source})")
+                                f"embeddings: {read.config.most_tokens} ({self.source})")
             return read.config, read.vocab, read.tensors(), settings
         if not RUN_NAME.fullmatch(self.source):
             raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")

@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from pipeline.arrays import Ints, Tensors
 from pipeline.backend import graph, keras, tf
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.run import Config
-from pipeline.model.encoder import Encoder, KerasBert, PackedBert
+from pipeline.model.encoders import encoder
+from pipeline.model.encoders.encoder import Encoder
 from pipeline.model.heads import build
 from pipeline.tasks import Task
 from pipeline.text.packing import Batch, Plan
@@ -39,12 +40,12 @@ class RowSource(Protocol):
 class Network:
     """One encoder and one head, built once and given new weights for every cell."""
 
-    def __init__(self, bert: BertConfig, config: Config, used: Ints, task: Task, compiled: bool = False):
+    def __init__(self, bert: EncoderConfig, config: Config, used: Ints, task: Task, compiled: bool = False):
         """used: the token ids that occur, [PAD] among them; compiled: whether with XLA."""
         self.task, layers = task, config.head.layers
         self.encoder: Encoder = (
-            PackedBert(bert, config.bert.dropout, used, config.bert.precision, layers)
-            if config.tokens.batches == "packed" else KerasBert(bert, config.bert.dropout, layers))
+            encoder.packed(bert, config.bert.dropout, used, config.bert.precision, layers)
+            if config.tokens.batches == "packed" else encoder.published(bert, config.bert.dropout, layers))
         self.head_config = config.head
         self.head = self._new_head()
         self.compile = compiled

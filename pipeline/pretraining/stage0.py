@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.backend import memory_told, use_threads
-from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
-from pipeline.checkpoints.bert_config import MASKED_LM, BertConfig
-from pipeline.errors import UserError
+from pipeline.checkpoints import checkpoint, encoder_config, google, hugging_face
+from pipeline.checkpoints.encoder_config import MASKED_LM
 from pipeline.machine.console import Clock, say
 from pipeline.pretraining.examples import examples
 from pipeline.pretraining.masked_lm import MaskedLanguageModel
@@ -27,11 +26,8 @@ def start(run: Run) -> FitCell:
     assert recipe is not None
     use_threads(run.made_with.threads(PRETRAIN))
     base, corpus = run.checkpoint, run.corpus
-    if recipe.max_tokens > base.config.positions:
-        raise UserError(f"pretrain.max_tokens = {recipe.max_tokens} cannot be greater than the checkpoint's position "
-                        f"embeddings: {base.config.positions} ({base.source})")
     model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
-    fresh = bert_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
+    fresh = encoder_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
     head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
     if run.config.bert.folder and checkpoint.has_own_output(run.config.bert.folder):
         say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts afresh")
@@ -52,7 +48,7 @@ def start(run: Run) -> FitCell:
         files[artefacts.HUGGING_FACE] = functools.partial(
             hugging_face.write, config=base.config, vocab=base.vocab, weights=trained, stored=recipe.storage,
             lowercase=tokens.lowers, strip_accents=tokens.strip_accents)
-        if base.config.activation == "gelu_tanh" and base.config.epsilon == BertConfig.epsilon:
+        if not google.unwritable(base.config, base.vocab):
             files[artefacts.GOOGLE] = functools.partial(
                 google.write, config=base.config, vocab=base.vocab, weights=trained, lowercase=tokens.lowers,
                 strip_accents=tokens.strip_accents)

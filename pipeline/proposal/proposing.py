@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import checkpoint
+from pipeline.checkpoints import checkpoint, hub
 from pipeline.config.data import Folds
 from pipeline.config.kinds import KINDS
 from pipeline.config.run import RUN_NAME
@@ -17,7 +17,9 @@ from pipeline.proposal import columns, files, labels, look
 from pipeline.proposal.choices import Choices, Question
 from pipeline.proposal.files import Files
 from pipeline.proposal.look import Look
-from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS, has_spaced_words
+from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS
+from pipeline.text.own_tokenizer import SPACE
+from pipeline.text.scripts import encoder_for, has_spaced_words
 
 BOX = Path("data/bert/small_chinese")
 ENCODERS = Path("data/bert")
@@ -249,18 +251,18 @@ def _choose_encoder(texts: pd.Series, test: Look | None, choices: Choices) -> No
     some = "".join(texts[:2_000])
     letters = [character for character in some if character.isalpha()]
     han = sum("\u3400" <= character <= "\u9fff" for character in letters) / max(1, len(letters))
-    fitting = _fitting(letters)
-    own = [folder for folder in fitting if folder != BOX]
-    others = f"there is {', '.join(map(str, own[1:4]))} too" if len(own) > 1 else ""
+    fitting, named = _fitting(letters), encoder_for(texts[:1_000])
+    own = [hub.name_of(folder) for folder in fitting if folder != BOX]
+    others = f"there is {', '.join(own[1:4])} too" if len(own) > 1 else ""
     if own:
-        choices.choose("bert.checkpoint", str(own[0]), "its vocabulary knows the texts' characters", others)
+        choices.choose("bert.checkpoint", own[0], "its vocabulary knows the texts' characters", others)
     elif han > 0.3 and BOX in fitting:
         choices.choose("bert.checkpoint", str(BOX), f"{han:.0%} of the letters are Chinese; the small encoder in the "
-                       f"box, 4 layers", "a pretrained BERT-Base scores higher and takes a GPU: put it into data/bert/")
+                       f"box, 4 layers", f'a pretrained BERT-Base scores higher and takes a GPU: "{named}"')
     else:
         choices.choose("bert.random.layers", 2, "no pretrained encoder under data/bert/ knows the language of these "
                        "texts, so a small one starts from random weights and scores about as tf-idf does",
-                       'put a pretrained one there and name it: [bert] checkpoint = "data/bert/NAME"')
+                       f'name a pretrained one: [bert] checkpoint = "{named}"')
         for key, value in (("hidden", 128), ("heads", 2), ("intermediate", 512)):
             choices.choose(f"bert.random.{key}", value, "")
     if has_spaced_words(texts[:1_000]):
@@ -271,16 +273,18 @@ def _choose_encoder(texts: pd.Series, test: Look | None, choices: Choices) -> No
 def _fitting(letters: list[str]) -> list[Path]:
     """The checkpoints under data/bert/ whose vocabulary has nearly all of the texts' letters, the best first."""
     shares: dict[Path, float] = {}
-    for folder in sorted(ENCODERS.glob("*")) if ENCODERS.is_dir() else []:
+    fetched = [path.parent for path in sorted(ENCODERS.glob(f"*/*/{hub.RECORD}"))]
+    for folder in [*sorted({*ENCODERS.glob("*")} - {path.parent for path in fetched}), *fetched]:
         try:
-            _, vocab = checkpoint.described(folder)
+            vocab = checkpoint.described(folder).vocab
         except (UserError, OSError):
             continue
-        known = {token.removeprefix("##") for token in vocab}
+        known = {token.removeprefix("##").removeprefix(SPACE) for token in vocab.tokens}
         has = [letter in known or letter.lower() in known for letter in letters]
         share = float(np.mean(has)) if has else 0.0
         latin = np.mean([letter < "\u0250" for letter in letters]) if letters else 0.0
-        words = sum(token.isascii() and token.isalpha() and len(token) > 3 for token in vocab)
+        words = sum(token.isascii() and token.isalpha() and len(token) > 3
+                    for token in (token.removeprefix(SPACE) for token in vocab.tokens))
         if share >= KNOWN and not (latin > 0.5 and words < 1_000):  # a Chinese vocabulary has letters, but no words
             shares[folder] = share
     return sorted(shares, key=lambda folder: -shares[folder])

@@ -1,8 +1,8 @@
 """The report in words: which stage is best, whether that can be told from chance, what to upload, what to do next."""
 
 import math
+import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,23 @@ from pipeline.metrics.metric import Metric
 from pipeline.results import stage_scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs import artefacts
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, PREDICTING, STAGE1
 from pipeline.tasks import Report, format_score
+from pipeline.text import scripts
 
 RISING = 0.001  # of a score's change over the last epoch, by which training is said to have stopped early
 LONGER = 1.5
 
 
-def lines(run: Run, report: Report, parts: dict[str, StagePredictions], config: Path) -> Iterator[str]:
+def lines(run: Run, report: Report, parts: dict[str, StagePredictions], call: Invocation) -> Iterator[str]:
     """The verdict, line by line; nothing of it is in the report's files."""
     metric = run.competition.task.named_metric(report["metric"])
     scores = {stage: score for stage, part in report["stages"].items()
               if (score := stage_scores.leading(part)["pooled"]) is not None}
     if not scores:
-        yield f"verdict: no stage has every fold yet; next: ./run_all.sh {config}"
+        yield f"verdict: no stage has every fold yet; next: ./run_all.sh {call.again()}"
         return
     best = str(report["best_oof"])
     yield f"verdict: the best stage by {metric.label} is {best}, {format_score(scores[best])} out of fold"
@@ -42,7 +44,7 @@ def lines(run: Run, report: Report, parts: dict[str, StagePredictions], config: 
     submitted = run.config.submit.stage
     if len(run.competition.test) and submitted in scores and run.paths.submission().exists():
         yield _upload(run, parts, metric, best, scores)
-    yield f"next: {_next(run, config, best, parts, warnings)}"
+    yield f"next: {_next(run, call, best, parts, warnings)}"
 
 
 def _change(run: Run, parts: dict[str, StagePredictions], metric: Metric, old: str, new: str
@@ -67,12 +69,15 @@ def _in_words(metric: Metric, delta: float, low: float, high: float) -> str:
 def _lacks(run: Run, warnings: list[str]) -> Iterator[str]:
     """Why stage 1 may be below tf-idf, as far as the settings say it."""
     yield from warnings
+    known = scripts.encoder_for(run.competition.train.text[:1_000])
     if run.config.bert.random:
         yield ("its encoder starts from random weights and has learnt from these texts alone; a pretrained one knows "
-               "the language: --set bert.checkpoint=data/bert/NAME")
+               f"the language: --set bert.checkpoint={known}")
+    elif not warnings and known == run.config.bert.checkpoint:
+        yield "no setting stands out; another rate, more epochs or another encoder may help"
     elif not warnings:
         yield ("no setting stands out; a small encoder has its limits, and a pretrained BERT-Base goes beyond them: "
-               "--set bert.checkpoint=data/bert/NAME")
+               f"--set bert.checkpoint={known}")
 
 
 def _upload(run: Run, parts: dict[str, StagePredictions], metric: Metric, best: str, scores: dict[str, float]) -> str:
@@ -89,22 +94,21 @@ def _upload(run: Run, parts: dict[str, StagePredictions], metric: Metric, best: 
     return f"{line}; {other} scores {format_score(scores[best])}, a difference that cannot be told from chance"
 
 
-def _next(run: Run, config: Path, best: str, parts: dict[str, StagePredictions], warnings: list[str]) -> str:
+def _next(run: Run, call: Invocation, best: str, parts: dict[str, StagePredictions], warnings: list[str]) -> str:
     """The command that is likeliest to gain most."""
+    name = run.config.name
     if warnings and "--set " in warnings[0]:
-        setting = warnings[0].rpartition("--set ")[2]
-        return f"./run_all.sh {config} --run {run.config.name}_2 --set {setting}   ({warnings[0].partition(':')[0]})"
+        settings = shlex.split(warnings[0].rpartition("--set ")[2])[:1]
+        return f"./run_all.sh {call.again(f'{name}_2', settings)}   ({warnings[0].partition(':')[0]})"
     if str(STAGE1) not in parts:
-        return f"./run_all.sh {config}   (stages 1 and 2)"
-    epochs = run.config.stage1.epochs
+        return f"./run_all.sh {call.again()}   (stages 1 and 2)"
     if _still_rising(run, parts[str(STAGE1)]):
-        more = math.ceil(LONGER * epochs)
-        return (f"./run_all.sh {config} --run {run.config.name}_longer --set stage1.epochs={more}   (the score still "
-                f"rose in the last epoch)")
+        more = f"stage1.epochs={math.ceil(LONGER * run.config.stage1.epochs)}"
+        return f"./run_all.sh {call.again(f'{name}_longer', [more])}   (the score still rose in the last epoch)"
     if run.config.pretrain is None and run.config.bert.checkpoint and best != str(BASELINE):
-        return (f"./run_all.sh {config} --run {run.config.name}_adapted --set pretrain.epochs=3   (trains the encoder "
-                f"on these texts first)")
-    return f"python -m stages predict {run.config.name} < texts.txt   (texts of your own, one per line)"
+        return (f"./run_all.sh {call.again(f'{name}_adapted', ['pretrain.epochs=3'])}   (trains the encoder on these "
+                f"texts first)")
+    return f"python -m stages predict {name} < texts.txt   (texts of your own, one per line)"
 
 
 def _still_rising(run: Run, part: StagePredictions) -> bool:

@@ -5,7 +5,6 @@ TEST = "test.csv"  # predictions of the test rows
 HISTORY = "history.csv"  # one row for each epoch
 HANDED_ON = "handed_on.csv"  # stage 1: predictions of the validated rows by the weights that stage 2 starts from
 MODEL = "model.json"  # stage 1: dimensions of the encoder and the kind of label
-VOCABULARY = "vocab.txt"
 HEAD = "head.safetensors"  # stage 2: the head's weights; the encoder's are stage 1's
 EXAMPLES = "examples.csv"  # stage 0: held-out texts with what the model puts in their blanks
 HUGGING_FACE, GOOGLE = "huggingface", "google"  # stage 0: folders, the encoder in both formats

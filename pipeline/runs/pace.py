@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from pipeline.checkpoints import bert_config
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.errors import DiskError
 from pipeline.files import formats
 from pipeline.runs.paths import MODELS
@@ -24,7 +23,7 @@ def operations(run: Run, stage: Stage, cells: Sequence[Cell]) -> float:
     """Floating-point operations of the encoder's products in these cells of stage 1 or 2: each row is predicted, or its
     vectors are made, once; in stage 1 each training row is trained on in each epoch."""
     encoder = run.checkpoint.config
-    weights = bert_config.size(encoder) - encoder.vocab_size * encoder.hidden
+    weights = encoder.layers * encoder.layer_weights
     train, test = float(run.train_tokens.lengths.sum()), float(run.test_tokens.lengths.sum())
     passes = train + test
     if stage is STAGE1 and not run.config.stage1.frozen:
@@ -33,7 +32,7 @@ def operations(run: Run, stage: Stage, cells: Sequence[Cell]) -> float:
     return MULTIPLY_ADD * weights * passes * len(cells)
 
 
-def known(stage: Stage, encoder: BertConfig) -> float | None:
+def known(stage: Stage, encoder: EncoderConfig) -> float | None:
     """Operations a second of that stage with an encoder of this size, all cells of a stage together, as it was measured
     here when most of them were done at once; None: it was not."""
     with suppress(OSError, ValueError, TypeError, KeyError):
@@ -58,5 +57,6 @@ def measured(run: Run, stage: Stage, cells: Sequence[Cell]) -> Iterator[None]:
             formats.write(KEPT, paces)
 
 
-def _key(stage: Stage, encoder: BertConfig) -> str:
-    return f"{platform.node()} {stage} {encoder.layers}x{encoder.hidden}"
+def _key(stage: Stage, encoder: EncoderConfig) -> str:
+    family = "" if encoder.family == "bert" else f" {encoder.family}"
+    return f"{platform.node()} {stage} {encoder.layers}x{encoder.hidden}{family}"

@@ -17,6 +17,7 @@ from pipeline.files import hashing
 from pipeline.runs.paths import Paths
 from pipeline.text import columns, corpus
 from pipeline.text.corpus import Corpus, Text
+from pipeline.text.vocabulary import Vocabulary
 
 
 class PretrainingTexts:
@@ -40,11 +41,12 @@ class PretrainingTexts:
             digest.update(json.dumps([text, sets[number] or 0]).encode())
         return digest.hexdigest()
 
-    def corpus(self, vocab: list[str]) -> Corpus:
+    def corpus(self, vocab: Vocabulary) -> Corpus:
         """All texts as tokens, in files under models/<run>/.corpus; made where they are not there."""
         of_files = itertools.chain.from_iterable(corpus.lines(Path(name)) for name in self._pretrain.files)
         texts = itertools.chain(self._of_tables(), ((line, self._withheld_from(line)) for line in of_files))
-        meaning = [self.identity, vocab, flatten(self._config.tokens, "tokens"), self._pretrain.max_tokens,
+        tokens = vocab.own.json if vocab.own else vocab.tokens
+        meaning = [self.identity, tokens, flatten(self._config.tokens, "tokens"), self._pretrain.max_tokens,
                    self._pretrain.held_out, *map(sorted, self._withheld[0])]
         made_of = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
         return corpus.build(Paths(self._config.name).corpus, made_of, texts, vocab, self._config,

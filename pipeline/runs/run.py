@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from pipeline.arrays import Tensors
-from pipeline.checkpoints import checkpoint
-from pipeline.checkpoints.bert_config import POOLER
+from pipeline.checkpoints import checkpoint, hugging_face
 from pipeline.checkpoints.checkpoint import Checkpoint
+from pipeline.checkpoints.encoder_config import POOLER
 from pipeline.competition import folds, tables
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.tables import Competition
@@ -140,12 +140,25 @@ class Run:
         if self.config.head.layers > read.config.layers:
             problems.append(f"head.layers = {self.config.head.layers} cannot be greater than the encoder's layers: "
                             f"{read.config.layers} ({read.source})")
-        if self.tables and "text_pair" in self.tables.train and read.config.segments < 2:
+        pairs = self.tables is not None and "text_pair" in self.tables.train
+        least = read.vocab.frame.special(1 + pairs) + (1 if read.vocab.own else 0)
+        if self.config.tokens.max_tokens < least:
+            problems.append(f"tokens.max_tokens = {self.config.tokens.max_tokens} must be at least {least}: "
+                            f"{read.source} puts tokens of its own around {'two texts' if pairs else 'a text'}")
+        if pairs and read.vocab.frame.second_segment >= read.config.segments and not read.config.relative_positions:
             problems.append(f"data.text_columns: pairs of texts need a type_vocab_size of 2 at least, the checkpoint "
                             f"has {read.config.segments} ({read.source})")
-        if self.config.tokens.batches == "random" and read.vocab[0] != "[PAD]":
+        if self.config.tokens.batches == "random" and read.config.family != "bert":
+            problems.append(f"tokens.batches = 'random' is keras-bert's graph, which is a BERT; {read.source} is a "
+                            f"{read.config.family}: use 'packed'")
+        elif self.config.tokens.batches == "random" and read.vocab.pad != 0:
             problems.append(f"tokens.batches = 'random' needs [PAD] first in the vocabulary, since keras-bert pads "
-                            f"with token id 0, which is {read.vocab[0]!r} ({read.source}); 'packed' does not")
+                            f"with token id 0, which is {read.vocab.tokens[0]!r} ({read.source}); 'packed' does not")
+        if pretrain and (problem := hugging_face.unwritable(read.config)):
+            problems.append(f"[pretrain]: {problem}, so that what it learns could not be kept ({read.source})")
+        if pretrain and pretrain.max_tokens > read.config.most_tokens:
+            problems.append(f"pretrain.max_tokens = {pretrain.max_tokens} cannot be greater than the checkpoint's "
+                            f"position embeddings: {read.config.most_tokens} ({read.source})")
         if problems:
             raise UserError(*problems)
         return read

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
 from pipeline.errors import MismatchError, UserError
 from pipeline.files import atomic, formats, room, sealed
 from pipeline.machine import console, resources
@@ -52,7 +52,7 @@ def jobs(run: Run, stage: Stage, cells_to_fit: int) -> int:
     configured = run.config.hardware.jobs
     if configured != "auto":
         return min(configured, cells_to_fit)
-    return resources.best_jobs(cells_to_fit, run.made_with.threads(stage), bert_config.size(run.checkpoint.config))
+    return resources.best_jobs(cells_to_fit, run.made_with.threads(stage), encoder_config.size(run.checkpoint.config))
 
 
 def require_room(run: Run, stage: Stage, todo: list[Cell], at_once: int = 1) -> None:
@@ -60,7 +60,7 @@ def require_room(run: Run, stage: Stage, todo: list[Cell], at_once: int = 1) -> 
     copies = stage.copies_of_weights(stage.settings(run.config))
     if not copies or not todo:
         return
-    weights = 4 * bert_config.size(run.checkpoint.config)
+    weights = 4 * encoder_config.size(run.checkpoint.config)
     states = 2 * 5 * weights * at_once  # present, last and best weights, two moments; and the next state beside it
     there = sum(path.stat().st_size for cell in todo for path in cells.unfinished(run.paths.cell(cell)))
     room.require_room(run.paths.models, copies * weights * len(todo) + states - there,

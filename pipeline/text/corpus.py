@@ -17,8 +17,9 @@ from pipeline.config.run import Config
 from pipeline.errors import UserError
 from pipeline.files import atomic, inputs, sealed
 from pipeline.text import tokenization
+from pipeline.text.own_tokenizer import Frame
 from pipeline.text.token_table import TokenTable
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import Vocabulary
 
 AT_ONCE = 10_000  # texts that are in memory together
 LONGEST_LINE = 1_000_000  # bytes: a longer one is no text, and may be what a small .gz unpacks to without end
@@ -35,7 +36,8 @@ class Corpus:
     table: the rows, its ids mapped from a file; begins: bool [tokens], whether a word begins there;
     group: int16 [rows], the number of the set in ``withheld`` that holds the folds which validate the row's text;
     held: bool [rows], never trained on;
-    special, ordinary: token ids that are never masked, the space's among them, and the others; mask: [MASK]'s id.
+    special, ordinary: token ids that are never masked, [unused1] for a space among them, and the others; mask: [MASK]'s
+    id.
     """
 
     table: TokenTable
@@ -76,7 +78,7 @@ def check_files(names: Iterable[str]) -> None:
     inputs.check(*map(Path, names), missing=MISSING)
 
 
-def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str], config: Config,
+def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Vocabulary, config: Config,
           withheld: Withheld = (frozenset(),)) -> Corpus:
     """Reads the corpus in ``folder`` where it was made of the same, else makes it there.
 
@@ -91,25 +93,22 @@ def build(folder: Path, made_of: str, texts: Iterable[Text], vocab: Sequence[str
             sealed.write_done(building, {"identity": {"made of": made_of}, "files": sealed.hashes(building)})
     offsets = np.load(folder / "offsets.npy")
     table = TokenTable(np.memmap(folder / "ids.bin", np.int32, "r"), offsets, np.diff(offsets).astype(np.int32))
-    id_of = {token: number for number, token in enumerate(vocab)}
-    special = np.array([number for number, token in enumerate(vocab)
-                        if token in SPECIAL or token.startswith("[unused")])
+    special = np.array(sorted(vocab.special))
     return Corpus(table, np.memmap(folder / "begins.bin", np.bool_, "r"), np.load(folder / "group.npy"),
-                  np.load(folder / "held.npy"), special, np.setdiff1d(np.arange(len(vocab)), special), id_of["[MASK]"],
+                  np.load(folder / "held.npy"), special, np.setdiff1d(np.arange(len(vocab)), special), vocab.mask,
                   withheld)
 
 
-def _write(folder: Path, texts: Iterable[Text], vocab: Sequence[str], config: Tokens, max_tokens: int, share: float
+def _write(folder: Path, texts: Iterable[Text], vocab: Vocabulary, config: Tokens, max_tokens: int, share: float
            ) -> None:
-    id_of = {token: number for number, token in enumerate(vocab)}
+    room = max_tokens - vocab.frame.special(texts=1)
     lengths, groups, hashes = array("q"), array("h"), array("q")
     with (folder / "ids.bin").open("wb") as ids, (folder / "begins.bin").open("wb") as begins:
         for chunk in _chunks(texts):
-            coded = tokenization.encode_words([text for text, _ in chunk], id_of, config)
+            coded = tokenization.encode_words([text for text, _ in chunk], vocab, config)
             for (text, group), (numbers, starts) in zip(chunk, coded, strict=True):
-                for at in range(0, len(numbers), max_tokens - 2):
-                    lengths.append(_append(ids, begins, id_of, numbers[at:at + max_tokens - 2],
-                                           starts[at:at + max_tokens - 2]))
+                for at in range(0, len(numbers), room):
+                    lengths.append(_append(ids, begins, vocab.frame, numbers[at:at + room], starts[at:at + room]))
                     groups.append(group)
                     hashes.append(zlib.crc32(text.encode()))
     if not lengths:
@@ -119,11 +118,10 @@ def _write(folder: Path, texts: Iterable[Text], vocab: Sequence[str], config: To
     np.save(folder / "held.npy", _held_out(np.asarray(hashes), share))
 
 
-def _append(ids: BinaryIO, begins: BinaryIO, id_of: dict[str, int], numbers: Sequence[int], starts: Sequence[bool]
-            ) -> int:
-    ids.write(np.array([id_of["[CLS]"], *numbers, id_of["[SEP]"]], np.int32).tobytes())
-    begins.write(np.array([True, *starts, True], np.bool_).tobytes())
-    return len(numbers) + 2
+def _append(ids: BinaryIO, begins: BinaryIO, frame: Frame, numbers: Sequence[int], starts: Sequence[bool]) -> int:
+    ids.write(np.array([*frame.before, *numbers, *frame.after], np.int32).tobytes())
+    begins.write(np.array([*(True for _ in frame.before), *starts, *(True for _ in frame.after)], np.bool_).tobytes())
+    return len(numbers) + frame.special(texts=1)
 
 
 def _held_out(hashes: npt.NDArray[np.int64], share: float) -> npt.NDArray[np.bool_]:

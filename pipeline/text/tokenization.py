@@ -1,7 +1,7 @@
-"""Texts to token ids: one token a character, or WordPiece."""
+"""Texts to token ids: one token a character, WordPiece, or a checkpoint's own tokenizer."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,53 +11,59 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from pipeline.config.model import Tokens
 from pipeline.text.columns import text_columns
 from pipeline.text.token_table import TokenTable
+from pipeline.text.vocabulary import Vocabulary
 from pipeline.text.word_starts import word_starts
 
 AT_ONCE = 10_000  # rows whose tokens are Python objects at a time
 LONGEST_WORD = 100  # a longer one becomes [UNK], as in Google's and Hugging Face's tokenizers
 
 
-def encode(texts: pd.DataFrame, vocab: Sequence[str], config: Tokens, by_word: bool = False) -> TokenTable:
-    """[CLS] text [SEP], or [CLS] text [SEP] pair [SEP], for each row of a table with text (and text_pair).
+def encode(texts: pd.DataFrame, vocab: Vocabulary, config: Tokens, by_word: bool = False) -> TokenTable:
+    """[CLS] text [SEP], or [CLS] text [SEP] pair [SEP], or what the checkpoint's family has in their place, for each
+    row of a table with text (and text_pair).
 
     by_word: the text is words with a space between them, and where each begins is kept.
     """
-    id_of = {token: number for number, token in enumerate(vocab)}
-    first, *others = [_encode(texts.iloc[at:at + AT_ONCE], id_of, config, by_word)
+    first, *others = [_encode(texts.iloc[at:at + AT_ONCE], vocab, config, by_word)
                       for at in range(0, max(len(texts), 1), AT_ONCE)]
     return first.joined(*others)
 
 
-def _encode(texts: pd.DataFrame, id_of: Mapping[str, int], config: Tokens, by_word: bool) -> TokenTable:
+def _encode(texts: pd.DataFrame, vocab: Vocabulary, config: Tokens, by_word: bool) -> TokenTable:
     starts: list[list[int]] = []
     if by_word:
-        ids, starts = _code_words([text.split(" ") for text in texts.text], id_of, config)
+        ids, starts = _code_words([text.split(" ") for text in texts.text], vocab, config)
         columns = [ids]
     else:
-        columns = [_tokenize(texts[name].tolist(), id_of, config) for name in text_columns(texts)]
-    cls, sep = id_of["[CLS]"], id_of["[SEP]"]
-    room = config.max_tokens - 1 - len(columns)
+        columns = [_tokenize(texts[name].tolist(), vocab, config) for name in text_columns(texts)]
+    frame = vocab.frame
+    room = config.max_tokens - frame.special(len(columns))
     rows, second = [], []
     for parts in zip(*columns, strict=True):
         kept = _truncate(parts, room)
-        row = [cls]
-        for part in kept:
-            row += [*part, sep]
+        row = [*frame.before, *kept[0]]
+        if len(kept) == 2:
+            row += frame.between
+            begin = len(row)
+            row += kept[1]
+        row += frame.after
         rows.append(row)
-        second.append(len(kept[0]) + 2 if len(kept) == 2 else len(row))
+        second.append(begin if len(kept) == 2 and frame.second_segment else len(row))
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.array([len(row) for row in rows], np.int64), out=offsets[1:])
     flat = np.fromiter((token for row in rows for token in row), np.int32, count=int(offsets[-1]))
-    return TokenTable(flat, offsets, np.array(second, np.int32), _places(starts, room) if by_word else None)
+    places = _places(starts, room, len(frame.before)) if by_word else None
+    return TokenTable(flat, offsets, np.array(second, np.int32), places)
 
 
-def _code_words(texts: list[list[str]], id_of: Mapping[str, int], config: Tokens
+def _code_words(texts: list[list[str]], vocab: Vocabulary, config: Tokens
                 ) -> tuple[list[list[int]], list[list[int]]]:
     """For each text the ids of all its words, and at which of them each word begins; [UNK] where the tokenizer drops a
     word."""
     distinct = sorted(set().union(*texts))
-    coded = {word: ids or [id_of["[UNK]"]]
-             for word, ids in zip(distinct, _tokenize(distinct, id_of, config), strict=True)}
+    begun = [f" {word}" for word in distinct] if vocab.own and vocab.own.is_byte_level else distinct
+    coded = {word: ids or [vocab.unknown]
+             for word, ids in zip(distinct, _tokenize(begun, vocab, config), strict=True)}
     ids, starts = [], []
     for words in texts:
         pieces = [coded[word] for word in words]
@@ -66,37 +72,53 @@ def _code_words(texts: list[list[str]], id_of: Mapping[str, int], config: Tokens
     return ids, starts
 
 
-def _places(starts: list[list[int]], room: int) -> npt.NDArray[np.int32]:
-    """int32 [rows, words]: behind [CLS], -1 where there is no word or it was cut off."""
-    by_row = [[start + 1 for start in row if start < room] for row in starts]
+def _places(starts: list[list[int]], room: int, before: int) -> npt.NDArray[np.int32]:
+    """int32 [rows, words]: behind the tokens before the text, -1 where there is no word or it was cut off."""
+    by_row = [[start + before for start in row if start < room] for row in starts]
     places = np.full([len(by_row), max(map(len, by_row), default=0)], -1, np.int32)
     for row, own in enumerate(by_row):
         places[row, :len(own)] = own
     return places
 
 
-def encode_words(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> Iterator[tuple[list[int], list[bool]]]:
+def encode_words(texts: list[str], vocab: Vocabulary, config: Tokens) -> Iterator[tuple[list[int], list[bool]]]:
     """For each text the ids of all its tokens, neither cut nor framed, and whether each begins a word."""
     if config.tokenizer == "characters":
-        for text, ids in zip(texts, _character_ids(texts, id_of, config), strict=True):
+        for text, ids in zip(texts, _character_ids(texts, vocab, config), strict=True):
             yield ids, word_starts(text).tolist()
         return
-    for text, encoding in zip(texts, wordpiece(id_of, config).encode_batch(texts, add_special_tokens=False),
-                              strict=True):
-        word = np.cumsum(word_starts(text))[[start for start, _ in encoding.offsets]] if encoding.ids else np.zeros(0)
+    library = _library(vocab, config)
+    for text, encoding in zip(texts, library.encode_batch(texts, add_special_tokens=False), strict=True):
+        number = np.cumsum(word_starts(text))
+        word = number[[_first_visible(text, *offsets) for offsets in encoding.offsets]] if encoding.ids else np.zeros(0)
         yield encoding.ids, (np.diff(word, prepend=-1) != 0).tolist()
 
 
-def _tokenize(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
+def _first_visible(text: str, start: int, end: int) -> int:
+    """Where a token's own characters begin: some tokenizers count the space before a word among them, or make a token
+    of it, which then belongs to the word that follows."""
+    piece = text[start:end]
+    return min(start + len(piece) - len(piece.lstrip()), len(text) - 1)
+
+
+def _tokenize(texts: list[str], vocab: Vocabulary, config: Tokens) -> list[list[int]]:
+    if config.tokenizer == "characters":
+        return _character_ids([text[: config.max_tokens] for text in texts], vocab, config)
+    begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
+    encodings = _library(vocab, config).encode_batch_fast(begun, add_special_tokens=False)
+    return [encoding.ids for encoding in encodings]
+
+
+def _library(vocab: Vocabulary, config: Tokens) -> Tokenizer:
+    """The library's tokenizer of these settings."""
     if config.tokenizer == "wordpiece":
-        begun = [text[: LONGEST_WORD * config.max_tokens] for text in texts]  # what follows is hardly ever reached
-        encodings = wordpiece(id_of, config).encode_batch(begun, add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
-    return _character_ids([text[: config.max_tokens] for text in texts], id_of, config)
+        return wordpiece(vocab.id_of, config)
+    assert vocab.own, "tokens.tokenizer = 'checkpoint' and a vocabulary of BERT's"
+    return vocab.own.library
 
 
-def _character_ids(texts: list[str], id_of: Mapping[str, int], config: Tokens) -> list[list[int]]:
-    number_of = character_ids(set().union(*texts), id_of, config)
+def _character_ids(texts: list[str], vocab: Vocabulary, config: Tokens) -> list[list[int]]:
+    number_of = character_ids(set().union(*texts), vocab.id_of, config)
     return [[number_of[character] for character in text] for text in texts]
 
 

@@ -1,124 +1,93 @@
-"""Vocabularies: read from a vocab.txt or tokenizer.json, or made from texts."""
+"""The tokens of an encoder by their ids, and those among them that are no piece of text."""
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tokenizers import trainers
-
-from pipeline.config.model import Tokens
-from pipeline.errors import UserError
 from pipeline.files import inputs
-from pipeline.text.tokenization import LONGEST_WORD, lower, wordpiece
+from pipeline.text import own_tokenizer
+from pipeline.text.own_tokenizer import Frame, OwnTokenizer
 
-LARGEST_TOKENIZER = 100_000_000  # bytes of a tokenizer.json
-_made: dict[bytes, list[str]] = {}  # learnt in this process: a run asks for it twice
 SPECIAL = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LARGEST_TOKENIZER = 100_000_000  # bytes of a tokenizer.json
 
 
-def read(path: Path, problems: list[str]) -> list[str]:
-    """The tokens of a vocab.txt, or of a tokenizer.json's WordPiece model, in order of their ids; what would shift or
-    hide an id goes to ``problems``. Tokens that an added_tokens.json beside it puts behind them are taken along.
+@dataclass(frozen=True)
+class Vocabulary:
+    """tokens: by their ids; own: the tokenizer of a checkpoint that brings one along; None: BERT's, by these tokens."""
 
-    Lines end at \\n only: Google's Chinese vocabulary holds tokens that other line splitters break.
-    """
-    try:
-        if path.suffix == ".json":
-            return _checked(path, _of_tokenizer_json(path), problems)
-        raw = inputs.read(path)
-        text = raw.decode("utf-8")
-        if text.startswith("\ufeff"):
-            raise UserError(f"{path}: begins with a byte order mark, which would hide its first token; save it without")
-        vocab = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-        return _checked(path, vocab + _added(path.with_name("added_tokens.json"), len(vocab)), problems)
-    except UserError as error:
-        problems += error.problems
-    except UnicodeDecodeError as error:
-        problems.append(f"{path}: must be UTF-8, got byte 0x{raw[error.start]:02x} at {error.start}")
-    return []
+    tokens: Sequence[str]
+    own: OwnTokenizer | None = None
 
+    @classmethod
+    def of(cls, own: OwnTokenizer) -> "Vocabulary":
+        """The same of a checkpoint's own tokenizer."""
+        return cls(own.tokens, own)
 
-def _of_tokenizer_json(path: Path) -> list[str]:
-    """The tokens of a tokenizers library's file. Raises UserError where it is no WordPiece with ids from 0."""
-    tree = inputs.read_json(path, LARGEST_TOKENIZER)
-    model = tree.get("model")
-    if not isinstance(model, dict) or model.get("type") != "WordPiece" or not isinstance(model.get("vocab"), dict):
-        raise UserError(f"{path}: must hold a WordPiece model with its vocabulary, as BERT's tokenizer has")
-    added = tree.get("added_tokens") or []
-    number_of = {token.get("content"): token.get("id") for token in added if isinstance(token, dict)} | model["vocab"]
-    return _in_order(path, number_of, 0)
+    def __len__(self) -> int:
+        return len(self.tokens)
 
+    @functools.cached_property
+    def id_of(self) -> Mapping[str, int]:
+        """Each token's id."""
+        return {token: number for number, token in enumerate(self.tokens)}
 
-def _added(path: Path, rows: int) -> list[str]:
-    """The tokens that an added_tokens.json, where it is there, puts behind a vocabulary of that many."""
-    number_of = inputs.read_json(path, LARGEST_TOKENIZER) if path.is_file() else {}
-    return _in_order(path, {token: number for token, number in number_of.items()
-                            if type(number) is not int or number >= rows}, rows)
+    @functools.cached_property
+    def frame(self) -> Frame:
+        """What stands around texts."""
+        if self.own:
+            return self.own.frame
+        cls, sep = self.id_of["[CLS]"], self.id_of["[SEP]"]
+        return Frame((cls,), (sep,), (sep,), second_segment=1)
 
+    @property
+    def unknown(self) -> int:
+        """The id of what stands for a piece of text that no token has."""
+        return self._first_of(own_tokenizer.UNKNOWN)
 
-def _in_order(path: Path, number_of: dict[Any, Any], first: int) -> list[str]:
-    """The tokens by their ids. Raises UserError where these are not one after the other."""
-    expected = range(first, first + len(number_of))
-    if (not all(type(number) is int and type(token) is str for token, number in number_of.items())
-            or sorted(number_of.values()) != list(expected)):
-        raise UserError(f"{path}: ids must be {expected.start} to {expected.stop - 1}, each once")
-    return sorted(number_of, key=number_of.__getitem__)
+    @property
+    def pad(self) -> int:
+        """The id of padding."""
+        return self._first_of(own_tokenizer.PAD)
 
+    @property
+    def mask(self) -> int:
+        """The id of what hides a token in masked-language-model training."""
+        return self._first_of(own_tokenizer.MASK)
 
-def _checked(path: Path, vocab: list[str], problems: list[str]) -> list[str]:
-    first_at: dict[str, int] = {}
-    for number, token in enumerate(vocab, 1):
-        if token == "":
-            problems.append(f"{path}, line {number}: a token cannot be empty")
-        elif token in first_at:
-            problems.append(f"{path}, line {number}: token {token!r} stands on line {first_at[token]} already")
-        first_at.setdefault(token, number)
-    problems += [f"{path}: the token {token} is missing"
-                 for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if token not in first_at]
-    if len(problems) > 10:
-        problems[10:] = [f"{path}: {len(problems) - 10} more problems"]
-    return vocab
+    @functools.cached_property
+    def special(self) -> frozenset[int]:
+        """The ids of tokens that are no piece of text: never masked."""
+        if self.own:
+            return self.own.special | {number for number, token in enumerate(self.tokens) if not token}
+        return frozenset(number for number, token in enumerate(self.tokens)
+                         if token in SPECIAL or token.startswith("[unused"))
 
+    def _first_of(self, names: Sequence[str]) -> int:
+        return next(self.id_of[name] for name in names if name in self.id_of)
 
-def lines(vocab: list[str]) -> bytes:
-    """A vocab.txt."""
-    return "".join(f"{token}\n" for token in vocab).encode()
+    @functools.cached_property
+    def has_pieces(self) -> bool:
+        """Whether it has pieces of words, ##, as WordPiece makes them."""
+        return self.own is None and any(token.startswith("##") for token in self.tokens)
 
+    def shown(self, number: int) -> str:
+        """A token as a person may read it: bytes as characters, the space before a word as ▁."""
+        token = self.tokens[number]
+        return self.own.decoded([token]).replace(" ", own_tokenizer.SPACE) if self.own else token
 
-def of_characters(texts: Iterable[str], lowercase: bool, least: int = 1) -> list[str]:
-    """The special tokens, then every character that occurs ``least`` times, by code point."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
-    seen: Counter[str] = Counter()
-    for character, count in counts.items():
-        if not character.isspace():
-            seen[lower(character) if lowercase else character] += count
-    return [*SPECIAL, *sorted(character for character, count in seen.items() if count >= least)]
+    @property
+    def file(self) -> tuple[str, bytes]:
+        """Name and content of the file that holds it."""
+        if self.own:
+            return "tokenizer.json", self.own.json.encode()
+        return "vocab.txt", "".join(f"{token}\n" for token in self.tokens).encode()
 
-
-def of_word_pieces(texts: Iterable[str], size: int, config: Tokens) -> list[str]:
-    """The special tokens, every character that occurs, then word pieces learnt from the texts up to ``size`` in all.
-
-    The same texts give the same vocabulary: the trainer numbers what it meets in no fixed order and breaks ties by
-    number, so every character is named to it beforehand.
-    """
-    texts = list(texts)
-    digest = hashlib.sha256(f"{size} {config.lowers} {config.strip_accents}".encode())
-    for text in texts:
-        digest.update(b"%d:" % len(text) + text.encode())
-    if (made := _made.get(digest.digest())) is not None:
-        return list(made)
-    tokenizer = wordpiece({token: number for number, token in enumerate(SPECIAL)}, config)
-    count = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-        tokenizer.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
-    begin, inside = {word[0] for word in count}, {character for word in count for character in word[1:]}
-    known = [*SPECIAL, *sorted(begin), *(f"##{character}" for character in sorted(inside))]
-    tokenizer.train_from_iterator(count.elements(), trainers.WordPieceTrainer(
-        vocab_size=max(size, len(known)), special_tokens=known, min_frequency=2, show_progress=False,
-        continuing_subword_prefix="##"))
-    pieces = tokenizer.get_vocab()
-    _made[digest.digest()] = made = sorted(pieces, key=pieces.__getitem__)
-    return list(made)
+    @classmethod
+    def kept_in(cls, folder: Path) -> "Vocabulary":
+        """The one whose file ``file`` was written to a folder."""
+        own = folder / "tokenizer.json"
+        if own.exists():
+            return cls.of(OwnTokenizer(inputs.read(own, most=LARGEST_TOKENIZER).decode()))
+        return cls((folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n"))

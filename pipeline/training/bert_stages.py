@@ -14,7 +14,6 @@ from pipeline.runs import artefacts, cells, identity
 from pipeline.runs.cells import Files, FitCell
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGE1, STAGE2, Cell
-from pipeline.text import vocabulary
 from pipeline.training import proofs
 from pipeline.training.cell_inputs import CellInputs
 from pipeline.training.fine_tuning import CellData, Epoch, Fitted, Trainer, fit
@@ -45,8 +44,9 @@ def start_stage1(run: Run) -> FitCell:
         files: Files = {artefacts.weights(recipe.hand_on): tensors | handed.weights,
                         artefacts.weights(recipe.predict_with): tensors | chosen.weights}
         files |= _tables(run, data, chosen, inputs.predict(rows, inputs.test), fitted)
-        files |= {artefacts.MODEL: {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)},
-                  artefacts.VOCABULARY: vocabulary.lines(run.checkpoint.vocab)}
+        files |= {artefacts.MODEL: {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)}}
+        name, content = run.checkpoint.vocab.file
+        files[name] = content
         files[artefacts.HANDED_ON] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files

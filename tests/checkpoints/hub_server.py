@@ -15,12 +15,14 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @dataclass
 class Hub:
     """files: by repository and name; large: names whose SHA-256 the hub states; cut: after how many bytes the first
-    answer with a file ends; errors: status and X-Error-Code that a repository is answered with."""
+    answer with a file ends; errors: status and X-Error-Code for paths with a part.
+    page: what every question is answered with."""
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     large: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
     falsified: tuple[str, ...] = ()
     cut: int | None = None
+    page: bytes | None = None
     errors: dict[str, tuple[int, str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -32,7 +34,8 @@ class Hub:
         for name, content in self.files[repository].items():
             sha = hashlib.sha256(content + b"!" * (name in self.falsified)).hexdigest()
             lfs = {"sha256": sha, "size": len(content), "pointerSize": 130}
-            siblings.append({"rfilename": name, "size": len(content), "blobId": hashlib.sha1(content).hexdigest()}
+            siblings.append({"rfilename": name, "size": len(content), "blobId": hashlib.sha1(
+                b"blob %d\0" % len(content) + content + b"!" * (name in self.falsified)).hexdigest()}
                             | ({"lfs": lfs} if name in self.large else {}))
         return json.dumps({"id": repository, "modelId": repository, "sha": COMMIT, "private": False, "tags": [],
                            "downloads": 0, "likes": 0, "siblings": siblings, "cardData": {"license": "mit"}}).encode()
@@ -48,8 +51,10 @@ def serving(hub: Hub) -> Iterator[Hub]:
             path = urlsplit(self.path).path
             hub.requests.append(f"{self.command} {path}")
             hub.tokens.append(self.headers["Authorization"])
-            for repository, (status, code) in hub.errors.items():
-                if repository in path:
+            if hub.page is not None:
+                return self.answer(200, hub.page, {"Content-Type": "text/html"})
+            for part, (status, code) in hub.errors.items():
+                if part in path:
                     return self.answer(status, b"{}", {"X-Error-Code": code})
             for repository, files in hub.files.items():
                 if path.removeprefix("/api/models/").partition("/revision/")[0] == repository:

@@ -17,13 +17,14 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.arrays import Tensors
 from pipeline.backend import keras_bert, tf
-from pipeline.checkpoints import bert_config, checkpoint, tf_variables
+from pipeline.checkpoints import checkpoint, encoder_config, tf_variables
 from pipeline.checkpoints import google as google_format
-from pipeline.checkpoints.bert_config import BertConfig
+from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.config.model import Bert, RandomBert, Tokens
 from pipeline.errors import UserError
-from pipeline.model.encoder import KerasBert, PackedBert
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.model.encoders.keras_bert import KerasBert
+from pipeline.model.encoders.packed_bert import PackedBert
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import ROOT, Command, shell
 from tests.toy import TINY
 
@@ -33,11 +34,11 @@ GOLDEN = ROOT / "tests" / "golden"
 CONFIG = "configs/toy.toml"
 
 
-def drawn(config: BertConfig, seed: int = 0) -> Tensors:
+def drawn(config: EncoderConfig, seed: int = 0) -> Tensors:
     """Tensors of which none is constant or like another one, so that a forgotten or exchanged one shows."""
     random = np.random.default_rng(seed)
     return {name: (random.normal(0, 0.3, shape) + name.endswith("gamma")).astype(np.float32)
-            for name, shape in bert_config.expected_shapes(config).items()}
+            for name, shape in encoder_config.expected_shapes(config).items()}
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tensors:
     """A checkpoint in Google's format in bert/, and its tensors."""
     monkeypatch.chdir(tmp_path)
     tensors = drawn(TINY)
-    google_format.write(BERT, TINY, VOCAB, tensors)
+    google_format.write(BERT, TINY, Vocabulary(VOCAB), tensors)
     return tensors
 
 
@@ -91,7 +92,7 @@ def outputs(folder: Path, inputs: list[Any]) -> npt.NDArray[np.float32]:
 def test_a_written_checkpoint_reads_back_as_it_was(google: Tensors) -> None:
     found = checkpoint.read(BERT)
     assert found.config == TINY
-    assert found.vocab == VOCAB
+    assert found.vocab.tokens == VOCAB
     same(found.tensors(), google)
 
 
@@ -227,14 +228,14 @@ def test_a_vocabulary_that_cannot_be_read_is_refused(google: Tensors) -> None:
 def test_line_ends_of_a_vocabulary_do_not_matter(google: Tensors, edit: Callable[[bytes], bytes]) -> None:
     path = BERT / "vocab.txt"
     path.write_bytes(edit(path.read_bytes()))
-    assert checkpoint.read(BERT).vocab == VOCAB
+    assert checkpoint.read(BERT).vocab.tokens == VOCAB
 
 
 def test_tokens_that_other_line_splitters_break_keep_their_ids(google: Tensors) -> None:
     odd = ["\u2028", "\u3000", "\x85", "\u2029", "\x0b", "\x1c", "\u200b", "\xa0", "##\u2028"]
     vocab = [*VOCAB[:7], *odd, *VOCAB[7 + len(odd):]]
-    google_format.write(BERT, TINY, vocab, google)
-    assert checkpoint.read(BERT).vocab == vocab
+    google_format.write(BERT, TINY, Vocabulary(vocab), google)
+    assert checkpoint.read(BERT).vocab.tokens == vocab
 
 
 CONFIGS: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -298,7 +299,8 @@ def test_a_vocabulary_of_another_checkpoint_is_refused(google: Tensors) -> None:
 
 
 @pytest.mark.parametrize(("changes", "line"), [
-    ({"model_type": "roberta"}, "bert/config.json: model_type must be bert, got 'roberta'"),
+    ({"model_type": "gpt2"}, "bert/config.json: model_type must be one of albert, bert, camembert, deberta-v2, "
+                             "electra, ernie, mpnet, roberta, xlm-roberta, got 'gpt2'"),
     ({"position_embedding_type": "relative_key"},
      'bert/config.json: position_embedding_type must be "absolute", got "relative_key": another model'),
     ({"is_decoder": True}, "bert/config.json: is_decoder must be false, got true: another model"),
@@ -360,7 +362,7 @@ def test_damaged_tensorflow_files_are_refused(
 @pytest.mark.parametrize("value", [np.ones((32, 16), np.int32), np.full((32, 16), b"text")])
 def test_a_checkpoint_of_another_kind_of_values_is_refused(google: Tensors, value: npt.NDArray[Any]) -> None:
     name = "bert/embeddings/word_embeddings"
-    google_format.write(BERT, TINY, VOCAB, google | {name: value})
+    google_format.write(BERT, TINY, Vocabulary(VOCAB), google | {name: value})
     line, = problems()
     assert line.startswith(f"bert/bert_model.ckpt: {name} must be of float32, float16, bfloat16, float64; got ")
 
@@ -419,8 +421,10 @@ def test_a_folder_without_one_readable_checkpoint_is_refused(google: Tensors) ->
         "none: no such checkpoint folder; put one there, or use [bert.random] instead of bert.checkpoint"]
     empty = Path("empty")
     empty.mkdir()
-    assert problems(empty) == ["empty: must hold bert_config.json and *.index with its *.data-* (Google) or "
-                               "config.json and model.safetensors (Hugging Face), with vocab.txt"]
+    assert problems(empty) == [
+        "empty: must hold bert_config.json and *.index with its *.data-* (Google), config.json and model.safetensors "
+        "(Hugging Face), variables/ and assets/ (TF Hub) or config.json and model.weights.h5 (keras-hub), with the "
+        "tokenizer's files"]
     (empty / "config.json").write_text("{}")
     (empty / "pytorch_model.bin").write_bytes(b"")
     assert problems(empty) == ["empty: has only pytorch_model.bin, a pickle that may run code when read; make a "
@@ -440,7 +444,7 @@ def test_a_path_that_no_folder_can_have_is_refused(google: Tensors) -> None:
 
 def test_more_tokens_than_position_embeddings_are_refused(google: Tensors) -> None:
     bert = Bert(checkpoint="bert")
-    assert checkpoint.prepare(bert, Tokens(max_tokens=32), [], 0).vocab == VOCAB
+    assert checkpoint.prepare(bert, Tokens(max_tokens=32), [], 0).vocab.tokens == VOCAB
     with pytest.raises(UserError) as stop:
         checkpoint.prepare(bert, Tokens(max_tokens=33), [], 0)
     assert stop.value.problems == ["tokens.max_tokens = 33 cannot be greater than the checkpoint's position "
@@ -465,28 +469,28 @@ def test_the_identity_is_that_of_configuration_vocabulary_and_weights_wherever_t
     found = {identity}
     rewrite("bert_config.json", initializer_range=0.03)
     found.add(checkpoint.read(BERT).identity)
-    google_format.write(BERT, TINY, [*VOCAB[:-2], VOCAB[-1], VOCAB[-2]], google)
+    google_format.write(BERT, TINY, Vocabulary([*VOCAB[:-2], VOCAB[-1], VOCAB[-2]]), google)
     found.add(checkpoint.read(BERT).identity)
     google["bert/embeddings/LayerNorm/beta"][3] += 1e-6
-    google_format.write(BERT, TINY, VOCAB, google)
+    google_format.write(BERT, TINY, Vocabulary(VOCAB), google)
     found.add(checkpoint.read(BERT).identity)
     assert len(found) == 4
 
 
 def test_an_encoder_with_the_exact_gelu_is_not_written_in_googles_format(google: Tensors) -> None:
-    exact = BertConfig(**{**TINY.__dict__, "activation": "gelu_erf"})
+    exact = EncoderConfig(**{**TINY.__dict__, "activation": "gelu_erf"})
     with pytest.raises(UserError, match="tanh GELU, this encoder has gelu_erf"):
-        google_format.write(Path("exact"), exact, VOCAB, google)
+        google_format.write(Path("exact"), exact, Vocabulary(VOCAB), google)
     assert not Path("exact").exists()
 
 
 def test_random_tensors_are_as_bert_draws_them_and_follow_from_the_seed() -> None:
-    config = BertConfig(4000, 64, 1, 2, 128, 32, 2, "gelu_tanh")
-    tensors = bert_config.random_tensors(config, 1)
-    same(tensors, bert_config.random_tensors(config, 1))
-    assert {name: values.shape for name, values in tensors.items()} == bert_config.expected_shapes(config)
+    config = EncoderConfig(4000, 64, 1, 2, 128, 32, 2, "gelu_tanh")
+    tensors = encoder_config.random_tensors(config, 1)
+    same(tensors, encoder_config.random_tensors(config, 1))
+    assert {name: values.shape for name, values in tensors.items()} == encoder_config.expected_shapes(config)
     assert not np.array_equal(tensors["bert/embeddings/word_embeddings"],
-                              bert_config.random_tensors(config, 2)["bert/embeddings/word_embeddings"])
+                              encoder_config.random_tensors(config, 2)["bert/embeddings/word_embeddings"])
     for name, values in tensors.items():
         if name.endswith(("beta", "bias")):
             assert not values.any()
@@ -509,7 +513,7 @@ def test_random_tensors_are_drawn_for_every_seed(first: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, 2)
     try:
         for seed in range(first, first + 10):
-            bert_config.random_tensors(TINY, seed)
+            encoder_config.random_tensors(TINY, seed)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
@@ -518,8 +522,8 @@ def test_random_tensors_are_drawn_for_every_seed(first: int) -> None:
 def test_a_random_encoder_is_identified_by_dimensions_vocabulary_and_seed() -> None:
     spec = RandomBert(layers=1, hidden=8, heads=2, intermediate=16)
     made = checkpoint.prepare(Bert(random=spec), Tokens(), ["香B"], 1)
-    assert made.vocab == [*SPECIAL, "b", "香"]
-    assert made.config == BertConfig(8, 8, 1, 2, 16, 22, 2, "gelu_tanh")
+    assert made.vocab.tokens == [*SPECIAL, "b", "香"]
+    assert made.config == EncoderConfig(8, 8, 1, 2, 16, 22, 2, "gelu_tanh")
 
     def identity(text: str = "b香", seed: int = 1, max_tokens: int = 22, heads: int = 2) -> str:
         other = Bert(random=RandomBert(layers=1, hidden=8, heads=heads, intermediate=16))
@@ -533,8 +537,8 @@ def test_new_checkpoint_makes_one_that_is_read_and_overwrites_none(project: Path
     size = ["--layers", "1", "--hidden", "8", "--intermediate", "8", "--positions", "32", "--seed", "1"]
     assert stages("new-checkpoint", "data/new", "--texts", "data/train.csv", *size).code == 0
     found = checkpoint.read(Path("data/new"))
-    assert {"香", "a"} < set(found.vocab)
-    same(found.tensors(), bert_config.random_tensors(found.config, 1))
+    assert {"香", "a"} < set(found.vocab.tokens)
+    same(found.tensors(), encoder_config.random_tensors(found.config, 1))
     assert stages("check", CONFIG, "--set", "bert.checkpoint=data/new").code == 0
     again = stages("new-checkpoint", "data/new", "--texts", "data/train.csv", *size)
     assert again.code == 2
@@ -561,7 +565,7 @@ def test_pairs_need_a_second_segment_and_random_batches_a_first_pad(project: Pat
     one = dataclasses.replace(TINY, segments=1)
     vocab = Path("data/bert/vocab.txt").read_text().split("\n")[:-1]
     shutil.rmtree("data/bert")
-    google_format.write(BERT, one, [vocab[1], vocab[0], *vocab[2:]], bert_config.random_tensors(one, 1))
+    google_format.write(BERT, one, Vocabulary([vocab[1], vocab[0], *vocab[2:]]), encoder_config.random_tensors(one, 1))
     setting = ["--set", "bert.checkpoint=bert"]
     assert stages("check", "configs/toy.toml", *setting).code == 0
     pairs = stages("check", "configs/toy.toml", *setting, "--set", "data.text_columns=['text', 'id']")
@@ -571,3 +575,33 @@ def test_pairs_need_a_second_segment_and_random_batches_a_first_pad(project: Pat
     assert random.code == 2
     assert "needs [PAD] first in the vocabulary" in random.lines[0]
     assert stages("stage1", "configs/toy.toml", *setting, "--fold", "0").code == 0
+
+
+def test_the_two_tables_of_albert_zh_are_one(tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, family="albert")
+    tensors, rng = drawn(config), np.random.default_rng(1)
+    narrow, factor = rng.normal(size=(TINY.vocab_size, 4)), rng.normal(size=(4, TINY.hidden))
+    words = "bert/embeddings/word_embeddings"
+    stored = {name.replace("/layer_0/", "/layer_shared/"): values for name, values in tensors.items()} | {
+        words: narrow.astype(np.float32), f"{words}_2": factor.astype(np.float32)}
+    tf_variables.write(tmp_path / "albert_model.ckpt", stored)
+    (tmp_path / "albert_config_tiny.json").write_text(json.dumps({
+        "hidden_act": "gelu", "hidden_size": TINY.hidden, "embedding_size": 4, "intermediate_size": TINY.intermediate,
+        "max_position_embeddings": TINY.positions, "num_attention_heads": TINY.heads, "num_hidden_layers": TINY.layers,
+        "type_vocab_size": TINY.segments, "vocab_size": TINY.vocab_size, "ln_type": "postln"}))
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in VOCAB))
+    read = checkpoint.read(tmp_path)
+    assert read.config == config
+    again = read.tensors()
+    np.testing.assert_allclose(again.pop(words), narrow @ factor, atol=1e-5)
+    assert all(np.array_equal(values, tensors[name]) for name, values in again.items())
+
+
+def test_a_sibling_that_cannot_be_read_does_not_stand_in_the_way(google: Tensors) -> None:
+    zipped = Path("zipped")
+    shutil.copytree(BERT, zipped / "inside")
+    (zipped / "pickled").mkdir()
+    (zipped / "pickled" / "pytorch_model.bin").write_bytes(b"")
+    assert checkpoint.read(zipped).identity == checkpoint.read(BERT).identity
+    shutil.rmtree(zipped / "inside")
+    assert "has pytorch_model.bin and no config.json" in problems(zipped)[0]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_the_files_that_are_read_come_and_no_others_with_a_record_of_them(served
     assert list(FOLDER.parent.iterdir()) == [FOLDER]
 
 
+def test_a_proposed_configuration_names_what_was_fetched(served: Hub, stages: Command) -> None:
+    hub.opened(NAME)
+    Path("data/mine").mkdir()
+    letters = "我你他她人大小中国天地水火山日月上下好"
+    rows = [(letters[row % 19] + letters[row % 7] + letters[row % 5], row % 2) for row in range(60)]
+    for name, labelled in (("train", True), ("test", False)):
+        lines = [f"{name}{row},{text}" + f",{label}" * labelled for row, (text, label) in enumerate(rows)]
+        Path(f"data/mine/{name}.csv").write_text("\n".join(["id,text" + ",label" * labelled, *lines]) + "\n")
+    result = stages("new", "data/mine", "--set", "metric=auc")
+    assert result.code == 0, result.err
+    assert f'checkpoint = "{NAME}"' in Path("configs/mine.toml").read_text()
+    assert hub.name_of(GOLDEN) == str(GOLDEN)
+
+
 def test_what_was_fetched_is_opened_without_a_network(served: Hub) -> None:
     hub.opened(NAME)
     served.requests.clear()
@@ -79,9 +94,10 @@ def test_shards_come_with_their_index(served: Hub) -> None:
     assert (FOLDER / "model.safetensors.index.json").exists()
 
 
-def test_a_file_that_is_not_what_the_hub_says_is_not_kept(served: Hub) -> None:
-    served.falsified = ("model.safetensors",)
-    assert "SHA-256" in refused(NAME)
+@pytest.mark.parametrize("file", ["model.safetensors", "vocab.txt"])
+def test_a_file_that_is_not_what_the_hub_says_is_not_kept(served: Hub, file: str) -> None:
+    served.falsified = (file,)
+    assert "by its hash" in refused(NAME)
     assert not FOLDER.exists()
     served.falsified = ()
     hub.opened(NAME)
@@ -109,6 +125,50 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(served: Hub, stat
     assert advice in refused(NAME)
 
 
+@pytest.mark.parametrize(("status", "code", "advice"), [(403, "GatedRepo", "HF_TOKEN"), (404, "", "try again")])
+def test_a_refusal_of_a_file_is_told_like_one_of_the_whole(served: Hub, status: int, code: str, advice: str,
+                                                          stages: Command) -> None:
+    served.errors["/resolve/"] = (status, code)
+    result = stages("fetch", NAME)
+    assert result.code == 2
+    assert advice in result.err
+
+
+@pytest.mark.parametrize("page", [b"<html>Log in first</html>", b"", b"[]", b"null", b"{}"])
+def test_an_answer_that_is_no_hubs_is_told(served: Hub, page: bytes) -> None:
+    served.page = page
+    assert refused(NAME).startswith(f"{NAME}: ")
+
+
+def test_what_an_earlier_attempt_left_is_no_part_of_the_encoder(served: Hub) -> None:
+    left = FOLDER.with_name(f".{FOLDER.name}.fetching")
+    left.mkdir(parents=True)
+    (left / "added_tokens.json").write_text("{}")
+    hub.opened(NAME)
+    assert not (FOLDER / "added_tokens.json").exists()
+
+
+def test_a_folder_belongs_to_one_name(served: Hub, tmp_path: Path) -> None:
+    hub.opened(NAME)
+    assert "was not fetched as hf:someone" in refused("hf:someone")
+    served.files["someone"] = served.files["someone/tiny-bert"]
+    FOLDER.rename(tmp_path / "aside")
+    Path("data/bert/someone/tiny-bert").write_text("a file")
+    assert "must be a folder" in refused_fetch()
+
+
+def refused_fetch() -> str:
+    with pytest.raises(UserError) as stop:
+        hub.fetch(hub_names.HubName("someone/tiny-bert", ""))
+    return stop.value.problems[0]
+
+
+def test_two_that_fetch_at_once_end_with_one_folder(served: Hub) -> None:
+    with ThreadPoolExecutor(2) as both:
+        assert [*both.map(hub.opened, [NAME, NAME])] == [FOLDER, FOLDER]
+    assert list(FOLDER.parent.iterdir()) == [FOLDER]
+
+
 def test_a_revision_that_is_not_there_is_told(served: Hub) -> None:
     assert "no revision 'v9'" in refused(f"{NAME}@v9")
 
@@ -124,7 +184,8 @@ def test_weights_in_no_format_that_is_read_are_told_by_name(served: Hub) -> None
     assert "tf_model.h5" in refused(NAME)
 
 
-@pytest.mark.parametrize("name", ["hf:", "hf:a b/c", "hf:a/b/c", "hf:../x", "hf:a/..", "hf:a/b@", "hf:a/b@../../c"])
+@pytest.mark.parametrize("name", ["hf:", "hf:a b/c", "hf:a/b/c", "hf:../x", "hf:a/..", "hf:a/b@", "hf:a/b@../../c",
+                                  "hf:a--b/c", "hf:a/b.git", "hf:a./b"])
 def test_what_is_no_name_is_refused_before_anything_is_asked(served: Hub, name: str, project: Path,
                                                             stages: Command) -> None:
     assert "hf:OWNER/NAME" in refused(name)

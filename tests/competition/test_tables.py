@@ -222,7 +222,7 @@ def test_a_gzipped_table_is_read(project: Path, stages: Command) -> None:
     Path("data/train.csv.gz").write_bytes(gzip.compress(TRAIN.read_bytes()))
     packed = stages("check", CONFIG, "--set", "data.train=data/train.csv.gz")
     assert packed.code == 0, packed.err
-    assert packed.out == plain
+    assert packed.out.replace(" --set data.train=data/train.csv.gz", "") == plain
     Path("data/train.csv.gz").write_bytes(gzip.compress(TRAIN.read_bytes())[:-20])
     assert refused(stages, "data.train=data/train.csv.gz")[0].startswith("data/train.csv.gz: cannot be read: ")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.checkpoints import bert_config, google
-from pipeline.checkpoints.bert_config import BertConfig
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.checkpoints import encoder_config, google
+from pipeline.checkpoints.encoder_config import EncoderConfig
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import Command
 from tests.toy import CHARACTERS
 
@@ -32,9 +32,9 @@ def mended(stages: Command, warning: str, *options: str) -> list[str]:
 
 
 def with_encoder(hidden: int, tokens: list[str]) -> None:
-    shape = BertConfig(vocab_size=len(tokens), hidden=hidden, layers=2, heads=2, intermediate=32, positions=32,
+    shape = EncoderConfig(vocab_size=len(tokens), hidden=hidden, layers=2, heads=2, intermediate=32, positions=32,
                        segments=2, activation="gelu_tanh")
-    google.write(Path("data/bert"), shape, tokens, bert_config.random_tensors(shape, 1))
+    google.write(Path("data/bert"), shape, Vocabulary(tokens), encoder_config.random_tensors(shape, 1))
 
 
 def test_nothing_is_told_where_everything_suits(project: Path, stages: Command) -> None:
@@ -52,7 +52,7 @@ def test_a_rate_far_from_the_encoders_is_told(project: Path, stages: Command) ->
     for wrong in ("1e-5", "1e-1"):
         options = ["--set", "stage1.epochs=60", "--set", f"stage1.learning_rate={wrong}"]
         [warning] = told(stages, *options)
-        assert "what an encoder of hidden size 16 takes" in warning
+        assert "what an encoder of 2 layers and hidden size 16 takes" in warning
         assert mended(stages, warning, *options) == []
 
 

@@ -18,6 +18,8 @@ from pipeline.results import predictions, submission
 from pipeline.runs import opening
 from pipeline.stage_table import BASELINE
 from pipeline.text import tokenization
+from pipeline.text.own_tokenizer import Frame
+from pipeline.text.vocabulary import Vocabulary
 from tests.conftest import Command
 from tests.tasks.test_every_metric import make
 
@@ -72,12 +74,14 @@ def test_the_script_cuts_texts_and_pairs_as_the_run_does(script: Any) -> None:
     def text() -> str:
         return "".join(rng.choice(list("abcdefghij"), rng.integers(0, 14)))
 
-    for _ in range(200):
-        longest = int(rng.integers(5, 16))
-        described = {"max_tokens": longest, "cls": 2, "sep": 3}
+    for turn in range(200):
+        longest, between, segment = int(rng.integers(5, 16)), (3,) * (1 + turn % 2), 1 - turn % 2
+        described = {"max_tokens": longest, "before": [2], "between": between, "after": [3], "second_segment": segment}
+        made = Vocabulary(vocab)
+        vars(made)["frame"] = Frame((2,), between, (3,), segment)
         for row in ([text()], [text(), text()]):
             table = pd.DataFrame([row], columns=["text", "text_pair"][:len(row)], dtype=str)
-            own = tokenization.encode(table, vocab, Tokens(max_tokens=longest))
+            own = tokenization.encode(table, made, Tokens(max_tokens=longest))
             ids, second = script.tokens(library, described, row)
             assert (ids, second) == (own.ids.tolist(), own.second[0])
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face, tokenizer_settings
-from pipeline.checkpoints.bert_config import MASKED_LM, POOLER, BertConfig
+from pipeline.checkpoints import checkpoint, config_files, encoder_config, google, hugging_face, tokenizer_settings
+from pipeline.checkpoints.encoder_config import MASKED_LM, POOLER, EncoderConfig
 from pipeline.config.model import Tokens
 from pipeline.config.run import Config
 from pipeline.errors import UserError
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import Command
 
 VOCAB = [*SPECIAL, *"甲乙丙丁戊己庚辛"]
-TANH = BertConfig(len(VOCAB), 8, 2, 2, 16, 12, 2, "gelu_tanh")
-EXACT = BertConfig(len(VOCAB), 8, 2, 2, 16, 12, 2, "gelu_erf")
+TANH = EncoderConfig(len(VOCAB), 8, 2, 2, 16, 12, 2, "gelu_tanh")
+EXACT = EncoderConfig(len(VOCAB), 8, 2, 2, 16, 12, 2, "gelu_erf")
 POOLED = {f"{POOLER}kernel": np.full((8, 8), 0.5, np.float32), f"{POOLER}bias": np.arange(8, dtype=np.float32)}
 
 
@@ -31,8 +32,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("extra", [False, True])
 def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: bool) -> None:
-    weights = bert_config.random_tensors(TANH, 1, with_masked_lm=extra) | (POOLED if extra else {})
-    google.write(Path("google"), TANH, VOCAB, weights)
+    weights = encoder_config.random_tensors(TANH, 1, with_masked_lm=extra) | (POOLED if extra else {})
+    google.write(Path("google"), TANH, Vocabulary(VOCAB), weights)
     for source, target in (("google", "there"), ("there", "back")):
         result = stages("convert", source, target)
         assert result.code == 0, result.err
@@ -40,7 +41,7 @@ def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: b
     assert (Path("there") / "model.safetensors").exists()
     back = checkpoint.read(Path("back"))
     assert back.kind == "google"
-    assert (back.config, back.vocab) == (TANH, VOCAB)
+    assert (back.config, back.vocab.tokens) == (TANH, VOCAB)
     again = back.tensors() | back.pooler() | back.masked_lm()
     assert again.keys() == weights.keys()
     for name, values in weights.items():
@@ -50,8 +51,8 @@ def test_there_and_back_again_every_tensor_is_the_same(stages: Command, extra: b
 
 def test_an_exact_gelu_becomes_googles_only_where_that_is_asked_for(stages: Command) -> None:
     weights = {name: values * (30 if name.endswith("kernel") else 1)
-               for name, values in bert_config.random_tensors(EXACT, 1).items()}
-    hugging_face.write(Path("exact"), EXACT, VOCAB, weights)
+               for name, values in encoder_config.random_tensors(EXACT, 1).items()}
+    hugging_face.write(Path("exact"), EXACT, Vocabulary(VOCAB), weights)
     refused = stages("convert", "exact", "google")
     assert refused.code == 2
     assert "--tanh-gelu accepts that" in refused.lines[0]
@@ -73,7 +74,7 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(stages: Com
 
 
 def test_a_folder_with_a_pickle_alone_names_the_command(stages: Command) -> None:
-    hugging_face.write(Path("pickled"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    hugging_face.write(Path("pickled"), TANH, Vocabulary(VOCAB), encoder_config.random_tensors(TANH, 1))
     Path("pickled/model.safetensors").rename("pickled/pytorch_model.bin")
     with pytest.raises(Exception, match=r"python -m stages convert pickled NEW --to huggingface"):
         checkpoint.read(Path("pickled"))
@@ -87,7 +88,7 @@ class Payload:
 
 
 def test_a_pickle_is_never_run(stages: Command) -> None:
-    hugging_face.write(Path("hostile"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    hugging_face.write(Path("hostile"), TANH, Vocabulary(VOCAB), encoder_config.random_tensors(TANH, 1))
     Path("hostile/model.safetensors").unlink()
     Path("hostile/pytorch_model.bin").write_bytes(pickle.dumps(Payload()))
     refused = stages("convert", "hostile", "new", "--to", "huggingface")
@@ -99,8 +100,8 @@ def test_a_pickle_is_never_run(stages: Command) -> None:
 
 def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
     torch = pytest.importorskip("torch")
-    weights = bert_config.random_tensors(EXACT, 1)
-    hugging_face.write(Path("pickled"), EXACT, VOCAB, weights)
+    weights = encoder_config.random_tensors(EXACT, 1)
+    hugging_face.write(Path("pickled"), EXACT, Vocabulary(VOCAB), weights)
     from safetensors.torch import load_file
 
     torch.save(load_file("pickled/model.safetensors"), "pickled/pytorch_model.bin")
@@ -114,15 +115,15 @@ def test_a_pickles_tensors_are_read_by_torch(stages: Command) -> None:
 
 def test_transformers_reads_what_was_converted(stages: Command) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    weights = bert_config.random_tensors(TANH, 1) | POOLED
-    google.write(Path("google"), TANH, VOCAB, weights)
+    weights = encoder_config.random_tensors(TANH, 1) | POOLED
+    google.write(Path("google"), TANH, Vocabulary(VOCAB), weights)
     assert stages("convert", "google", "new").code == 0
     model = transformers.BertModel.from_pretrained("new").eval()
     ids = np.random.default_rng(0).integers(1, len(VOCAB), (3, 7))
     with torch.no_grad():
         theirs = model(torch.tensor(ids)).last_hidden_state.numpy()
     from pipeline.backend import tf
-    from pipeline.model.encoder import PackedBert
+    from pipeline.model.encoders.packed_bert import PackedBert
 
     ours = PackedBert(TANH, 0.0, np.arange(len(VOCAB)))
     ours.load(checkpoint.read(Path("google")).tensors())
@@ -137,8 +138,8 @@ def a_folder(name: str, config: dict[str, object] | None = None, tensors: dict[s
     """An encoder in Hugging Face's format with other words in config.json, more tensors, and a tokenizer's settings."""
     folder = Path(name)
     weights = {key: values * (20 if key.endswith("kernel") else 1)
-               for key, values in bert_config.random_tensors(EXACT, 1).items()}
-    hugging_face.write(folder, EXACT, VOCAB, weights)
+               for key, values in encoder_config.random_tensors(EXACT, 1).items()}
+    hugging_face.write(folder, EXACT, Vocabulary(VOCAB), weights)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | (config or {})))
     save_file(load_file(folder / "model.safetensors") | (tensors or {}), folder / "model.safetensors", {"format": "pt"})
@@ -163,12 +164,12 @@ def test_another_epsilon_of_layer_norm_is_read_written_and_proved(stages: Comman
 def test_a_reading_of_our_own_that_is_wrong_does_not_prove_itself(stages: Command, monkeypatch: pytest.MonkeyPatch,
                                                                   mistake: dict[str, object]) -> None:
     a_folder("theirs")
-    read = bert_config.read
+    read = config_files.read
 
     def wrong(*arguments: Any) -> Any:
         return dataclasses.replace(read(*arguments), **mistake)  # type: ignore[type-var]
 
-    monkeypatch.setattr(bert_config, "read", wrong)
+    monkeypatch.setattr(config_files, "read", wrong)
     refused = stages("convert", "theirs", "copy", "--to", "huggingface")
     assert refused.code == 2
     assert "its outputs are read as others than it says" in refused.lines[0]
@@ -209,37 +210,37 @@ def test_what_a_folder_says_of_its_tokenizer_is_followed_and_handed_on(
         assert written["strip_accents"] is strip_accents
     config = Config.model_validate({"name": "x", "bert": {"checkpoint": "theirs"}, "data": {"train": "x"},
                                     "tokens": {"tokenizer": "wordpiece"}})
-    settled, lines = tokenizer_settings.settled(config)
+    settled, lines = tokenizer_settings.settled(config, checkpoint.described(folder).tokenizer)
     assert settled.tokens.lowercase is (lowercase is not False)
     assert settled.tokens.strip_accents is strip_accents
     assert len(lines) == (lowercase is False) + (strip_accents is False)
     against = config.model_copy(update={"tokens": Tokens(tokenizer="wordpiece", lowercase=True)})
-    told = tokenizer_settings.settled(against)[1]
+    told = tokenizer_settings.settled(against, checkpoint.described(folder).tokenizer)[1]
     assert any("warning: theirs says lowercase = false" in line for line in told) == (lowercase is False)
 
 
 def test_a_vocabulary_may_be_in_tokenizer_json_shorter_than_the_table_or_go_on_in_added_tokens() -> None:
     folder = a_folder("theirs")
-    plain = checkpoint.read(folder).vocab
+    plain = list(checkpoint.read(folder).vocab.tokens)
     (folder / "vocab.txt").write_bytes("".join(f"{token}\n" for token in VOCAB[:-2]).encode())
-    assert checkpoint.read(folder).vocab == plain[:-2]
+    assert checkpoint.read(folder).vocab.tokens == plain[:-2]
     (folder / "added_tokens.json").write_text(json.dumps({"新": 13, "旧": 12}))
-    assert checkpoint.read(folder).vocab == [*plain[:-2], "旧", "新"]
+    assert checkpoint.read(folder).vocab.tokens == [*plain[:-2], "旧", "新"]
     (folder / "added_tokens.json").write_text(json.dumps({"新": 14}))
     with pytest.raises(UserError, match=r"added_tokens\.json: ids must be 12 to 12, each once"):
         checkpoint.read(folder)
     (folder / "added_tokens.json").unlink()
     (folder / "vocab.txt").unlink()
     tokenizer = {"normalizer": {"type": "BertNormalizer", "lowercase": False, "strip_accents": None},
-                 "added_tokens": [{"id": 0, "content": "[PAD]"}],
+                 "added_tokens": [{"id": 0, "content": "[PAD]"}], "pre_tokenizer": {"type": "BertPreTokenizer"},
                  "model": {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(VOCAB)}}}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "tokenizer_config.json").unlink()
     found = checkpoint.read(folder)
-    assert (found.vocab, found.lowercase) == (plain, False)
+    assert (found.vocab.tokens, found.lowercase) == (plain, False)
     tokenizer["model"] = {"type": "Unigram", "vocab": []}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(UserError, match="must hold a WordPiece model"):
+    with pytest.raises(UserError, match="not a readable tokenizer"):
         checkpoint.read(folder)
 
 
@@ -247,14 +248,18 @@ def test_checkpoints_are_found_under_other_usual_names() -> None:
     folder = a_folder("theirs")
     (folder / "config.json").rename(folder / "bert_config.json")
     assert checkpoint.read(folder).kind == "hugging face"
-    google.write(Path("bio"), TANH, VOCAB, bert_config.random_tensors(TANH, 1))
+    google.write(Path("bio"), TANH, Vocabulary(VOCAB), encoder_config.random_tensors(TANH, 1))
     for path in Path("bio").glob("bert_model.ckpt*"):
         path.rename(path.with_name(path.name.replace("bert_model.ckpt", "model.ckpt-1000000")))
-    assert checkpoint.read(Path("bio")).tensors().keys() == bert_config.random_tensors(TANH, 1).keys()
-    (Path("zip") / "inside").mkdir(parents=True)
-    (folder / "bert_config.json").rename(Path("zip/inside/config.json"))
-    with pytest.raises(UserError, match="the folder zip/inside looks like one"):
+    assert checkpoint.read(Path("bio")).tensors().keys() == encoder_config.random_tensors(TANH, 1).keys()
+    (folder / "bert_config.json").rename(folder / "config.json")
+    shutil.copytree(folder, Path("zip") / "inside")
+    assert checkpoint.read(Path("zip")).identity == checkpoint.read(folder).identity
+    shutil.copytree(folder, Path("zip") / "beside")
+    with pytest.raises(UserError, match="it has zip/beside, zip/inside: name one of them"):
         checkpoint.read(Path("zip"))
+    shutil.rmtree("zip")
+    Path("zip").mkdir()
     Path("zip/pytorch_model.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"has pytorch_model\.bin and no config\.json beside it"):
         checkpoint.read(Path("zip"), pickled=True)
@@ -270,7 +275,7 @@ def test_a_pytorch_model_bin_of_today_which_is_a_zip_archive_is_no_archive_to_un
 @pytest.mark.parametrize("segments", [1, 3])
 def test_a_checkpoint_that_keras_bert_cannot_read_is_converted_and_that_is_said(stages: Command, segments: int) -> None:
     config = dataclasses.replace(TANH, segments=segments)
-    google.write(Path("google"), config, VOCAB, bert_config.random_tensors(config, 1))
+    google.write(Path("google"), config, Vocabulary(VOCAB), encoder_config.random_tensors(config, 1))
     assert stages("convert", "google", "there").code == 0
     back = stages("convert", "there", "back")
     assert back.code == 0, back.err
@@ -279,11 +284,11 @@ def test_a_checkpoint_that_keras_bert_cannot_read_is_converted_and_that_is_said(
 
 def test_large_outputs_may_differ_by_as_much_more(stages: Command) -> None:
     wide = dataclasses.replace(EXACT, hidden=64, intermediate=256, layers=6)
-    weights = bert_config.random_tensors(wide, 1)
+    weights = encoder_config.random_tensors(wide, 1)
     for name in weights:
         if name.endswith("gamma"):
             weights[name][:2] = 30
-    hugging_face.write(Path("theirs"), wide, VOCAB, weights)
+    hugging_face.write(Path("theirs"), wide, Vocabulary(VOCAB), weights)
     result = stages("convert", "theirs", "copy", "--to", "huggingface")
     assert result.code == 0, result.err
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.checkpoints import bert_config, checkpoint, hugging_face
+from pipeline.checkpoints import checkpoint, encoder_config, hugging_face
 from pipeline.export.onnx_model import PACKAGES
 from pipeline.export.saved_model import Served
 from pipeline.files import formats
 from pipeline.inference.predictor import Predictor
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import ROOT, Command
 from tests.tasks.test_tasks import CLASSES, CONFIG, make
 from tests.tasks.test_tasks import texts as training_texts
@@ -173,8 +173,8 @@ def test_every_kind_of_encoder_and_head_becomes_onnx(stages: Command, activation
     make("multiclass", [CLASSES[1 if "香" in text else 2 * (len(text) % 2)] for text in training_texts()])
     bert = dataclasses.replace(TINY, activation=activation)
     weights = {name: 9 * values if name.endswith("kernel") else values
-               for name, values in bert_config.random_tensors(bert, 1).items()}
-    hugging_face.write(Path("data/other"), bert, [*SPECIAL, *CHARACTERS], weights)
+               for name, values in encoder_config.random_tensors(bert, 1).items()}
+    hugging_face.write(Path("data/other"), bert, Vocabulary([*SPECIAL, *CHARACTERS]), weights)
     options = [f"--set={setting}" for setting in (*settings, "bert.checkpoint='data/other'")]
     assert stages("stage1", CONFIG, "--fold", "0", *options).code == 0
     result = stages("export", "toy", "--to", "onnx", "--target", "new")
@@ -214,7 +214,8 @@ def test_an_onnx_model_that_differs_is_not_kept(stages: Command, monkeypatch: py
     assert refused.code == 2
     assert "its probabilities differ from the run's by 0.0002" in refused.lines[0]
     build = tokenizer_json.build
-    monkeypatch.setattr(tokenizer_json, "build", lambda vocab, *rest: build([*vocab[:5], *vocab[:4:-1]], *rest))
+    monkeypatch.setattr(tokenizer_json, "build", lambda vocab, *rest: build(
+        Vocabulary([*vocab.tokens[:5], *vocab.tokens[:4:-1]]), *rest))
     refused = stages("export", "toy", "--to", "onnx")
     assert refused.code == 2
     assert "tokenizer.json has other tokens than the run" in refused.lines[0]

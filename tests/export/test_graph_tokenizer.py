@@ -13,6 +13,7 @@ from pipeline.backend import tf
 from pipeline.config.model import Tokens
 from pipeline.export.graph_tokenizer import GraphTokenizer
 from pipeline.text import tokenization
+from pipeline.text.vocabulary import Vocabulary
 from tests.text.test_tokenization import CHARACTERS, PIECES
 
 VOCABULARIES = {"characters": CHARACTERS, "wordpiece": PIECES}
@@ -32,7 +33,7 @@ def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: 
           by_word: bool = False) -> None:
     built = graph(tokenizer, lowercase, most, by_word)
     table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
-    expected = tokenization.encode(table, VOCABULARIES[tokenizer], built.config, by_word)
+    expected = tokenization.encode(table, Vocabulary(VOCABULARIES[tokenizer]), built.config, by_word)
     ids, segments, real, words = (part.numpy() for part in built(
         tf.constant(first), None if second is None else tf.constant(second)))
     np.testing.assert_array_equal(real.sum(axis=1), expected.lengths)

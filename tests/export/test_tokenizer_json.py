@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from pipeline.config.model import Tokens
 from pipeline.export import tokenizer_json
 from pipeline.text import tokenization
+from pipeline.text.vocabulary import Vocabulary
 from tests.export.test_graph_tokenizer import TEXTS
 from tests.text.test_tokenization import CHARACTERS, PIECES
 
@@ -25,7 +26,7 @@ KINDS = [(tokenizer, name) for tokenizer, named in VOCABULARIES.items() for name
 @functools.cache
 def read_again(tokenizer: str, vocab: str, lowercase: bool, most: int, pairs: bool) -> tuple[Tokenizer, Tokens]:
     config = Tokens.model_validate({"tokenizer": tokenizer, "lowercase": lowercase, "max_tokens": most})
-    built = tokenizer_json.build(VOCABULARIES[tokenizer][vocab], config, pairs)
+    built = tokenizer_json.build(Vocabulary(VOCABULARIES[tokenizer][vocab]), config, pairs)
     return Tokenizer.from_str(built.to_str()), config
 
 
@@ -33,7 +34,7 @@ def check(tokenizer: str, vocab: str, lowercase: bool, most: int, first: list[st
           ) -> None:
     again, config = read_again(tokenizer, vocab, lowercase, most, second is not None)
     table = pd.DataFrame({"text": first} | ({} if second is None else {"text_pair": second}))
-    expected = tokenization.encode(table, VOCABULARIES[tokenizer][vocab], config)
+    expected = tokenization.encode(table, Vocabulary(VOCABULARIES[tokenizer][vocab]), config)
     found = again.encode_batch(first if second is None else list(zip(first, second, strict=True)))
     for row, (one, (start, end)) in enumerate(zip(found, itertools.pairwise(expected.offsets), strict=True)):
         length = sum(one.attention_mask)

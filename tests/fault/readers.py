@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
+from pipeline.checkpoints import checkpoint, encoder_config, google, hugging_face
 from pipeline.checkpoints.checkpoint import Checkpoint
 from pipeline.competition import folds, tables
 from pipeline.config import loading
@@ -25,8 +25,8 @@ from pipeline.runs import cells, folds_file, scheduler
 from pipeline.runs.resume_file import ResumeFile
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, STAGE1, Stage
-from pipeline.text import corpus, tokenization, vocabulary
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text import bert_vocabulary, corpus, tokenization
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.toy import CHARACTERS, CONFIG, TINY, make_tables
 
 STATE = "models/toy/stage1/.fold_0.state.safetensors"  # without the random name of an attempt
@@ -59,7 +59,7 @@ def _tables(path: Path) -> object:
     found = tables.read(settings)
     for table in (found.train, found.test):
         tables.row_hash(table, table.columns)
-        tokenization.encode(table, VOCAB, settings.tokens)
+        tokenization.encode(table, Vocabulary(VOCAB), settings.tokens)
     folds.normalised(found.train)
     assert set(found.train.label) == {0, 1}
     return folds.deal(found.train, settings.folds)
@@ -77,7 +77,7 @@ def _configuration(path: Path) -> object:
 def _vocabulary(path: Path) -> object:
     """A vocabulary, with which texts are then split."""
     problems: list[str] = []
-    vocab = vocabulary.read(path, problems)
+    vocab = Vocabulary(bert_vocabulary.read(path, problems))
     if problems:
         raise UserError(*problems)
     texts = pd.DataFrame({"text": ["鱼肉 abc", "x" * 200, "\u202eİ\r\n", ""]})
@@ -90,15 +90,15 @@ def _vocabulary(path: Path) -> object:
 def _opened(path: Path) -> Checkpoint:
     """The checkpoint beside the file, without its weights."""
     found = checkpoint.read(path.parent)
-    bert_config.expected_shapes(found.config)
+    encoder_config.expected_shapes(found.config)
     return found
 
 
 def _weights(path: Path) -> object:
     """The checkpoint beside the file."""
     found = _opened(path)
-    for tensors, shapes in ((found.tensors(), bert_config.expected_shapes(found.config)),
-                            (found.masked_lm(), bert_config.masked_lm_shapes(found.config))):
+    for tensors, shapes in ((found.tensors(), encoder_config.expected_shapes(found.config)),
+                            (found.masked_lm(), encoder_config.masked_lm_shapes(found.config))):
         assert not tensors or {name: values.shape for name, values in tensors.items()} == shapes
         assert all(np.isfinite(values).all() for values in tensors.values()), "a weight is not finite"
     return found
@@ -190,10 +190,10 @@ def make_project(with_tensorflow: bool) -> None:
     toy = CONFIG.replace("data/bert", "huggingface").replace("data/", "tables/comma/").replace("n = 3", "n = 2")
     Path("configs/toy.toml").write_text(toy)
     Path("configs/all_keys.toml").write_text(loading.dump(loading.load(Path("tables/pair/config.toml"))))
-    drawn = bert_config.random_tensors(TINY, 1, with_masked_lm=True)
-    hugging_face.write(Path("huggingface"), TINY, VOCAB, drawn)
+    drawn = encoder_config.random_tensors(TINY, 1, with_masked_lm=True)
+    hugging_face.write(Path("huggingface"), TINY, Vocabulary(VOCAB), drawn)
     if with_tensorflow:
-        google.write(Path("google"), TINY, VOCAB, drawn)
+        google.write(Path("google"), TINY, Vocabulary(VOCAB), drawn)
     else:  # what is read of a checkpoint before its weights
         formats.write(Path("google/vocab.txt"), Path("huggingface/vocab.txt").read_bytes())
         formats.write(Path("google/bert_config.json"), formats.read_json(Path("huggingface/config.json")) | {

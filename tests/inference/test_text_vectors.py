@@ -14,10 +14,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 from pipeline.backend import tf
-from pipeline.checkpoints import bert_config, checkpoint, google
+from pipeline.checkpoints import checkpoint, encoder_config, google
 from pipeline.inference.text_vectors import TextVectors
-from pipeline.model.encoder import PackedBert
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.model.encoders.packed_bert import PackedBert
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import Command
 from tests.toy import CHARACTERS, TINY
 
@@ -37,7 +37,7 @@ def test_each_pool_is_that_of_the_texts_own_tokens(layers: int) -> None:
     some = [*texts()[:20], "", "香" * 100]
     vectors = {pool: TextVectors(SOURCE, pool=pool, layers=layers, max_tokens=20).fit_transform(some)
                for pool in ("cls", "mean", "max")}
-    number = {token: place for place, token in enumerate(found.vocab)}
+    number = found.vocab.id_of
     for row, text in enumerate(some):
         ids = np.array([[number["[CLS]"], *(number[one] for one in text[:18]), number["[SEP]"]]], np.int32)
         own = encoder(tf.constant(ids), tf.zeros_like(ids), tf.range(ids.shape[1])[None],
@@ -117,5 +117,6 @@ def test_scikit_learns_own_checks_of_a_transformer_of_texts_pass(project: Path) 
 
 def test_the_tokenizer_is_what_the_checkpoints_vocabulary_is_for(project: Path) -> None:
     assert TextVectors("data/bert").fit().tokens_.tokenizer == "characters"
-    google.write(Path("data/pieces"), TINY, [*SPECIAL, *CHARACTERS[:-1], "##a"], bert_config.random_tensors(TINY, 1))
+    google.write(Path("data/pieces"), TINY, Vocabulary([*SPECIAL, *CHARACTERS[:-1], "##a"]),
+                 encoder_config.random_tensors(TINY, 1))
     assert TextVectors("data/pieces").fit().tokens_.tokenizer == "wordpiece"

@@ -10,13 +10,14 @@ import pytest
 
 from pipeline.arrays import Tensors
 from pipeline.backend import SeqSelfAttention, tf
-from pipeline.checkpoints import bert_config
+from pipeline.checkpoints import encoder_config
 from pipeline.config.data import Data
 from pipeline.config.model import Bert, Head, Tokens
 from pipeline.config.run import Config
 from pipeline.config.training import Stage1, Stage2
 from pipeline.model import losses
-from pipeline.model.encoder import KerasBert, PackedBert
+from pipeline.model.encoders.keras_bert import KerasBert
+from pipeline.model.encoders.packed_bert import PackedBert
 from pipeline.model.heads import ClsAttention, RowHead
 from pipeline.model.losses import LOSSES
 from pipeline.model.network import Network
@@ -42,7 +43,7 @@ def network(batches: str = "packed", dropout: float = 0.1, used: np.ndarray = US
                     tokens=Tokens.model_validate({"batches": batches}), stage2=Stage2(batch_size=8)
                     ).model_copy(update={"head": Head(**head)})
     built = Network(TINY, config, used, task, xla)
-    weights = bert_config.random_tensors(TINY, 3)
+    weights = encoder_config.random_tensors(TINY, 3)
     built.start({name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}, seed)
     return built
 
@@ -93,7 +94,7 @@ def test_the_published_head_fails_that_and_the_masked_one_on_keras_berts_graph_d
 def test_the_packed_encoder_is_keras_berts_graph(activation: str, layers: int) -> None:
     config = dataclasses.replace(TINY, activation=activation)
     tensors = {name: values + np.random.default_rng(len(name)).normal(0, 0.1, values.shape).astype(np.float32)
-               for name, values in bert_config.random_tensors(config, 3).items()}
+               for name, values in encoder_config.random_tensors(config, 3).items()}
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))[:4]]
     outputs = []
     for built in (KerasBert(config, 0.1, layers), PackedBert(config, 0.1, USED, layers=layers)):
@@ -105,7 +106,7 @@ def test_the_packed_encoder_is_keras_berts_graph(activation: str, layers: int) -
 
 
 def test_bfloat16_products_are_close_and_the_rest_stays_float32() -> None:
-    tensors = bert_config.random_tensors(TINY, 3)
+    tensors = encoder_config.random_tensors(TINY, 3)
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL.reshape(-1, 4), 48))[:4]]
     outputs = []
     for precision in ("float32", "bfloat16"):
@@ -281,7 +282,7 @@ def test_pooling_against_numpy() -> None:
 @pytest.mark.parametrize("batches", ["packed", "random"])
 def test_a_start_follows_from_weights_and_seed_alone(batches: str) -> None:
     built = network(batches)
-    tensors = bert_config.random_tensors(TINY, 3)
+    tensors = encoder_config.random_tensors(TINY, 3)
     inputs = [tf.constant(part) for part in token_rows().batch(Batch(ALL[:, None], 12))]
 
     def drawn(seed: int, step: int) -> np.ndarray:

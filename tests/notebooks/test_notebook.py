@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+from pipeline.errors import UserError
 from pipeline.machine import console, notebook_bars
 from pipeline.notebook import Competition, Shown
 from tests.conftest import ROOT
@@ -80,3 +81,15 @@ def test_progress_is_drawn_where_a_kernel_runs_the_process(monkeypatch: pytest.M
     assert any("4 of 8" in text and "left" in text for text in drawn)
     assert any("stage1 fold &lt;0&gt;" in text for text in drawn)
     assert drawn[-1] == ""
+
+
+def test_what_is_not_finished_or_not_there_is_a_line(project: Path) -> None:
+    config = Path("configs/toy.toml")
+    config.write_text(config.read_text().replace('test = "data/test.csv"\n', "").replace(
+        'sample_submission = "data/sample_submission.csv"\n', ""))
+    competition = Competition(str(config))
+    competition.baseline()
+    with pytest.raises(UserError, match="stage1: has no finished fold yet; there is baseline"):
+        competition.oof()
+    with pytest.raises(UserError, match=r"toy has no data\.test"):
+        competition.submission()

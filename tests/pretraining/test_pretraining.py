@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.arrays import Tensors
 from pipeline.backend import tf
-from pipeline.checkpoints import bert_config, checkpoint, google, hugging_face
-from pipeline.checkpoints.bert_config import MASKED_LM
+from pipeline.checkpoints import checkpoint, encoder_config, google, hugging_face
+from pipeline.checkpoints.encoder_config import MASKED_LM
 from pipeline.config.model import Tokens
 from pipeline.config.run import Config
 from pipeline.errors import UserError
@@ -26,7 +26,7 @@ from pipeline.pretraining.masked_training import MaskedData, MaskedTrainer, Mask
 from pipeline.text import corpus, tokenization
 from pipeline.text.corpus import Corpus
 from pipeline.text.packing import Batch, Plan
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from pipeline.text.word_starts import word_starts
 from pipeline.training import epochs
 from tests.conftest import Command
@@ -49,7 +49,7 @@ def made(folder: Path, texts: list[str], held_out: float = 0.2, **settings_: obj
     values = {"name": "t", "bert": {"checkpoint": "c"}, "data": {"train": "a", "test": "b"},
               "pretrain": {"max_tokens": 16, "held_out": held_out}, "tokens": settings_}
     vocab = [*SPECIAL, *sorted({character for text in texts for character in text.lower() if character != " "})]
-    return corpus.build(folder / "corpus", "these", ((text, 0) for text in texts), vocab,
+    return corpus.build(folder / "corpus", "these", ((text, 0) for text in texts), Vocabulary(vocab),
                         Config.model_validate(values))
 
 
@@ -72,10 +72,10 @@ def test_every_text_has_a_word_start_for_each_character_it_may_begin_at(text: st
 
 
 def test_word_pieces_of_a_word_belong_together() -> None:
-    vocab = {token: number for number, token in enumerate([*SPECIAL, "play", "##ing", "games", "很", "好", "吃"])}
+    vocab = [*SPECIAL, "play", "##ing", "games", "很", "好", "吃"]
     wordpiece = Tokens(tokenizer="wordpiece")
-    [(ids, begins)] = tokenization.encode_words(["playing games 很好吃"], vocab, wordpiece)
-    shown = [(list(vocab)[number], begin) for number, begin in zip(ids, begins, strict=True)]
+    [(ids, begins)] = tokenization.encode_words(["playing games 很好吃"], Vocabulary(vocab), wordpiece)
+    shown = [(vocab[number], begin) for number, begin in zip(ids, begins, strict=True)]
     assert shown[:3] == [("play", True), ("##ing", False), ("games", True)]
     assert [token for token, _ in shown[3:]] == ["很", "好", "吃"]
     assert sum(begin for _, begin in shown[3:]) == len([1 for one in word_starts("很好吃") if one])
@@ -138,7 +138,7 @@ def test_of_the_chosen_tokens_eight_in_ten_are_masked_and_one_replaced(tmp_path:
 
 
 def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
-    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = encoder_config.random_tensors(TINY, 3, with_masked_lm=True)
     weights = {name: values * (20 if name.endswith("kernel") else 1) for name, values in weights.items()}
     weights[f"{MASKED_LM}output_bias"] = np.linspace(-1, 1, TINY.vocab_size, dtype=np.float32)
     ours = MaskedLanguageModel(TINY, dropout=0.1)
@@ -147,7 +147,7 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
         token_num=TINY.vocab_size, pos_num=TINY.positions, seq_len=12, embed_dim=TINY.hidden,
         transformer_num=TINY.layers, head_num=TINY.heads, feed_forward_dim=TINY.intermediate,
         feed_forward_activation="gelu", training=True)
-    from pipeline.model.encoder import keras_bert_variables
+    from pipeline.model.encoders.keras_bert import keras_bert_variables
     for name, variable in keras_bert_variables(theirs, TINY).items():
         variable.assign(weights[name])
     head = f"{MASKED_LM}transform/"
@@ -164,20 +164,20 @@ def test_guesses_are_those_of_keras_berts_masked_lm_head() -> None:
 
 @pytest.mark.parametrize("form", ["google", "huggingface"])
 def test_both_formats_give_back_what_was_written(tmp_path: Path, form: str) -> None:
-    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = encoder_config.random_tensors(TINY, 3, with_masked_lm=True)
     write = google.write if form == "google" else hugging_face.write
-    write(tmp_path / form, TINY, VOCAB, weights)
+    write(tmp_path / form, TINY, Vocabulary(VOCAB), weights)
     found = checkpoint.read(tmp_path / form)
-    assert (found.config, found.vocab) == (TINY, VOCAB)
+    assert (found.config, found.vocab.tokens) == (TINY, VOCAB)
     back = found.tensors() | found.masked_lm()
     assert back.keys() == weights.keys()
     assert all(np.array_equal(back[name], weights[name]) for name in weights)
 
 
 def test_half_precision_halves_the_file_and_stays_close(tmp_path: Path) -> None:
-    weights = bert_config.random_tensors(TINY, 3, with_masked_lm=True)
+    weights = encoder_config.random_tensors(TINY, 3, with_masked_lm=True)
     for stored in ("float32", "float16"):
-        hugging_face.write(tmp_path / stored, TINY, VOCAB, weights, stored)
+        hugging_face.write(tmp_path / stored, TINY, Vocabulary(VOCAB), weights, stored)
     half, whole = ((tmp_path / stored / "model.safetensors").stat().st_size for stored in ("float16", "float32"))
     assert half < 0.6 * whole
     back = checkpoint.read(tmp_path / "float16").tensors()
@@ -299,7 +299,7 @@ xla = false
     assert told.code == 0, told.err
     found = checkpoint.read(Path("models/files/pretrain/all_folds/huggingface"))
     assert found.config.positions == 22
-    assert set(found.vocab) <= set(VOCAB)
+    assert set(found.vocab.tokens) <= set(VOCAB)
     refused = stages("baseline", "configs/files.toml")
     assert refused.code == 2
     assert refused.lines == ["run 'files' has no [data]: all it can do is pretrain"]

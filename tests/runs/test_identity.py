@@ -92,7 +92,7 @@ def identities(run: Run) -> dict[str, dict[str, Any]]:
 def opened(project: Path) -> Run:
     (project / "texts.txt").write_text("鱼香\n肉菜汤\n")
     with (project / CONFIG).open("a") as file:
-        file.write('[pretrain]\nfiles = ["texts.txt"]\n')
+        file.write('[pretrain]\nmax_tokens = 32\nfiles = ["texts.txt"]\n')
     return opening.read(loading.load(Path(CONFIG)))
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.model import Tokens
-from pipeline.text import tokenization, vocabulary
+from pipeline.text import bert_vocabulary, tokenization
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenTable
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 
 CHARACTERS = [*SPECIAL, "香", "辣", "a", "b", "B", "é", "É", "，", "[", "]", "S", "s", "e", "p", "1", "K"]
 PIECES = [*SPECIAL, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",", "ah", "博", "推", "zz", "a", "##a",
@@ -20,7 +20,7 @@ PIECES = [*SPECIAL, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",", 
 
 def encoded(*texts: str, vocab: list[str] = CHARACTERS, **options: object) -> list[list[str]]:
     """The rows as tokens, [CLS] and [SEP] included."""
-    table = tokenization.encode(pd.DataFrame({"text": texts}), vocab, Tokens.model_validate(options))
+    table = tokenization.encode(pd.DataFrame({"text": texts}), Vocabulary(vocab), Tokens.model_validate(options))
     return [[vocab[number] for number in table.ids[start:end]]
             for start, end in zip(table.offsets, table.offsets[1:], strict=False)]
 
@@ -34,7 +34,7 @@ def between(rows: list[list[str]]) -> list[str]:
 
 def pairs(first: list[str], second: list[str], **options: object) -> TokenTable:
     table = pd.DataFrame({"text": first, "text_pair": second})
-    return tokenization.encode(table, CHARACTERS, Tokens.model_validate(options))
+    return tokenization.encode(table, Vocabulary(CHARACTERS), Tokens.model_validate(options))
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -85,7 +85,7 @@ def test_wordpiece_keeps_capitals_and_accents_where_the_config_says_so() -> None
 def test_a_special_token_written_in_a_text_is_not_the_special_token() -> None:
     special = {SPECIAL.index(token) for token in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")}
     for kind, vocab in (("characters", CHARACTERS), ("wordpiece", PIECES)):
-        table = tokenization.encode(pd.DataFrame({"text": ["[PAD] [CLS] [SEP] [MASK]"]}), vocab,
+        table = tokenization.encode(pd.DataFrame({"text": ["[PAD] [CLS] [SEP] [MASK]"]}), Vocabulary(vocab),
                               Tokens.model_validate({"tokenizer": kind, "max_tokens": 64}))
         assert not special & set(table.ids[1:-1].tolist())
 
@@ -138,8 +138,8 @@ def lengths_kept(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def test_wordpiece_pairs_are_cut_by_tokens() -> None:
-    table = tokenization.encode(pd.DataFrame({"text": ["unwanted running"], "text_pair": ["the cafe"]}), PIECES,
-                          Tokens(tokenizer="wordpiece", max_tokens=7))
+    table = tokenization.encode(pd.DataFrame({"text": ["unwanted running"], "text_pair": ["the cafe"]}),
+                                Vocabulary(PIECES), Tokens(tokenizer="wordpiece", max_tokens=7))
     assert [PIECES[number] for number in table.ids] == ["[CLS]", "un", "##want", "[SEP]", "the", "cafe", "[SEP]"]
     assert table.second.tolist() == [4]
 
@@ -147,7 +147,7 @@ def test_wordpiece_pairs_are_cut_by_tokens() -> None:
 @settings(deadline=None)
 @given(st.lists(st.text("香辣ab", max_size=12), min_size=1, max_size=20), st.integers(3, 16), st.data())
 def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, data: st.DataObject) -> None:
-    table = tokenization.encode(pd.DataFrame({"text": texts}), CHARACTERS, Tokens(max_tokens=most))
+    table = tokenization.encode(pd.DataFrame({"text": texts}), Vocabulary(CHARACTERS), Tokens(max_tokens=most))
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=9))
     width = int(table.lengths[rows].max()) + data.draw(st.integers(0, 3))
     ids, segments, *_ = table.batch(Batch(np.array(rows)[:, None], width))
@@ -161,15 +161,15 @@ def test_a_batch_holds_its_rows_and_padding_else(texts: list[str], most: int, da
 
 def test_a_character_vocabulary_knows_every_character_of_its_texts_and_no_space() -> None:
     texts = ["香 aB", "É　\tİ1a"]
-    assert vocabulary.of_characters(texts, lowercase=True) == [*SPECIAL, *sorted({"香", "a", "b", "é", "İ", "1"})]
-    assert vocabulary.of_characters(texts, lowercase=False) == [*SPECIAL, *sorted("香aBÉİ1")]
+    assert bert_vocabulary.of_characters(texts, lowercase=True) == [*SPECIAL, *sorted({"香", "a", "b", "é", "İ", "1"})]
+    assert bert_vocabulary.of_characters(texts, lowercase=False) == [*SPECIAL, *sorted("香aBÉİ1")]
     for lowercase in (True, False):
-        vocab = vocabulary.of_characters(texts, lowercase)
+        vocab = bert_vocabulary.of_characters(texts, lowercase)
         assert all("[UNK]" not in row for row in encoded(*texts, vocab=vocab, lowercase=lowercase))
 
 
 def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_than_asked_for() -> None:
-    vocab = vocabulary.of_word_pieces(["Running runner runs 香辣", "ran running"] * 5, 40, Tokens())
+    vocab = bert_vocabulary.of_word_pieces(["Running runner runs 香辣", "ran running"] * 5, 40, Tokens())
     assert tuple(vocab[:len(SPECIAL)]) == SPECIAL
     assert len(vocab) == len(set(vocab)) <= 40
     assert all(token == token.lower() for token in vocab[len(SPECIAL):])
@@ -178,13 +178,13 @@ def test_a_word_piece_vocabulary_has_the_special_tokens_first_and_is_no_larger_t
 
 def test_the_same_texts_give_the_same_word_piece_vocabulary() -> None:
     texts = [f"the quick brown fox jumps {number * number}" for number in range(99)]
-    vocab = vocabulary.of_word_pieces(texts, 90, Tokens())
+    vocab = bert_vocabulary.of_word_pieces(texts, 90, Tokens())
     for _ in range(5):
-        assert vocabulary.of_word_pieces(texts, 90, Tokens()) == vocab
+        assert bert_vocabulary.of_word_pieces(texts, 90, Tokens()) == vocab
 
 
 def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
-    vocab = vocabulary.of_word_pieces(["a" * 100_000, "the cafe"] * 2, 90, Tokens())
+    vocab = bert_vocabulary.of_word_pieces(["a" * 100_000, "the cafe"] * 2, 90, Tokens())
     assert "the" in vocab
 
 
@@ -197,7 +197,7 @@ def test_learning_word_pieces_does_not_hang_on_very_long_words() -> None:
 def test_words_begin_where_their_first_token_is(tokenizer: str, text: str, row: str, places: list[int]) -> None:
     vocab = CHARACTERS if tokenizer == "characters" else PIECES
     config = Tokens.model_validate({"tokenizer": tokenizer})
-    table = tokenization.encode(pd.DataFrame({"text": [text]}), vocab, config, by_word=True)
+    table = tokenization.encode(pd.DataFrame({"text": [text]}), Vocabulary(vocab), config, by_word=True)
     assert [vocab[number] for number in table.ids] == row.split(" ")
     assert table.words is not None
     assert table.words.tolist() == [places]
@@ -206,10 +206,10 @@ def test_words_begin_where_their_first_token_is(tokenizer: str, text: str, row: 
 def test_a_word_that_is_cut_off_has_no_place() -> None:
     config = Tokens(max_tokens=5)
     texts = ["a b B a b", "ab ab", "ab", "a"]
-    table = tokenization.encode(pd.DataFrame({"text": texts}), CHARACTERS, config, by_word=True)
+    table = tokenization.encode(pd.DataFrame({"text": texts}), Vocabulary(CHARACTERS), config, by_word=True)
     assert table.words is not None
     assert table.words.tolist() == [[1, 2, 3], [1, 3, -1], [1, -1, -1], [1, -1, -1]]
-    longer = tokenization.encode(pd.DataFrame({"text": ["a b B a b"]}), CHARACTERS, Tokens(), by_word=True)
+    longer = tokenization.encode(pd.DataFrame({"text": ["a b B a b"]}), Vocabulary(CHARACTERS), Tokens(), by_word=True)
     assert longer.words is not None
     joined = table.joined(longer).words
     assert joined is not None

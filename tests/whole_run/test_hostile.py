@@ -25,7 +25,7 @@ from pipeline.results import plots, report
 from pipeline.runs import cells
 from pipeline.tasks.binary import Binary
 from pipeline.text import tokenization
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from tests.conftest import ROOT, Command, Result
 
 CONFIG = "configs/toy.toml"
@@ -320,7 +320,7 @@ def test_only_the_beginning_of_a_long_text_is_cut_into_word_pieces() -> None:
     config = Tokens(tokenizer="wordpiece", max_tokens=22)
     texts = ["a" * 1_000_000, "ab " * 300_000, "香" * 1_000_000, "b" + " " * 1_000_000 + "b"]
     begun = [text[:2_200] for text in texts]
-    whole, part = (tokenization.encode(pd.DataFrame({"text": group}), vocab, config)
+    whole, part = (tokenization.encode(pd.DataFrame({"text": group}), Vocabulary(vocab), config)
                    for group in (texts * 30, begun * 30))
     np.testing.assert_array_equal(whole.ids, part.ids)
     assert len(texts * 30) == len(whole.lengths)

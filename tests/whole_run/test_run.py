@@ -14,13 +14,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.backend import tf
-from pipeline.checkpoints import bert_config, google
+from pipeline.checkpoints import encoder_config, google
 from pipeline.files import formats, hashing, sealed
 from pipeline.machine import resources
 from pipeline.runs import scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import Stage
-from pipeline.text.vocabulary import SPECIAL
+from pipeline.text.vocabulary import SPECIAL, Vocabulary
 from pipeline.training import bert_stages, epochs, fine_tuning
 from pipeline.training.fine_tuning import FineTuning, Trainer
 from tests.conftest import Command
@@ -182,9 +182,9 @@ def test_stage2_stops_where_its_weights_do_not_reproduce_stage1(project: Path, s
 
 
 def test_a_diverging_loss_ends_with_exit_code_8_and_no_cell(project: Path, stages: Command) -> None:
-    tensors = bert_config.random_tensors(TINY, 1)
+    tensors = encoder_config.random_tensors(TINY, 1)
     tensors["bert/encoder/layer_0/output/dense/kernel"][:] = 3e38
-    google.write(Path("data/bert"), TINY, [*SPECIAL, *CHARACTERS], tensors)
+    google.write(Path("data/bert"), TINY, Vocabulary([*SPECIAL, *CHARACTERS]), tensors)
     result = stages("stage1", CONFIG, "--fold", "0")
     assert result.code == 8, result.out
     assert "the loss is nan" in result.err
