@@ -78,6 +78,6 @@ def _checked(config: Config, path: Path, from_run: str | None) -> Run:
     for line in inspection.lines(run):
         say(line)
     for line in inspection.warnings(run):
-        say(f"warning: {line}", always=True)
+        say(f"warning: {line}")
     say(f"{path}: everything can be read")
     return run

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from pipeline.config import loading
-from pipeline.errors import UserError
 from pipeline.machine.console import say
 from pipeline.results import predictions
 from pipeline.runs import opening
@@ -23,10 +22,7 @@ def bundle(run: options.RunName,
            stage: options.OfStage = None,
            target: Annotated[Path | None, typer.Option(help="Where to put it; default: models/RUN/bundle/.")] = None
            ) -> None:
-    settings = Paths(run).settings
-    if not settings.exists():
-        raise UserError(f"{settings}: no such run")
-    seen = opening.read(loading.load(settings))
+    seen = opening.read(loading.load(Paths.of_existing(run).settings))
     from pipeline.export import bundle as bundles  # imports TensorFlow
     from pipeline.inference.predictor import Predictor
 

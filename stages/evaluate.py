@@ -27,7 +27,7 @@ def _opened(run: str, stage: Stage | None, fold: list[int] | None) -> "Predictor
     if stage is BASELINE:
         from pipeline.baseline import Refitted
 
-        return Refitted(opening.read(loading.load(Paths(run).settings)), fold)
+        return Refitted(opening.read(loading.load(Paths.of_existing(run).settings)), fold)
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
     return Predictor(run, stage, fold)

@@ -15,7 +15,6 @@ from pipeline.checkpoints.encoder_config import EncoderConfig
 from pipeline.competition.folds import fold_count
 from pipeline.competition.readers import by_format
 from pipeline.config import loading
-from pipeline.config.run import NAME_RULE, RUN_NAME
 from pipeline.errors import UserError
 from pipeline.files import formats, sealed
 from pipeline.model.network import Network
@@ -45,15 +44,8 @@ class Predictor:
     """
 
     def __init__(self, run: str, stage: Stage | str | None = None, folds: Iterable[int] | None = None):
-        if not RUN_NAME.fullmatch(run):
-            raise UserError(f"run {NAME_RULE}; got {run!r}")
-        self.paths = Paths(run)
-        path = self.paths.settings
-        if not path.exists():
-            runs = sorted(inside.parent.name for inside in Path("models").glob("*/config.toml"))
-            known = ", ".join(runs) or "none"
-            raise UserError(f"{path}: no such run. There is: {known}")
-        self.config = loading.load(path)
+        self.paths = Paths.of_existing(run)
+        self.config = loading.load(self.paths.settings)
         named = PREDICTING[stage] if isinstance(stage, str) else stage
         self.stage = named or (STAGE2 if self._finished(STAGE2) else STAGE1)
         wanted = self._finished(self.stage) if folds is None else sorted(set(folds))

@@ -29,13 +29,13 @@ _quiet = False
 def say(line: str, always: bool = False) -> None:
     """One line for the screen and the run's log; control characters that came from data are made visible.
 
-    always: also shown where the command is to be quiet.
+    always: also shown where the command is to be quiet, as a warning is.
     """
     clean = visible(line)
     if _parent:
         _parent.put(("line", clean, 0))
         return
-    if always or not _quiet:
+    if always or not _quiet or clean.startswith("warning:"):
         console.print(clean, markup=False)
     _log.info(clean)
 

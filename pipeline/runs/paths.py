@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.run import NAME_RULE, RUN_NAME
+from pipeline.errors import UserError
 from pipeline.stage_table import Cell, Stage
 
 MODELS = Path("models")
@@ -13,6 +15,17 @@ class Paths:
     """Where the run of that name keeps its files, relative to the project's root."""
 
     run: str
+
+    @classmethod
+    def of_existing(cls, run: str) -> "Paths":
+        """Those of a run that has been begun. Raises UserError for what is no name, and where there is none of it."""
+        if not RUN_NAME.fullmatch(run):
+            raise UserError(f"run {NAME_RULE}; got {run!r}")
+        paths = cls(run)
+        if not paths.settings.exists():
+            known = ", ".join(sorted(inside.parent.name for inside in MODELS.glob("*/config.toml"))) or "none"
+            raise UserError(f"{paths.settings}: no such run. There is: {known}")
+        return paths
 
     @property
     def models(self) -> Path:

@@ -141,6 +141,15 @@ def test_evaluate_says_what_scikit_learn_says(stages: Command) -> None:
 
 
 @pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("run", "message"), [("nowhere", "no such run. There is: toy"), ("../toy", "run must be")])
+def test_a_run_that_is_not_there_is_refused_by_every_command_alike(stages: Command, run: str, message: str) -> None:
+    for command in (["evaluate", run, "data/train.csv", "--stage", "baseline"], ["bundle", run], ["predict", run]):
+        result = stages(*command)
+        assert result.code == 2
+        assert message in result.err
+
+
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere"], "models/nowhere/config.toml: no such run. There is: toy"),
     (["../toy"], "run must be 1-80 letters"),
