@@ -227,7 +227,7 @@ def _tokenizer(source: Source) -> dict[str, bool | None]:
 def _identity(source: Source) -> str:
     """A hash of configuration, tokenizer and weights, wherever they lie."""
     folder = source.vocab_at
-    added, settings = folder / "added_tokens.json", folder / "tokenizer_config.json"
+    added, settings = folder / tokenizer_files.ADDED, folder / tokenizer_files.SETTINGS
     files = tokenizer_files.files(folder)
     made = [settings] * (settings.is_file() and files[0].name not in (
         tokenizer_files.VOCAB_TXT, tokenizer_files.TOKENIZER_JSON))  # such a tokenizer follows from both
@@ -255,9 +255,9 @@ def _compare(shapes: Shapes, expected: Shapes, config: EncoderConfig, where: str
     if further := [name for name in shapes if re.search(r"albert_layer_groups\.[1-9]|albert_layers\.[1-9]|"
                                                         r"(?<!inner_)group_[1-9]|inner_group_[1-9]", name)]:
         problems.append(f"{where}: has several groups of layers ({further[0]}), of which ALBERT has one here")
-    if config.family != "albert" and (beyond := tensor_names.beyond(shapes, config.layers)):
-        problems.append(f"{where}: has {config.layers + len(beyond)} layers, num_hidden_layers leaves out "
-                        f"{len(beyond)} of them")
+    if config.family != "albert" and (beyond := tensor_names.layers_beyond(shapes, config.layers)):
+        problems.append(f"{where}: has {config.layers + beyond} layers, num_hidden_layers leaves out "
+                        f"{beyond} of them")
     return problems
 
 

@@ -74,11 +74,8 @@ def read(files: Collection[Path], config: EncoderConfig, family: Family, wanted:
         try:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118, it is no dict
-                    ours, transpose = _ours(name, names)
-                    if ours in shapes and ours != name:
-                        raise UserError(f"{path}: holds {ours} more than once, one of them as {name}")
                     stored = tuple(file.get_slice(name).get_shape())
-                    shapes[ours] = stored[::-1] if transpose else stored
+                    ours, transpose = _placed(path, name, stored, names, shapes)
                     if ours in wanted:
                         values = _tensor(file, path, name)
                         read[ours] = np.ascontiguousarray(values.T) if transpose else values
@@ -107,10 +104,7 @@ def read_pickle(path: Path, config: EncoderConfig, family: Family, wanted: Colle
     shapes: dict[str, tuple[int, ...]] = {}
     read: Stored = {}
     for name, values in tensors.items():
-        ours, transpose = _ours(name, names)
-        if ours in shapes and ours != name:
-            raise UserError(f"{path}: holds {ours} more than once, one of them as {name}")
-        shapes[ours] = tuple(values.shape)[::-1] if transpose else tuple(values.shape)
+        ours, transpose = _placed(path, name, tuple(values.shape), names, shapes)
         if ours in wanted:
             read[ours] = np.ascontiguousarray(values.numpy().T) if transpose else values.numpy()
     return shapes, read
@@ -160,10 +154,16 @@ def _tensor(file: Any, path: Path, name: str) -> Any:
         raise UserError(f"{path}: {name} must be of float32, float16, bfloat16 or float64: {error}") from None
 
 
-def _ours(name: str, names: Names) -> tuple[str, bool]:
-    """Our name of a tensor with or without the model's prefix; a name that is none of the encoder's stays."""
+def _placed(path: Path, name: str, stored: tuple[int, ...], names: Names, shapes: dict[str, tuple[int, ...]]
+            ) -> tuple[str, bool]:
+    """Our name of a tensor with or without the model's prefix, and whether it must be transposed; a name that is none
+    of the encoder's stays. Its shape goes into ``shapes``. Raises UserError for a tensor that is there already."""
     first, _, rest = name.partition(".")
-    return names.get(name) or (names.get(rest) if first in PREFIXES else None) or (name, False)
+    ours, transpose = names.get(name) or (names.get(rest) if first in PREFIXES else None) or (name, False)
+    if ours in shapes and ours != name:
+        raise UserError(f"{path}: holds {ours} more than once, one of them as {name}")
+    shapes[ours] = stored[::-1] if transpose else stored
+    return ours, transpose
 
 
 def _shards(folder: Path) -> list[Path]:

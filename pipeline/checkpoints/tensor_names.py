@@ -52,11 +52,10 @@ def of_google(config: EncoderConfig, family: Family) -> Names:
     return {google(ours, family): (ours, False) for ours in all_names(config, family)}
 
 
-def beyond(names: Iterable[str], layers: int) -> list[int]:
-    """The numbers of layers in a file beyond those of the configuration."""
+def layers_beyond(names: Iterable[str], layers: int) -> int:
+    """How many layers a file has beyond those of the configuration."""
     seen = {match[1] for name in names if (match := re.match(r"(?:\w+[./])?encoder[./]layer[./_](\d+)[./]", name))}
-    expected = {str(number) for number in range(layers)}
-    return sorted(int(number[:9]) for number in seen - expected)
+    return len(seen - {str(number) for number in range(layers)})
 
 
 def heads_of(ours: str, shape: tuple[int, ...]) -> int | None:

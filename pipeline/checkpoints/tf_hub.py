@@ -3,7 +3,7 @@ executed; saved_model.pb is not even opened. Importing TensorFlow is what readin
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.arrays import Shapes, Stored
@@ -54,23 +54,23 @@ def find(folder: Path, problems: list[str]) -> Source | None:
     problems += [line for file in files for line in inputs.problems(file)]
     if problems:
         return Source("TF Hub", None, families.BERT, {}, None, files, unread, folder, prefix)
-    contents = _contents(prefix)
-    config, family = _dimensions(prefix, {ours: shape for ours, (_, shape) in contents.items()})
-    described_in = prefix.parent.parent / METADATA if family is families.ALBERT else None
-    return Source("TF Hub", config, family, {}, described_in, files, functools.partial(_read, prefix, contents),
-                  folder, prefix, _tokenizer(prefix))
-
-
-def _contents(prefix: Path) -> Contents:
-    """Our name -> the key in the file, and the shape there."""
     from pipeline.checkpoints import tf_variables  # imports TensorFlow
 
-    shapes = tf_variables.shapes(prefix)
+    stored, key_of = tf_variables.shapes(prefix), tf_variables.object_names(prefix)
+    contents = _contents(stored, key_of)
+    config, family = _dimensions(prefix, {ours: shape for ours, (_, shape) in contents.items()}, key_of)
+    described_in = prefix.parent.parent / METADATA if family is families.ALBERT else None
+    return Source("TF Hub", config, family, {}, described_in, files, functools.partial(_read, prefix, contents),
+                  folder, prefix, _tokenizer(prefix) if LOWERCASE in stored else {})
+
+
+def _contents(stored: Shapes, key_of: Mapping[str, str]) -> Contents:
+    """stored: key in the file -> shape; key_of: the model garden's name -> key in the file."""
     layers: dict[str, int] = {}
     contents: Contents = {}
-    for name, key in sorted(tf_variables.object_names(prefix).items(), key=lambda pair: _number(pair[1])):
-        if key in shapes and (ours := _ours(name, layers)) and ours not in contents:
-            contents[ours] = key, shapes[key]
+    for name, key in sorted(key_of.items(), key=lambda pair: _number(pair[1])):
+        if key in stored and (ours := _ours(name, layers)) and ours not in contents:
+            contents[ours] = key, stored[key]
     return contents
 
 
@@ -98,7 +98,7 @@ def _ours(name: str, layers: dict[str, int]) -> str | None:
     return None
 
 
-def _dimensions(prefix: Path, shapes: Shapes) -> tuple[EncoderConfig, Family]:
+def _dimensions(prefix: Path, shapes: Shapes, names: Collection[str]) -> tuple[EncoderConfig, Family]:
     """What the shapes say. Raises UserError where they are not those of an encoder."""
     first = "bert/encoder/layer_0/"
     try:
@@ -112,7 +112,7 @@ def _dimensions(prefix: Path, shapes: Shapes) -> tuple[EncoderConfig, Family]:
     projected, family = f"{PROJECTION}/kernel" in shapes, families.BERT
     if f"{first}attention/self/before_softmax" in shapes:
         family = families.TALKING_HEADS
-    elif projected and (shared := _layers_of_shared(prefix)):
+    elif projected and (shared := _layers_of_shared(prefix, names)):
         layers, family = shared, families.ALBERT
     elif projected:
         family = families.ELECTRA
@@ -121,12 +121,10 @@ def _dimensions(prefix: Path, shapes: Shapes) -> tuple[EncoderConfig, Family]:
         embedding=embedding if projected else None), family
 
 
-def _layers_of_shared(prefix: Path) -> int:
+def _layers_of_shared(prefix: Path, names: Collection[str]) -> int:
     """How often an ALBERT's one layer is applied, which its variables do not say and keras_metadata.pb does; 0: it is
     no ALBERT. Raises UserError where that file is not there."""
-    from pipeline.checkpoints import tf_variables
-
-    if any(re.search(r"(?:^|/)transformer/layer_\d", name) for name in tf_variables.object_names(prefix)):
+    if any(re.search(r"(?:^|/)transformer/layer_\d", name) for name in names):
         return 0
     path = prefix.parent.parent / METADATA
     said = re.search(rb'"num_layers": ([1-9]\d{0,2})\b', inputs.read(path)) if path.exists() else None
@@ -140,8 +138,7 @@ def _tokenizer(prefix: Path) -> dict[str, bool]:
     """What the model says of its tokenizer."""
     from pipeline.checkpoints import tf_variables
 
-    said = tf_variables.read(prefix, {LOWERCASE: "lowercase"}) if LOWERCASE in tf_variables.shapes(prefix) else {}
-    return {name: bool(value) for name, value in said.items()}
+    return {name: bool(value) for name, value in tf_variables.read(prefix, {LOWERCASE: "lowercase"}).items()}
 
 
 def _read(prefix: Path, contents: Contents, wanted: Collection[str]) -> tuple[Shapes, Stored]:

@@ -47,7 +47,7 @@ def read(folder: Path, family: str, model_type: str, problems: list[str]) -> Voc
     normaliser is BERT's; of any other, ``own`` is set.
     """
     path, *others = files(folder)
-    state = Inputs.of([*files(folder), folder / ADDED, folder / SETTINGS]).states, family, model_type
+    state = Inputs.of([path, *others, folder / ADDED, folder / SETTINGS]).states, family, model_type
     if folder in _read and _read[folder][0] == state:
         return _read[folder][1]
     before = len(problems)

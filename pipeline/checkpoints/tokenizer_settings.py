@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.checkpoints.encoder_config import EncoderConfig
+from pipeline.checkpoints.tokenizer_files import SETTINGS, TOKENIZER_JSON
 from pipeline.config.run import Config
 from pipeline.files import formats, inputs
 from pipeline.text.vocabulary import LARGEST_TOKENIZER, Vocabulary
@@ -17,7 +18,7 @@ def read(folder: Path) -> dict[str, bool | None]:
     if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises where a name is too long
         return {"lowercase": None, "strip_accents": None}
     settings, tokenizer = (inputs.read_json(path, LARGEST_TOKENIZER) if path.is_file() else {}
-                           for path in (folder / "tokenizer_config.json", folder / "tokenizer.json"))
+                           for path in (folder / SETTINGS, folder / TOKENIZER_JSON))
     normalizer = tokenizer.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, dict) else {}
     said = {"lowercase": settings.get("do_lower_case", normalizer.get("lowercase")),
@@ -54,5 +55,5 @@ def write(folder: Path, config: EncoderConfig, lowercase: bool, strip_accents: b
     kind: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"} if vocab.own else {
         "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "strip_accents": strip_accents,
         "tokenize_chinese_chars": True}
-    formats.write(folder / "tokenizer_config.json",
+    formats.write(folder / SETTINGS,
                   kind | {"model_max_length": config.most_tokens} | dict(sorted(name_of.items())))

@@ -27,10 +27,13 @@ def start(run: Run) -> FitCell:
     use_threads(run.made_with.threads(PRETRAIN))
     base, corpus = run.checkpoint, run.corpus
     model = MaskedLanguageModel(base.config, recipe.dropout, run.config.bert.precision)
-    fresh = encoder_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
-    head = base.masked_lm() or {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
-    if run.config.bert.folder and checkpoint.has_own_output(run.config.bert.folder):
-        say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts afresh")
+    head = base.masked_lm()
+    if not head:
+        fresh = encoder_config.random_tensors(base.config, run.config.seed, with_masked_lm=True)
+        head = {name: values for name, values in fresh.items() if name.startswith(MASKED_LM)}
+        if run.config.bert.folder and checkpoint.has_own_output(run.config.bert.folder):
+            say(f"warning: {base.source} has an output product of its own, which stage 0 has not: its head starts "
+                f"afresh")
     weights, tokens = base.tensors() | head, run.config.tokens
     trainer = MaskedTrainer(model, recipe, run.made_with.xla)
 

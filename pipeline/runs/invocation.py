@@ -18,9 +18,9 @@ class Invocation:
     def again(self, name: str | None = None, also: Sequence[str] = ()) -> str:
         """The arguments of the same call, as a shell takes them. name: another name; also: further overrides, which
         take the place of those of the same keys."""
+        name = name or self.name
         keys = {setting.partition("=")[0] for setting in also}
         kept = [setting for setting in self.overrides if setting.partition("=")[0] not in keys]
-        words = [str(self.config)]
-        words += ["--run", name or self.name or ""] if name or self.name else []
+        words = [str(self.config), *(["--run", name] if name else [])]
         words += [word for setting in (*kept, *also) for word in ("--set", setting)]
         return shlex.join(words)

@@ -338,7 +338,7 @@ GUARDS = (
     Guard("heads that a file keeps apart are those of its configuration", "pipeline/checkpoints/keras_hub.py",
           "not in (None, config.heads)", "not in (heads, None)", "tests/checkpoints/test_saved_encoders.py", "heads"),
     Guard("a tensor is in a checkpoint once", "pipeline/checkpoints/hugging_face.py",
-          "                    if ours in shapes and ours != name:", "                    if False:", "tests/checkpoints/test_families.py", "more_than_once"),
+          "    if ours in shapes and ours != name:", "    if False:", "tests/checkpoints/test_families.py", "more_than_once"),
     Guard("a WordPiece that is not BERT's keeps its own tokens", "pipeline/checkpoints/tokenizer_files.py",
           'and normalizer.get("handle_chinese_chars", True) is True', "", "tests/text/test_own_tokenizer.py", "not_berts"),
     Guard("a special token that a text names is text", "pipeline/text/own_tokenizer.py", "tokenizer.encode_special_tokens = True", "pass",
