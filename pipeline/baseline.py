@@ -85,9 +85,9 @@ class Refitted:
                             f"baseline {run.paths.settings}")
         self._done = done
 
-    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
+    def logits(self, rows: pd.DataFrame) -> dict[Cell, npt.NDArray[np.float32]]:
         """By each fold's model."""
-        return {cell.fold: fitted(self.run, cell)(rows) for cell in self._done}
+        return {cell: fitted(self.run, cell)(rows) for cell in self._done}
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold predictions of these folds, which decisions are made by; None: at 0.5."""

@@ -72,13 +72,13 @@ class Competition:
         with opening.opened(self._loaded()) as run:
             scheduler.finish(run, PRETRAIN, None if fold is None else [fold], whole_run=True)
 
-    def stage1(self, fold: int | None = None) -> Shown:
-        """Fine-tunes encoder and head on each fold, or on one."""
-        return self._finish(STAGE1, fold)
+    def stage1(self, fold: int | None = None, seed: int | None = None) -> Shown:
+        """Fine-tunes encoder and head on each fold with each seed, or on one."""
+        return self._finish(STAGE1, fold, seed)
 
-    def stage2(self, fold: int | None = None) -> Shown:
-        """Trains the head alone, from stage 1 of each fold, or of one."""
-        return self._finish(STAGE2, fold)
+    def stage2(self, fold: int | None = None, seed: int | None = None) -> Shown:
+        """Trains the head alone, from stage 1 of each fold and seed, or of one."""
+        return self._finish(STAGE2, fold, seed)
 
     def report(self) -> Shown:
         """Every finished stage's scores, a row each, and the verdict in words."""
@@ -114,9 +114,10 @@ class Competition:
         rows = model.table(texts, second)
         return rows.merge(model.predict(rows), on="id")
 
-    def _finish(self, stage: Stage, fold: int | None) -> Shown:
+    def _finish(self, stage: Stage, fold: int | None, seed: int | None = None) -> Shown:
         with opening.opened(self._loaded()) as run:
-            scheduler.finish(run, stage, opening.chosen_folds(run, None if fold is None else [fold]), whole_run=True)
+            scheduler.finish(run, stage, opening.chosen_folds(run, None if fold is None else [fold]), whole_run=True,
+                             seeds=opening.chosen_seeds(run, None if seed is None else [seed]))
             if (part := predictions.gather(run, stage)) is not None:
                 predictions.write(run, part)
             return _report(run, Invocation(self.path, self._run, tuple(self._settings)))
@@ -132,6 +133,6 @@ def _report(run: Run, call: Invocation) -> Shown:
     header = stage_scores.header(task, built["metric"] if led else None)
     rows = {stage: stage_scores.row(task, part) for stage, part in built["stages"].items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=header)
-    if all(not part.missing for part in parts.values()):
+    if all(part.whole for part in parts.values()):
         reports.write(run, built)
     return Shown(table, [*reports.summary(task, built), *verdict.lines(run, built, parts, call)])

@@ -52,6 +52,8 @@ class Stage:
     """Settings and the wanted folds -> the numbers of its cells, a fold's each or ALL_FOLDS."""
     copies_of_weights: Callable[[Any], int] = lambda settings: 0
     """How many copies of the encoder's weights a finished cell leaves on the disk."""
+    with_each_seed: bool = False
+    """Whether it has a cell for each of the run's seeds; else for the first alone."""
     first_seed: int = 0
     """Added to the fold's number in the random seed: 1 where there may be a cell for all folds, whose number is -1."""
 
@@ -74,15 +76,24 @@ class Cell:
     stage: Stage
     fold: int
     seed: int
+    further: bool = False
+    """Whether the seed is another than the run's first, and so stands in the cell's name and folder."""
 
     def __str__(self) -> str:
         """What it is called on the screen."""
-        return self.stage.name if self.fold == ALL_FOLDS else f"{self.stage} fold {self.fold}"
+        return f"{self.stage} {self.part}".rstrip()
+
+    @property
+    def part(self) -> str:
+        """The same without its stage; empty for a cell of all folds."""
+        fold = "" if self.fold == ALL_FOLDS else f"fold {self.fold}"
+        return f"{fold} seed {self.seed}" if self.further else fold
 
     @property
     def folder(self) -> PurePath:
         """Its folder, relative to the run's under models/."""
-        return PurePath(self.stage.name, "all_folds" if self.fold == ALL_FOLDS else f"fold_{self.fold}")
+        fold = "all_folds" if self.fold == ALL_FOLDS else f"fold_{self.fold}"
+        return PurePath(self.stage.name, f"{fold}_seed_{self.seed}" if self.further else fold)
 
     @property
     def random_seed(self) -> int:
@@ -97,11 +108,11 @@ PRETRAIN = Stage(
 BASELINE = Stage("baseline", 3, "pipeline.baseline:start", "pipeline.runs.identity:of_baseline")
 STAGE1 = Stage(
     "stage1", 1, "pipeline.training.bert_stages:start_stage1", "pipeline.runs.identity:of_stage1",
-    starts_from="pretrain", compared_with="baseline", trains_bert=True,
+    starts_from="pretrain", compared_with="baseline", trains_bert=True, with_each_seed=True,
     copies_of_weights=lambda settings: len({settings.hand_on, settings.predict_with}))
 STAGE2 = Stage(
     "stage2", 2, "pipeline.training.bert_stages:start_stage2", "pipeline.runs.identity:of_stage2",
-    starts_from="stage1", compared_with="stage1", trains_bert=True)
+    starts_from="stage1", compared_with="stage1", trains_bert=True, with_each_seed=True)
 STAGES = {stage.name: stage for stage in (PRETRAIN, BASELINE, STAGE1, STAGE2)}  # in the order in which they are run
 PREDICTING = {name: stage for name, stage in STAGES.items() if stage.predicts}
 

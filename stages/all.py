@@ -25,7 +25,8 @@ from stages.submit import write_submission
 
 def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, or a competition's folder, files or "
                                                      "zip.", metavar="CONFIG|DATA")],
-        fold: options.Folds = None, overrides: options.Set = None, name: options.NewName = None,
+        fold: options.Folds = None, seed: options.Seeds = None, overrides: options.Set = None,
+        name: options.NewName = None,
         metric: Annotated[str | None, typer.Option(help="For a folder: what the competition scores by.")] = None,
         from_run: options.From = None, redo: options.Redo = None, strict: options.Strict = False,
         quiet: options.Quiet = False) -> None:
@@ -35,7 +36,7 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
     say("== check")
     seen = None if redo == opening.FOLDS else _checked(settings, path, from_run)  # of folds that are to be dealt again
     with opening.opened(settings, redo, from_run, seen) as run:
-        wanted = opening.chosen_folds(run, fold)
+        wanted, seeds = opening.chosen_folds(run, fold), opening.chosen_seeds(run, seed)
         say("== folds")
         for line in (*inspection.fold_lines(run, wanted), f"folds: {run.paths.folds}"):
             say(line)
@@ -43,14 +44,14 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
             if stage is PRETRAIN and run.config.pretrain is None:
                 continue
             say(f"== {stage}")
-            scheduler.finish(run, stage, wanted, strict, whole_run=True)
+            scheduler.finish(run, stage, wanted, strict, whole_run=True, seeds=seeds)
             if stage.predicts:
                 options.say_where(run, stage)
-        if not fold:
+        if not fold and not seed:
             say("== submit")
             write_submission(run, wanted)
         say("== report")
-        write_report(run, wanted, options.call(path, overrides, name), whole=not fold)
+        write_report(run, wanted, seeds, options.call(path, overrides, name), whole=not fold and not seed)
 
 
 def _configuration(given: list[Path], metric: str | None, overrides: list[str]) -> Path:

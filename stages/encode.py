@@ -35,6 +35,7 @@ def encode(
         layers: Annotated[int, typer.Option(min=1, help="The last ones, put end to end.")] = 1,
         column: Annotated[str, typer.Option(help="The text column of a CSV or TSV.")] = "text",
         fold: Annotated[int, typer.Option(min=0, help="Of a run: whose stage-1 encoder.")] = 0,
+        seed: Annotated[int | None, typer.Option(min=0, help="The same; default: the run's first.")] = None,
         tokenizer: Annotated[Tokenizer | None, typer.Option(help="For a checkpoint; default: what its vocabulary is "
                              "for.")] = None,
         lowercase: Annotated[bool | None, typer.Option("--lowercase/--no-lowercase", help="For a "
@@ -46,7 +47,7 @@ def encode(
     rows, chunks = vector_files.read(texts, column)
     from pipeline.inference.text_vectors import TextVectors  # imports TensorFlow
 
-    model = TextVectors(source, fold=fold, layers=layers, pool=pool.value, lowercase=lowercase, max_tokens=max_tokens,
-                        tokenizer=None if tokenizer is None else tokenizer.value).fit()
+    model = TextVectors(source, fold=fold, seed=seed, layers=layers, pool=pool.value, lowercase=lowercase,
+                        max_tokens=max_tokens, tokenizer=None if tokenizer is None else tokenizer.value).fit()
     vector_files.write(target, model, rows, chunks)
     say(f"encode: {target}: {rows:,} vectors of {model.size_}")

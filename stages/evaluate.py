@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from pipeline.config import loading
+from pipeline.errors import UserError
 from pipeline.files import formats
 from pipeline.machine.console import console, say
 from pipeline.runs import opening
@@ -23,25 +24,27 @@ if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor
 
 
-def _opened(run: str, stage: Stage | None, fold: list[int] | None) -> "Predictor | Refitted":
+def _opened(run: str, stage: Stage | None, fold: list[int] | None, seed: list[int] | None) -> "Predictor | Refitted":
     if stage is BASELINE:
+        if seed:
+            raise UserError("--seed: the baseline has none, nothing of it is random")
         from pipeline.baseline import Refitted
 
         return Refitted(opening.read(loading.load(Paths.of_existing(run).settings)), fold)
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
-    return Predictor(run, stage, fold)
+    return Predictor(run, stage, fold, seed)
 
 
 def evaluate(
         run: options.RunName,
         labelled: Annotated[Path, typer.Argument(help="Texts and labels, in the format of the run's train.")],
-        stage: options.OfAnyStage = None, fold: options.FoldsOfMean = None,
+        stage: options.OfAnyStage = None, fold: options.FoldsOfMean = None, seed: options.SeedsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A .json for every score; default: the table alone.")] = None
         ) -> None:
     from pipeline.results import evaluation, stage_scores
 
-    model = _opened(run, stage, fold)
+    model = _opened(run, stage, fold, seed)
     result, task = evaluation.evaluate(model, labelled), model.task
     for remark in result.remarks:
         say(remark)

@@ -26,10 +26,10 @@ def export(
                                            "onnx: the same from token ids, with its tokenizer. "
                                            "huggingface, google: one fold's fine-tuned encoder.")],
         target: Annotated[Path | None, typer.Option(help="Where to put it; default: models/RUN/export/.")] = None,
-        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None, seed: options.SeedsOfMean = None,
         tanh_gelu: Annotated[bool, typer.Option("--tanh-gelu", help="google: write an encoder with the exact GELU as "
                                                 "one with its approximation by tanh.")] = False) -> None:
     from pipeline.export import targets  # imports TensorFlow
     from pipeline.inference.predictor import Predictor
 
-    say(f"export: {targets.export(Predictor(run, stage, fold), to.value, target, tanh_gelu)}")
+    say(f"export: {targets.export(Predictor(run, stage, fold, seed), to.value, target, tanh_gelu)}")

@@ -37,6 +37,7 @@ Redo = Annotated[str | None, typer.Option("--redo", help="Discard this stage's c
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse cells made with other code or packages.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and the result alone; the log has all.")]
 Folds = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable.")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only this one of the run's seeds; repeatable.")]
 
 # Of a finished run
 RunName = Annotated[str, typer.Argument(help="The run's name: models/RUN.", metavar="RUN")]
@@ -46,6 +47,8 @@ OfAnyStage = Annotated[Stage | None, typer.Option("--stage", help="Default: stag
                                                   parser=_predicting, metavar=f"[{'|'.join(PREDICTING)}]")]
 FoldsOfMean = Annotated[list[int] | None, typer.Option("--fold", help="Only this fold; repeatable. Default: their "
                                                        "mean.")]
+SeedsOfMean = Annotated[list[int] | None, typer.Option("--seed", help="Only this one of the run's seeds; repeatable. "
+                                                       "Default: their mean.")]
 
 # Of options that had another name before; --most-texts is --max-texts
 FormerName = Annotated[int | None, typer.Option(min=1, hidden=True)]
@@ -66,13 +69,15 @@ def opened(path: Path, overrides: list[str] | None = None, name: str | None = No
 
 
 def say_where(run: Run, stage: Stage) -> None:
-    """After a stage: writes its OOF and test tables where every fold is done, and says where everything is."""
+    """After a stage: writes its OOF and test tables where every cell is done, and says where everything is."""
     part = predictions.gather(run, stage)
     if part is None:
         return
     paths = predictions.write(run, part)
     if part.missing:
         say(f"{stage}: folds {', '.join(map(str, part.missing))} are not done yet; the OOF table waits for them")
+    if part.missing_seeds:
+        say(f"{stage}: seeds {', '.join(map(str, part.missing_seeds))} are not done yet; the OOF table waits for them")
     say(f"{stage}: {', '.join([str(run.paths.stage(stage)), *paths])}")
 
 

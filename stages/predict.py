@@ -39,7 +39,7 @@ def predict(
         texts: Annotated[Path | None, typer.Argument(
             help="A file in the format of the run's train (labels are not read); a .txt is one text per line, a pair "
                  "with a tab between, unless train is a .txt too. Default: lines of standard input.")] = None,
-        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None, seed: options.SeedsOfMean = None,
         output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
         form: Annotated[Form, typer.Option("--format", help="jsonl: label and probabilities, one line per text. csv: "
                                            "the columns of a test table.")] = Form.jsonl) -> None:
@@ -47,7 +47,7 @@ def predict(
         inputs.check(texts)
     from pipeline.inference.predictor import Predictor
 
-    model = Predictor(run, stage, fold)
+    model = Predictor(run, stage, fold, seed)
     chunks = _of_lines(texts, model) if texts is None or _is_lines(texts, model) else _of_file(texts, model)
     if output is None:
         _write(model, chunks, form, sys.stdout)

@@ -1,6 +1,7 @@
 """Score what is finished: AUC by fold and pooled, what stage 2 changed, plots. Trains nothing.
 
-With --fold only those folds are shown, and no file is written. Example: python -m stages report configs/example.toml
+With --fold or --seed only those are shown, and no file is written.
+Example: python -m stages report configs/example.toml
 """
 
 from pipeline.machine.console import console, say
@@ -12,15 +13,17 @@ from pipeline.runs.run import Run
 from stages import options
 
 
-def report(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           name: options.NewName = None) -> None:
+def report(config: options.ConfigPath, fold: options.Folds = None, seed: options.Seeds = None,
+           overrides: options.Set = None, name: options.NewName = None) -> None:
     with options.opened(config, overrides, name) as run:
-        write_report(run, opening.chosen_folds(run, fold), options.call(config, overrides, name), whole=not fold)
+        write_report(run, opening.chosen_folds(run, fold), opening.chosen_seeds(run, seed),
+                     options.call(config, overrides, name), whole=not fold and not seed)
 
 
-def write_report(run: Run, folds: list[int], call: Invocation, whole: bool) -> None:
-    """Shows what the finished cells of these folds score; of the whole run it writes the report's files too."""
-    parts = predictions.of_all_stages(run, folds)
+def write_report(run: Run, folds: list[int], seeds: list[int] | None, call: Invocation, whole: bool) -> None:
+    """Shows what the finished cells of these folds and seeds score; of the whole run it writes the report's files too.
+    """
+    parts = predictions.of_all_stages(run, folds, seeds)
     task, result = run.competition.task, reports.build(run, parts)
     console.print(reports.console_table(task, result))
     for line in reports.summary(task, result):

@@ -20,7 +20,7 @@ def serve(
         run: options.RunName,
         host: Annotated[str, typer.Option(help="An address of this machine; 0.0.0.0 is all of them.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-        stage: options.OfStage = None, fold: options.FoldsOfMean = None,
+        stage: options.OfStage = None, fold: options.FoldsOfMean = None, seed: options.SeedsOfMean = None,
         max_texts: Annotated[int, typer.Option(min=1, help="Texts per request.")] = 256,
         max_characters: Annotated[int, typer.Option(min=1, help="Characters per text.")] = 10_000,
         max_waiting: Annotated[int, typer.Option(min=1, help="Texts that wait, of all requests; then 503.")] = 2_048,
@@ -35,12 +35,12 @@ def serve(
     from pipeline.inference import server
     from pipeline.inference.predictor import Predictor  # imports TensorFlow
 
-    model = Predictor(run, stage, fold)
+    model = Predictor(run, stage, fold, seed)
     model.warm()
     limits = Limits(texts=options.renamed("texts", most_texts, max_texts),
                     characters=options.renamed("characters", most_characters, max_characters),
                     waiting=options.renamed("waiting", most_waiting, max_waiting), batch=batch)
-    say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, folds {model.folds}; "
+    say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}  run {run}, {model.stage}, {model.described}; "
         f"Ctrl-C ends it")
     uvicorn.run(server.build(model, limits, token), host=host, port=port, log_level="warning", access_log=False)
 

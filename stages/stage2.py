@@ -8,9 +8,10 @@ from pipeline.stage_table import STAGE2
 from stages import options
 
 
-def stage2(config: options.ConfigPath, fold: options.Folds = None, overrides: options.Set = None,
-           name: options.NewName = None, from_run: options.From = None, redo: options.Redo = None,
-           strict: options.Strict = False) -> None:
+def stage2(config: options.ConfigPath, fold: options.Folds = None, seed: options.Seeds = None,
+           overrides: options.Set = None, name: options.NewName = None, from_run: options.From = None,
+           redo: options.Redo = None, strict: options.Strict = False) -> None:
     with options.opened(config, overrides, name, from_run, redo) as run:
-        scheduler.finish(run, STAGE2, opening.chosen_folds(run, fold), strict)
+        scheduler.finish(run, STAGE2, opening.chosen_folds(run, fold), strict,
+                         seeds=opening.chosen_seeds(run, seed))
         options.say_where(run, STAGE2)

@@ -36,6 +36,9 @@ class Config(Section):
     """Names models/<name>/, oof/<name>/ and submissions/<name>.csv; default: the file's name."""
     seed: RandomSeed = 2020
     """Head weights, dropout and row order of each cell follow from this, the stage and the fold."""
+    seeds: Annotated[list[RandomSeed] | None, Field(min_length=1, max_length=100), LATER] = None
+    """Stages 1 and 2 are fitted with each of them, on the same folds, and what they predict is averaged: a mean of
+    several is steadier, and the report says how much a seed changes. The first is ``seed``. Unset: that one alone."""
     task: Annotated[str, BeforeValidator(_a_kind)] = "binary"
     """What a label is: binary: one of two. multiclass: one of several classes. multilabel: any number of names at once.
     multioutput: several labels, each of two or more. tags: a tag for each word. regression: a number, or several.
@@ -61,6 +64,8 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_kind(cls, tree: Any) -> Any:
+        if isinstance(tree, Mapping) and "seed" not in tree and isinstance(tree.get("seeds"), list) and tree["seeds"]:
+            tree = {**tree, "seed": tree["seeds"][0]}
         return kinds.with_defaults(tree) if isinstance(tree, Mapping) else tree
 
     @field_validator("data")
@@ -77,6 +82,11 @@ class Config(Section):
         return KINDS[self.task]
 
     @property
+    def every_seed(self) -> list[int]:
+        """The run's seeds, the first of them ``seed``."""
+        return self.seeds or [self.seed]
+
+    @property
     def competition(self) -> Data:
         """[data]. Raises UserError in a run that only pre-trains on files."""
         if self.data is None:
@@ -86,6 +96,11 @@ class Config(Section):
     def contradictions(self) -> Iterator[Contradiction]:
         if not RUN_NAME.fullmatch(self.name):
             yield ("name",), f"name {NAME_RULE}; got {self.name!r}"
+        if self.seeds and self.seeds[0] != self.seed:
+            yield ("seed", "seeds"), (f"seed must be the first of seeds, {self.seeds[0]}, or be left out; got "
+                                      f"{self.seed}")
+        if self.seeds and len(set(self.seeds)) < len(self.seeds):
+            yield ("seeds",), f"seeds must be different numbers, got {self.seeds}"
         if self.data:
             yield from self._columns_for_the_kind(self.data)
             yield from self._formats_for_the_kind(self.data)

@@ -100,7 +100,7 @@ def summary(model: Predictor) -> str:
     network, bert = next(iter(model.networks.values())), model.bert
     head = {variable.name.removesuffix(":0"): tuple(variable.shape) for variable in network.head.weights}
     weights = sum(int(np.prod(shape)) for shape in head.values())
-    lines = [f"run {model.paths.run}, {model.stage}, the mean of folds {', '.join(map(str, model.folds))}",
+    lines = [f"run {model.paths.run}, {model.stage}, {model.described}",
              f"encoder: {bert.layers} layers, hidden {bert.hidden}, {bert.heads} heads, {bert.activation}, "
              f"{bert.vocab_size:,} tokens, {encoder_config.size(bert):,} weights",
              f"head: {', '.join(model.config.head.parts)}, {weights:,} weights",

@@ -33,6 +33,9 @@ def export(model: Predictor, to: str, target: Path | None = None, tanh_gelu: boo
         return _line(target, *agreement)
     if len(model.folds) != 1:
         raise UserError(f"a checkpoint is one fold's encoder: --fold 0, or another of {model.folds}")
+    if len(model.networks) != 1:
+        raise UserError(f"a checkpoint is one seed's encoder: --seed {model.config.seed}, or another of "
+                        f"{model.config.every_seed}")
     return f"{target}: " + conversion.write(model.encoder(), target, to, tanh_gelu)
 
 

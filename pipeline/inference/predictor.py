@@ -33,24 +33,26 @@ TRIED = 256  # rows that an export is tried on
 
 
 class Predictor:
-    """The networks of a stage's finished folds; a prediction is the mean of theirs.
+    """The networks of a stage's finished cells; a prediction is the mean of theirs.
 
     Args:
         run: its name.
         stage: stage 1 or stage 2, or its name; None: stage 2 where it is finished, else stage 1.
         folds: None: all that are finished.
+        seeds: None: all that have these folds.
 
     Raises UserError where there is no such run or cell, or a file of it is damaged.
     """
 
-    def __init__(self, run: str, stage: Stage | str | None = None, folds: Iterable[int] | None = None):
+    def __init__(self, run: str, stage: Stage | str | None = None, folds: Iterable[int] | None = None,
+                 seeds: Iterable[int] | None = None):
         self.paths = Paths.of_existing(run)
         self.config = loading.load(self.paths.settings)
         named = PREDICTING[stage] if isinstance(stage, str) else stage
         self.stage = named or (STAGE2 if self._finished(STAGE2) else STAGE1)
-        wanted = self._finished(self.stage) if folds is None else sorted(set(folds))
+        wanted = self._cells(None if folds is None else sorted(set(folds)), None if seeds is None else list(seeds))
         self._read_model(wanted)
-        self.networks = {fold: self._network(fold) for fold in wanted}
+        self.networks = {cell: self._network(cell) for cell in wanted}
         networks = list(self.networks.values())
         self._logits = graph(lambda *batch: [network.logit_of_tokens(*batch) for network in networks],
                              signature=ROW_A_BIN)
@@ -62,7 +64,14 @@ class Predictor:
     @property
     def folds(self) -> list[int]:
         """Whose networks are loaded."""
-        return list(self.networks)
+        return sorted({cell.fold for cell in self.networks})
+
+    @property
+    def described(self) -> str:
+        """What a prediction is, in words."""
+        seeds = dict.fromkeys(cell.seed for cell in self.networks)
+        return f"the mean of folds {', '.join(map(str, self.folds))}" + (
+            f" and seeds {', '.join(map(str, seeds))}" if len(self.config.every_seed) > 1 else "")
 
     def table(self, texts: Iterable[str], second: Iterable[str] | None = None, ids: Iterable[str] | None = None
               ) -> pd.DataFrame:
@@ -85,18 +94,18 @@ class Predictor:
         return " ".join(words)
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The task's table of predictions of rows with id, text (, text_pair): the mean over the folds."""
+        """The task's table of predictions of rows with id, text (, text_pair): the mean over folds and seeds."""
         return tasks.mean_of(self.task, [self.task.test_table(rows, logit) for logit in self.logits(rows).values()])
 
-    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
-        """By each fold's network, as Network.predict gives them."""
+    def logits(self, rows: pd.DataFrame) -> dict[Cell, npt.NDArray[np.float32]]:
+        """By each cell's network, as Network.predict gives them."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens, self.task.by_word)
         some, by_batch = zip(*((some, self._logits(*map(tf.constant, batch)))
                                for some, batch in batches(table, np.unique(table.first_equal_row))), strict=True)
         order, place = np.concatenate(some), np.zeros(len(rows), np.int64)
         place[order] = np.arange(len(order))
-        return {fold: np.concatenate(logits)[place[table.first_equal_row]]
-                for fold, logits in zip(self.networks, zip(*by_batch, strict=True), strict=True)}
+        return {cell: np.concatenate(logits)[place[table.first_equal_row]]
+                for cell, logits in zip(self.networks, zip(*by_batch, strict=True), strict=True)}
 
     @property
     def attends(self) -> bool:
@@ -117,7 +126,7 @@ class Predictor:
     def vectors(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
         """float32 [rows, size]: the mean of each text's token vectors, by the first fold's encoder."""
         table = tokenization.encode(rows, self.vocab, self.config.tokens)
-        means = np.zeros([len(rows), self.networks[self.folds[0]].encoder.size], np.float32)
+        means = np.zeros([len(rows), self._first.encoder.size], np.float32)
         for some, batch in batches(table, np.arange(len(rows))):
             there = batch.member[:, 0, :, None]
             vectors = self._vectors(*map(tf.constant, batch[:4])).numpy()
@@ -129,8 +138,12 @@ class Predictor:
         them, as ``submit`` makes them; None: at 0.5."""
         if not self.task.decides(self.config.metric):
             return None
-        return pd.concat([formats.read_csv(self._folder(self.stage, fold) / artefacts.OOF, self.task.label_dtype)
-                          for fold in self.folds], ignore_index=True)
+        of_fold: dict[int, list[pd.DataFrame]] = {}
+        for cell in self.networks:
+            of_fold.setdefault(cell.fold, []).append(
+                formats.read_csv(self.paths.cell(cell) / artefacts.OOF, self.task.label_dtype))
+        return pd.concat([tasks.mean_of(self.task, by_seed) if len(by_seed) > 1 else by_seed[0]
+                          for by_seed in of_fold.values()], ignore_index=True)
 
     def some_rows(self) -> pd.DataFrame:
         """Texts to try the model on: of the run's test or train table where it is there, else a few made of the
@@ -149,7 +162,7 @@ class Predictor:
 
     def encoder(self) -> Checkpoint:
         """The fine-tuned encoder of the first fold, as a checkpoint."""
-        weights = self.networks[self.folds[0]].encoder.dump()
+        weights = self._first.encoder.dump()
         return Checkpoint(self.bert, self.vocab, "", f"run {self.paths.run}", "run", lambda: weights, dict, dict,
                           self.config.tokens.lowers, self.config.tokens.strip_accents)
 
@@ -166,34 +179,53 @@ class Predictor:
         """Whether a row has two texts."""
         return len(self.config.competition.text_columns) == 2
 
-    def _folder(self, stage: Stage, fold: int) -> Path:
-        return self.paths.cell(Cell(stage, fold, self.config.seed))
+    @property
+    def _first(self) -> Network:
+        return next(iter(self.networks.values()))
 
-    def _finished(self, stage: Stage) -> list[int]:
-        count = fold_count(self.config.folds)
-        return [fold for fold in range(count) if (self._folder(stage, fold) / sealed.DONE).exists()]
+    def _finished(self, stage: Stage, seed: int | None = None) -> list[int]:
+        """The folds of which the stage has a cell of that seed (None: the first)."""
+        seed = self.config.seed if seed is None else seed
+        return [fold for fold in range(fold_count(self.config.folds))
+                if (self.paths.cell(self._cell(stage, fold, seed)) / sealed.DONE).exists()]
 
-    def _read_model(self, folds: list[int]) -> None:
-        """Encoder, vocabulary and task as the first fold's stage-1 cell has them."""
-        if not folds:
+    def _cell(self, stage: Stage, fold: int, seed: int) -> Cell:
+        return Cell(stage, fold, seed, seed != self.config.seed)
+
+    def _cells(self, folds: list[int] | None, seeds: list[int] | None) -> list[Cell]:
+        """The cells whose mean is asked for: of each seed the same folds. Raises UserError for a seed that the run has
+        not."""
+        if wrong := [seed for seed in seeds or [] if seed not in self.config.every_seed]:
+            raise UserError(f"--seed {wrong[0]}: run {self.paths.run!r} has "
+                            f"{', '.join(map(str, self.config.every_seed))}")
+        done = {seed: self._finished(self.stage, seed) for seed in seeds or self.config.every_seed}
+        if folds is None:
+            folds = max(done.values(), key=len)
+        wanted = seeds or [seed for seed in done if set(folds) <= set(done[seed])] or self.config.every_seed[:1]
+        return [self._cell(self.stage, fold, seed) for seed in wanted for fold in folds]
+
+    def _read_model(self, wanted: list[Cell]) -> None:
+        """Encoder, vocabulary and task as the first stage-1 cell has them."""
+        if not wanted:
             raise UserError(f"{self.paths.stage(self.stage)}: has no finished fold; run it first")
-        for fold in folds:
+        for cell in wanted:
             for stage in dict.fromkeys((STAGE1, self.stage)):
-                if sealed.read_done(self._folder(stage, fold)) is None:
-                    raise UserError(f"{self._folder(stage, fold)}: is not finished, or damaged; run it first")
-        cell = self._folder(STAGE1, folds[0])
-        model = formats.read_json(cell / artefacts.MODEL)
+                folder = self.paths.cell(self._cell(stage, cell.fold, cell.seed))
+                if sealed.read_done(folder) is None:
+                    raise UserError(f"{folder}: is not finished, or damaged; run it first")
+        first = self.paths.cell(self._cell(STAGE1, wanted[0].fold, wanted[0].seed))
+        model = formats.read_json(first / artefacts.MODEL)
         self.bert, self.task = EncoderConfig(**model["bert"]), tasks.restored(model["task"])
-        self.vocab = Vocabulary.kept_in(cell)
+        self.vocab = Vocabulary.kept_in(first)
 
-    def _network(self, fold: int) -> Network:
-        stage1, network = self._folder(STAGE1, fold), Network(
-            self.bert, self.config, np.arange(self.bert.vocab_size), self.task)
+    def _network(self, cell: Cell) -> Network:
+        stage1 = self.paths.cell(self._cell(STAGE1, cell.fold, cell.seed))
+        network = Network(self.bert, self.config, np.arange(self.bert.vocab_size), self.task)
         if self.stage == STAGE1:
             network.load(formats.read_tensors(stage1 / artefacts.weights(self.config.stage1.predict_with)))
         else:
             weights = formats.read_tensors(stage1 / artefacts.weights(self.config.stage1.hand_on))
-            network.load(weights | formats.read_tensors(self._folder(STAGE2, fold) / artefacts.HEAD))
+            network.load(weights | formats.read_tensors(self.paths.cell(cell) / artefacts.HEAD))
         return network
 
 

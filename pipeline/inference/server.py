@@ -119,7 +119,7 @@ def build(model: Predictor, limits: Limits | None = None, token: str | None = No
             raise HTTPException(401, "needs the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     app = FastAPI(title=f"Run {model.paths.run}", lifespan=working,
-                  description=f"{model.stage}, the mean of folds {', '.join(map(str, model.folds))}; scores by "
+                  description=f"{model.stage}, {model.described}; scores by "
                               f"{model.task.named_metric(model.config.metric).label}")
     asked = _request(model.pairs, limits)
 

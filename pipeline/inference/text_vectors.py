@@ -14,6 +14,7 @@ from pipeline.arrays import Tensors
 from pipeline.backend import graph, tf
 from pipeline.checkpoints import checkpoint, hub
 from pipeline.checkpoints.encoder_config import EncoderConfig
+from pipeline.config import loading
 from pipeline.config.model import Tokens
 from pipeline.config.run import RUN_NAME
 from pipeline.errors import UserError
@@ -21,6 +22,7 @@ from pipeline.inference.predictor import ROW_A_BIN, Predictor, batches
 from pipeline.machine.console import say
 from pipeline.model.encoders import encoder
 from pipeline.runs.fitted_defaults import check_tokenizer, tokenizer_of
+from pipeline.runs.paths import Paths
 from pipeline.stage_table import STAGE1
 from pipeline.text import tokenization
 from pipeline.text.vocabulary import Vocabulary
@@ -34,16 +36,16 @@ Texts = Iterable[str] | Iterable[Sequence[str]]
 class TextVectors(TransformerMixin, BaseEstimator):
     """A text's vector: that of [CLS], or the mean or the largest of its tokens' vectors, [CLS] and [SEP] among them.
 
-    source: a checkpoint's folder or its name on the hub, or a run's name, whose stage-1 encoder of ``fold`` is taken,
-    with the run's own tokenizer and max_tokens; layers: the last ones, put end to end; pool: "cls", "mean" or "max";
-    tokenizer, lowercase, max_tokens: as in a run's [tokens], for a checkpoint; None: as its vocabulary and its folder
-    say, and 128 tokens or as many as it has positions for.
+    source: a checkpoint's folder or its name on the hub, or a run's name, whose stage-1 encoder of ``fold`` and
+    ``seed`` (None: the first) is taken, with the run's own tokenizer and max_tokens; layers: the last ones, put end to
+    end; pool: "cls", "mean" or "max"; tokenizer, lowercase, max_tokens: as in a run's [tokens], for a checkpoint; None:
+    as its vocabulary and its folder say, and 128 tokens or as many as it has positions for.
     Raises UserError where there is no such source.
     """
 
-    def __init__(self, source: str, *, fold: int = 0, layers: int = 1, pool: Pool = "mean",
+    def __init__(self, source: str, *, fold: int = 0, seed: int | None = None, layers: int = 1, pool: Pool = "mean",
                  tokenizer: Tokenizer | None = None, lowercase: bool | None = None, max_tokens: int | None = None):
-        self.source, self.fold, self.layers, self.pool = source, fold, layers, pool
+        self.source, self.fold, self.seed, self.layers, self.pool = source, fold, seed, layers, pool
         self.tokenizer, self.lowercase, self.max_tokens = tokenizer, lowercase, max_tokens
 
     def __sklearn_tags__(self) -> Tags:
@@ -114,5 +116,6 @@ class TextVectors(TransformerMixin, BaseEstimator):
             return read.config, read.vocab, read.tensors(), settings
         if not RUN_NAME.fullmatch(self.source):
             raise UserError(f"{self.source}: no such checkpoint folder, and no run's name")
-        model = Predictor(self.source, STAGE1, [self.fold])
+        seed = loading.load(Paths.of_existing(self.source).settings).seed if self.seed is None else self.seed
+        model = Predictor(self.source, STAGE1, [self.fold], [seed])
         return model.bert, model.vocab, model.encoder().tensors(), model.config.tokens

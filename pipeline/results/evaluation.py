@@ -12,6 +12,7 @@ from pipeline import tasks
 from pipeline.competition import folds, tables
 from pipeline.config.data import Folds
 from pipeline.config.run import Config
+from pipeline.stage_table import Cell
 from pipeline.tasks import Report, Task
 
 
@@ -21,8 +22,8 @@ class Model(Protocol):
     task: Task
     config: Config
 
-    def logits(self, rows: pd.DataFrame) -> dict[int, npt.NDArray[np.float32]]:
-        """By each fold's model."""
+    def logits(self, rows: pd.DataFrame) -> dict[Cell, npt.NDArray[np.float32]]:
+        """By each cell's model."""
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold predictions that decisions are made by; None: at 0.5."""
@@ -33,7 +34,7 @@ class Evaluation:
     """What ``evaluate`` gives."""
 
     models: dict[str, Report]
-    """The scores of each fold's model, and of their mean where there are several, as a stage's part of a report."""
+    """The scores of each cell's model, and of their mean where there are several, as a stage's part of a report."""
     decisions: dict[str, float]
     """The scores of the last one's decisions."""
     how: str
@@ -57,10 +58,11 @@ def evaluate(model: Model, labelled: Path) -> Evaluation:
     task, metric = model.task, model.config.metric
     rows, remarks = tables.read_labelled(labelled, model.config, task)
     one_fold = np.zeros(len(rows), np.int64)
-    by_model = {f"fold {number}": task.oof_table(rows, one_fold, logit)
-                for number, logit in model.logits(rows).items()}
+    logits = model.logits(rows)
+    by_model = {cell.part: task.oof_table(rows, one_fold, logit) for cell, logit in logits.items()}
     if len(by_model) > 1:
-        by_model["mean of folds"] = tasks.mean_of(task, list(by_model.values()))
+        of_seeds = " and seeds" if len({cell.seed for cell in logits}) > 1 else ""
+        by_model[f"mean of folds{of_seeds}"] = tasks.mean_of(task, list(by_model.values()))
     groups = folds.groups(rows, Folds())
     oof = model.thresholds()
     parts = {name: _scored(task, folds.grouped(table, rows.id, groups), oof, metric)

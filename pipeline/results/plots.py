@@ -195,11 +195,11 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
 def _training(run: Run, part: StagePredictions) -> Figure:
     figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
     histories = {cell: pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
-                 for cell in run.cells(part.stage, part.folds)}
+                 for cell in run.cells(part.stage, part.folds, part.seeds)}
     metric, label = _scored_by(run, list(histories.values()))
     for cell, history in histories.items():
         fold, colour = cell.fold, f"C{cell.fold % 10}"
-        loss.plot(history.epoch, history.loss, color=colour, label=f"fold {fold}")
+        loss.plot(history.epoch, history.loss, color=colour, label=None if cell.further else f"fold {fold}")
         score.plot(history.epoch, history[f"valid_{metric}"], color=colour, marker="o", markersize=3)
         rate.plot(history.epoch, history.learning_rate, color=colour, marker="o", markersize=3)
     loss.set(xlabel="epoch", title="training loss")

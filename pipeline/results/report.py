@@ -17,8 +17,9 @@ from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
 from pipeline.files import formats
 from pipeline.metrics import names
-from pipeline.results import predictions, stage_scores
+from pipeline.results import predictions, seed_spread, stage_scores
 from pipeline.results.predictions import StagePredictions
+from pipeline.results.seed_spread import Scored
 from pipeline.runs.run import Run
 from pipeline.stage_table import PREDICTING, STAGE2
 from pipeline.tasks import Report, Task, format_score
@@ -41,10 +42,18 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
                    for stage in PREDICTING if stage in parts},
         "notes": _notes(run.config),
     }
+    by_seed = {stage: seed_spread.of(task, part, metric) for stage, part in parts.items()}
+    for stage, scored in by_seed.items():
+        if scored:
+            report["stages"][stage]["seeds"] = seed_spread.part(scored, metric or task.metric)
     pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
-    report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric)
+    report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric) | _with_seeds(
+                                 task, oof[old], oof[new], metric, by_seed[old], by_seed[new])
                              for old, new in pairs if old in parts and new in parts
                              and not set(oof[old].id).isdisjoint(oof[new].id)]
+    for stage, part in parts.items():
+        if part.missing_seeds:
+            report["stages"][stage]["missing_seeds"] = part.missing_seeds
     last = str(STAGE2)
     if last in parts and run.config.stage1.hand_on != run.config.stage1.predict_with:
         handed_on = folds.grouped(predictions.handed_on(run, parts[last]), ids, run.groups)
@@ -80,6 +89,15 @@ def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd
               ) -> Report:
     part = task.compare(old, old_oof, new, new_oof, metric)
     return part if task.leads(metric) else part | {"lead": task.lead_change(old_oof, new_oof, metric)}
+
+
+def _with_seeds(task: Task, old_oof: pd.DataFrame, new_oof: pd.DataFrame, metric: str | None, old: Scored | None,
+                new: Scored | None) -> Report:
+    """What seeds add to a comparison, where there are several."""
+    if not old and not new:
+        return {}
+    widened = seed_spread.widened(task.lead_change(old_oof, new_oof, metric), old, new)
+    return {"with_seeds": widened} if widened else {}
 
 
 def _label(task: Task, report: Report) -> str:
@@ -156,9 +174,14 @@ def summary(task: Task, report: Report) -> list[str]:
               if (remark := part.get("lead", {}).get("remark"))]
     for part in report["comparisons"]:
         lead = task.describe_lead_change(part["lead"]) if "lead" in part else None
-        if changed := "; ".join(filter(None, [lead, task.describe_change(part)])):
+        of_seeds = f"{_label(task, report)} {seed_spread.words(part['with_seeds'])}" if "with_seeds" in part else None
+        if changed := "; ".join(filter(None, [lead, task.describe_change(part), of_seeds])):
             lines.append(f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}")
     for stage, part in report["stages"].items():
+        if "seeds" in part:
+            lines += seed_spread.lines(stage, part["seeds"], _label(task, report))
+        if missing := part.get("missing_seeds"):
+            lines.append(f"{stage}: seeds {', '.join(map(str, missing))} are not finished, and not in these numbers")
         if missing := part["missing_folds"]:
             lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "
                          f"{_label(task, report)} waits for them")
@@ -170,7 +193,8 @@ def summary(task: Task, report: Report) -> list[str]:
     intervals = report["intervals"]
     lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
                  f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
-                 f"would change is not in them")
+                 f"would change is not in them" + (", unless they say so" if any(
+                     "seeds" in part for part in report["stages"].values()) else ""))
     return lines + report["notes"]
 
 

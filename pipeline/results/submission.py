@@ -28,6 +28,9 @@ def build(run: Run, part: StagePredictions) -> pd.DataFrame:
     if part.missing:
         raise UserError(f"submission of {part.stage}: folds {', '.join(map(str, part.missing))} are not finished; "
                         f"run them first, or average over some folds only: --fold {part.folds[0]}")
+    if part.missing_seeds:
+        raise UserError(f"submission of {part.stage}: seeds {', '.join(map(str, part.missing_seeds))} are not "
+                        f"finished; run them first, or average over some seeds only: --seed {part.seeds[0]}")
     sample = run.competition.sample
     if sample is not None and (problems := sample_submission.column_problems(
             run.config, run.competition.task, sample)):
@@ -117,10 +120,10 @@ def guard(submission: pd.DataFrame, test_ids: pd.Series, limits: tuple[float, fl
         raise UserError(*problems)
 
 
-def write(run: Run, parts: dict[str, StagePredictions], folds: list[int]) -> list[str]:
+def write(run: Run, parts: dict[str, StagePredictions], folds: list[int], seeds: list[int] | None = None) -> list[str]:
     """Writes submissions/<run>_<stage>.csv for every finished stage and submissions/<run>.csv for submit.stage.
 
-    Of some folds only, it writes submissions/<run>_<stage>_folds_<k>-<k>.csv instead.
+    Of some folds or seeds (None: all) only, it writes submissions/<run>_<stage>_folds_<k>-<k>_seeds_<n>.csv instead.
     """
     chosen = run.config.submit.stage
     if chosen not in parts:
@@ -129,10 +132,10 @@ def write(run: Run, parts: dict[str, StagePredictions], folds: list[int]) -> lis
     build(run, parts[chosen])  # refused before anything is written
     paths = []
     for stage, part in parts.items():
-        if not part.missing:
+        if part.whole:
             table = build(run, part)
-            if folds != run.folds:
-                targets = [run.paths.submission(part.stage, folds)]
+            if folds != run.folds or seeds:
+                targets = [run.paths.submission(part.stage, folds if folds != run.folds else None, seeds)]
             else:
                 targets = [run.paths.submission(part.stage)] + [run.paths.submission()] * (stage == chosen)
             for path in targets:

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.competition import folds
 from pipeline.doctor import inspection
 from pipeline.metrics.metric import Metric
-from pipeline.results import stage_scores
+from pipeline.results import seed_spread, stage_scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs import artefacts
 from pipeline.runs.invocation import Invocation
@@ -49,12 +49,17 @@ def lines(run: Run, report: Report, parts: dict[str, StagePredictions], call: In
 
 def _change(run: Run, parts: dict[str, StagePredictions], metric: Metric, old: str, new: str
             ) -> tuple[float, float, float] | None:
-    """How much a stage gained over another, with its paired interval (NaN where there is none); None: undefined."""
+    """How much a stage gained over another, with its paired interval (NaN where there is none), of the rows and of the
+    seeds where there are several; None: undefined."""
     before, after = (folds.grouped(parts[part].oof, run.competition.train.id, run.groups) for part in (old, new))
-    change = run.competition.task.lead_change(before, after, metric.name)
+    task = run.competition.task
+    change = task.lead_change(before, after, metric.name)
     if change["delta"] is None:
         return None
     low, high = change["delta_interval"] or (math.nan, math.nan)
+    of_old, of_new = (seed_spread.of(task, parts[part], metric.name) for part in (old, new))
+    if widened := seed_spread.widened(change, of_old, of_new):
+        low, high = widened["interval"]
     return change["delta"], low, high
 
 
@@ -114,7 +119,7 @@ def _next(run: Run, call: Invocation, best: str, parts: dict[str, StagePredictio
 def _still_rising(run: Run, part: StagePredictions) -> bool:
     task, metric = run.competition.task, run.config.metric
     gains = []
-    for cell in run.cells(part.stage, part.folds):
+    for cell in run.cells(part.stage, part.folds, part.seeds):
         history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
         name = next((f"valid_{name}" for name in (metric, task.metric) if f"valid_{name}" in history), None)
         if name and len(history) > 1:

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.errors import MismatchError
 from pipeline.files import atomic, formats, sealed
 from pipeline.runs.paths import Paths
-from pipeline.stage_table import ALL_FOLDS, Cell
+from pipeline.stage_table import Cell
 
 Identity = dict[str, Any]
 Files = dict[str, Any]  # file name -> table, tensors or JSON value; folder name -> function that fills it
@@ -48,7 +48,7 @@ def finished(paths: Paths, cells: Iterable[Cell], identity_of: Callable[[Cell], 
         lines = dict.fromkeys(line for changed in changes.values() for line in changed)
         stage = next(iter(changes)).stage
         raise MismatchError(
-            f"{paths.stage(stage)}: {_folds(changes)} was made with other settings or data than this run's:",
+            f"{paths.stage(stage)}: {_named(changes)} was made with other settings or data than this run's:",
             *(f"  {line}" for line in lines),
             f"  either keep it and go on under a new name: --run NEW --from {paths.run}   "
             f"(reuses every cell that still fits)",
@@ -133,8 +133,6 @@ def provenance(made_with: dict[str, int]) -> dict[str, Any]:
             "packages": {name: importlib.metadata.version(name) for name in PACKAGES}} | made_with
 
 
-def _folds(cells: Iterable[Cell]) -> str:
-    numbers = [cell.fold for cell in cells]
-    if numbers == [ALL_FOLDS]:
-        return "its cell"
-    return f"fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+def _named(cells: Iterable[Cell]) -> str:
+    parts = [cell.part for cell in cells]
+    return "its cell" if parts == [""] else ", ".join(parts)

@@ -41,7 +41,7 @@ def of_stage1(run: Run, cell: Cell) -> Identity:
 
 def of_stage2(run: Run, cell: Cell) -> Identity:
     """Rows, folds, seed, the stage-1 cell that it starts from, and [stage2]."""
-    parent = cells.fingerprint(run.paths.cell(run.cell(STAGE1, cell.fold)))
+    parent = cells.fingerprint(run.paths.cell(run.cell(STAGE1, cell.fold, cell.seed)))
     return (_of_labels(run, cell) | {"stage 1 cell": parent} | _recipe(run, run.config.stage2, cell)
             | _compared_by(run, run.config.stage2, cell))
 

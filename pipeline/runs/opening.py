@@ -79,6 +79,14 @@ def chosen_folds(run: Run, folds: list[int] | None) -> list[int]:
     return sorted(set(folds)) if folds else run.folds
 
 
+def chosen_seeds(run: Run, seeds: list[int] | None) -> list[int] | None:
+    """These seeds, in the run's order; None: all. Raises UserError for one that the run has not."""
+    if wrong := [seed for seed in seeds or [] if seed not in run.config.every_seed]:
+        raise UserError(f"--seed {wrong[0]}: this run has {', '.join(map(str, run.config.every_seed))}; add it to "
+                        f"seeds")
+    return [seed for seed in run.config.every_seed if seed in seeds] if seeds else None
+
+
 def _read(config: Config, begun: str | None = None) -> tuple[Config, Competition | None, Inputs, list[str]]:
     """The settled configuration, the tables, the files as they stood before they were read, and what was chosen."""
     if config.bert.checkpoint:

@@ -63,7 +63,9 @@ class Paths:
     def cell(self, cell: Cell) -> Path:
         return self.models / cell.folder
 
-    def submission(self, stage: Stage | None = None, folds: list[int] | None = None) -> Path:
-        """The run's submission, a stage's, or a stage's by some folds alone."""
-        parts = [self.run, *([stage.name] if stage else []), *(["folds", "-".join(map(str, folds))] if folds else [])]
+    def submission(self, stage: Stage | None = None, folds: list[int] | None = None, seeds: list[int] | None = None
+                   ) -> Path:
+        """The run's submission, a stage's, or a stage's by some folds or seeds alone."""
+        parts = [self.run, *([stage.name] if stage else []), *(["folds", "-".join(map(str, folds))] if folds else []),
+                 *(["seeds", "-".join(map(str, seeds))] if seeds else [])]
         return Path("submissions") / f"{'_'.join(parts)}.csv"

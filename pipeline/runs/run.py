@@ -25,7 +25,7 @@ from pipeline.runs.cells import Identity
 from pipeline.runs.made_with import MadeWith
 from pipeline.runs.paths import Paths
 from pipeline.runs.pretraining_texts import PretrainingTexts
-from pipeline.stage_table import PRETRAIN, Cell, Stage, imported
+from pipeline.stage_table import PRETRAIN, STAGES, Cell, Stage, imported
 from pipeline.text import columns, corpus, tokenization
 from pipeline.text.corpus import Corpus
 from pipeline.text.token_table import TokenTable
@@ -75,15 +75,28 @@ class Run:
         """The numbers of all folds."""
         return list(range(folds.fold_count(self.config.folds)))
 
-    def cells(self, stage: Stage, of_folds: list[int] | None = None) -> list[Cell]:
-        """The stage's cells that belong to these folds (None: all)."""
-        numbers = stage.folds(stage.settings(self.config), self.folds if of_folds is None else of_folds)
-        return [Cell(stage, number, self.config.seed) for number in numbers]
+    def seeds(self, stage: Stage) -> list[int]:
+        """The seeds that the stage has cells of, the run's first in front."""
+        return self.config.every_seed if stage.with_each_seed else [self.config.seed]
 
-    def cell(self, stage: Stage, fold: int) -> Cell:
-        """The stage's cell that belongs to this fold."""
-        [cell] = self.cells(stage, [fold])
+    def cells(self, stage: Stage, of_folds: list[int] | None = None, of_seeds: list[int] | None = None) -> list[Cell]:
+        """The stage's cells that belong to these folds and seeds (None: all), those of one seed after the other."""
+        numbers = stage.folds(stage.settings(self.config), self.folds if of_folds is None else of_folds)
+        return [Cell(stage, number, seed, seed != self.config.seed) for seed in self.seeds(stage)
+                if of_seeds is None or not stage.with_each_seed or seed in of_seeds for number in numbers]
+
+    def cell(self, stage: Stage, fold: int, seed: int | None = None) -> Cell:
+        """The stage's cell that belongs to this fold and seed (None: the first)."""
+        [cell] = self.cells(stage, [fold], [self.config.seed if seed is None else seed])
         return cell
+
+    def start_of(self, cell: Cell) -> Cell | None:
+        """The cell that a cell starts from, of its fold and, where that stage has one of each, of its seed; None where
+        it starts from none."""
+        if cell.stage.starts_from is None:
+            return None
+        start = self.cells(STAGES[cell.stage.starts_from], [cell.fold], [cell.seed])
+        return start[0] if start else None
 
     def identity(self, cell: Cell) -> Identity:
         """What the cell's numbers follow from, key by key."""

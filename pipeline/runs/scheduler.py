@@ -15,9 +15,9 @@ from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, PRETRAIN, STAGES, Cell, Stage, built_on, imported
 
 
-def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool = False, whole_run: bool = False
-           ) -> list[Cell]:
-    """Brings a stage's cells of these folds (None: all) to done, and returns them.
+def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool = False, whole_run: bool = False,
+           seeds: list[int] | None = None) -> list[Cell]:
+    """Brings a stage's cells of these folds and seeds (None: all) to done, and returns them.
 
     Valid cells are skipped, the others are fitted, several at a time. The run must be open for work.
     strict: refuse cells that were made with other code or packages, where else a line says so. whole_run: whether
@@ -26,7 +26,7 @@ def finish(run: Run, stage: Stage, folds: list[int] | None = None, strict: bool 
     Raises UserError where the stage that it starts from is not done, MismatchError for a cell of other data or
     settings, DiskError where the disk has no room for what will be written, OutOfMemoryError, DivergedError.
     """
-    wanted = run.cells(stage, folds)
+    wanted = run.cells(stage, folds, seeds)
     _require_start(run, stage, wanted)
     done, damaged = cells.finished(run.paths, wanted, run.identity)
     for cell in damaged:
@@ -90,15 +90,14 @@ def take_from(run: Run, other: str) -> None:
 
 def _require_start(run: Run, stage: Stage, wanted: list[Cell]) -> None:
     """Raises UserError where a cell is not done that one of the wanted starts from."""
-    if stage.starts_from is None:
-        return
-    start = STAGES[stage.starts_from]
-    needed = run.cells(start, [cell.fold for cell in wanted])
-    done = run.finished(start) if needed else []
+    needed = list(dict.fromkeys(start for cell in wanted if (start := run.start_of(cell))))
+    done = cells.finished(run.paths, needed, run.identity)[0]
     if lacking := [cell for cell in needed if cell not in done]:
-        which = "" if lacking[0].fold == ALL_FOLDS else f" --fold {lacking[0].fold}"
-        raise UserError(f"{lacking[0]} is not done, which this stage starts from: "
-                        f"python -m stages {start} {run.paths.settings}{which}")
+        first = lacking[0]
+        which = ("" if first.fold == ALL_FOLDS else f" --fold {first.fold}") + (
+            f" --seed {first.seed}" if first.further else "")
+        raise UserError(f"{first} is not done, which this stage starts from: "
+                        f"python -m stages {first.stage} {run.paths.settings}{which}")
 
 
 def _fit(run: Run, stage: Stage, todo: list[Cell], whole_run: bool) -> None:
@@ -107,7 +106,8 @@ def _fit(run: Run, stage: Stage, todo: list[Cell], whole_run: bool) -> None:
     at_once = jobs(run, stage, len(todo))
     require_room(run, stage, todo, at_once)
     if at_once > 1:
-        say(f"{stage}: {at_once} folds at a time, {run.made_with.threads(stage)} threads each")
+        say(f"{stage}: {at_once} {'cells' if len(run.seeds(stage)) > 1 else 'folds'} at a time, "
+            f"{run.made_with.threads(stage)} threads each")
     with console.together(str(stage), len(todo)), pace.measured(run, stage, todo):
         # stage 0 may have other threads than the stages behind it, and TensorFlow takes their number once a process
         processes.run_each(functools.partial(_fitter, run, stage), todo, at_once, apart=stage is PRETRAIN and whole_run)

@@ -212,6 +212,9 @@ class Scores(Protocol):
     def lead(self, oof: pd.DataFrame, missing: list[int], metric: str | None, cut: Any = None) -> Report:
         """What the report leads with where ``evaluate`` does not: tasks/scoring.py."""
 
+    def scores(self, oof: pd.DataFrame, metric: str | None) -> tuple[dict[int, float | None], float | None]:
+        """The metric of each fold, and of all rows, as ``lead`` has them, without any interval. oof: needs no group."""
+
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed of it."""
 

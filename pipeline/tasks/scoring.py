@@ -119,6 +119,16 @@ class Scored:
             folds, by.name, pooled, missing, by.undefined, "needs two folds with a score") | {
             "pooled_interval": interval} | ({"remark": remark} if remark else {})
 
+    def scores(self, oof: pd.DataFrame, metric: str | None) -> tuple[dict[int, float | None], float | None]:
+        """The metric of each fold, and of all rows, as ``lead`` has them, without any interval. oof: needs no group."""
+        by = self.named_metric(metric)
+        rows, target = self.rows_of(oof), self.truth(oof)
+        prediction, _ = self._predicted(oof, rows, target, by, None)
+        fold = rows.fold.to_numpy()
+        of_folds = {int(number): by.value(*(_take(part, fold == number) for part in (target, prediction)))
+                    for number in np.unique(fold)}
+        return of_folds, by.value(target, prediction)
+
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed by a metric on the rows that both have: delta and its paired interval. Tables
         as for ``lead``."""

@@ -62,7 +62,7 @@ def start_stage2(run: Run) -> FitCell:
 
     def fit_cell(cell: Cell) -> Files:
         clock, seed = Clock(), cell.random_seed
-        parent = run.paths.cell(run.cell(STAGE1, cell.fold))
+        parent = run.paths.cell(run.cell(STAGE1, cell.fold, cell.seed))
         weights = formats.read_tensors(parent / artefacts.weights(run.config.stage1.hand_on))
         network.start(weights, seed)
         rows = inputs.features(cells.fingerprint(parent)) if cached else inputs.tokens

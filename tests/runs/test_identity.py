@@ -32,6 +32,7 @@ KEPT = "changes last bits alone: kept in run.json, recorded with each cell"
 RESULTS = "acts on finished cells' predictions, which it does not change"
 NOTHING = "changes no number"
 ANSWERS = {
+    "seeds": "which seeds have cells; each cell has its own in its identity",
     "name": NOTHING, "task": "the task's own identity: its kind and its labels",
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
