@@ -22,6 +22,7 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     pretraining/            one cell of stage 0
     inference/              a finished run in memory and over HTTP
     results/                what the finished cells say
+    blending/               what several runs say together
     export/                 a finished run in another form
     notebook                a run in a notebook, a method for each stage
 """

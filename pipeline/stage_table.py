@@ -13,12 +13,17 @@ from pipeline.lazy import lazily
 
 numpy = lazily("numpy")
 ALL_FOLDS = -1  # the number of a cell that serves every fold
-Predicting = Literal["baseline", "stage1", "stage2"]  # names of the stages that predict, for the configuration's types
+Predicting = Literal["baseline", "stage1", "stage2", "blend"]  # names of the stages that predict, for types
 SUBMITTED: Predicting = "stage2"  # whose predictions are submitted unless the configuration names another
 
 
 def _one_for_each_fold(settings: Any, folds: list[int]) -> list[int]:
     return folds
+
+
+def _one_where_configured(settings: Any, folds: list[int]) -> list[int]:
+    """A blend is one cell for all folds; without [blend], none."""
+    return [] if settings is None else [ALL_FOLDS]
 
 
 def _one_for_all_folds(settings: Any, folds: list[int]) -> list[int]:
@@ -113,7 +118,9 @@ STAGE1 = Stage(
 STAGE2 = Stage(
     "stage2", 2, "pipeline.training.bert_stages:start_stage2", "pipeline.runs.identity:of_stage2",
     starts_from="stage1", compared_with="stage1", trains_bert=True, with_each_seed=True)
-STAGES = {stage.name: stage for stage in (PRETRAIN, BASELINE, STAGE1, STAGE2)}  # in the order in which they are run
+BLEND = Stage("blend", 4, "pipeline.blending.stage:start", "pipeline.blending.stage:identity",
+              folds=_one_where_configured)
+STAGES = {stage.name: stage for stage in (PRETRAIN, BASELINE, STAGE1, STAGE2, BLEND)}  # in the order of a run
 PREDICTING = {name: stage for name, stage in STAGES.items() if stage.predicts}
 
 

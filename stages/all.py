@@ -19,6 +19,7 @@ from pipeline.runs import opening, scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, PRETRAIN, STAGE1, STAGE2
 from stages import options
+from stages.blend import make as make_blend
 from stages.report import write_report
 from stages.submit import write_submission
 
@@ -47,6 +48,9 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
             scheduler.finish(run, stage, wanted, strict, whole_run=True, seeds=seeds)
             if stage.predicts:
                 options.say_where(run, stage)
+        if run.config.blend and not fold and not seed:
+            say("== blend")
+            make_blend(run)
         if not fold and not seed:
             say("== submit")
             write_submission(run, wanted)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.schema import LATER, Contradiction, Count, Section
+from pipeline.config.schema import LATER, Contradiction, Count, FilePath, Section
 from pipeline.stage_table import SUBMITTED, Predicting
 
 
@@ -23,6 +23,23 @@ class Baseline(Section):
     def contradictions(self) -> Iterator[Contradiction]:
         if self.ngrams[0] > self.ngrams[1]:
             yield ("ngrams",), f"ngrams must be the shortest and the longest n-gram, got {self.ngrams}"
+
+
+class Blend(Section):
+    """Finished stages of runs, and other people's predictions, joined to one."""
+
+    of: Annotated[list[FilePath], Field(min_length=1, max_length=1_000)]
+    """The members: "RUN", "RUN:STAGE", or tables of other people's predictions, "[NAME=]OOF.csv[,TEST.csv]"."""
+    method: Literal["auto", "mean", "logit", "rank", "greedy", "nnls", "vote"] = "auto"
+    """mean: of probabilities. logit: of logits, each member's divided by a temperature. rank: of ranks. greedy:
+    selection with replacement by the metric. nnls: non-negative least squares. vote: of decisions. auto: the mean,
+    unless logit, greedy or nnls is better, nested, by more than its error."""
+    shrink: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """greedy: how far weights are moved to equal ones."""
+    baseline: bool = True
+    """Whether the first run's baseline joins, where it has one."""
+    other_folds: bool = False
+    """Whether members may have been validated on other folds, which makes the score optimistic."""
 
 
 class Submit(Section):

@@ -12,7 +12,7 @@ from pipeline.config.data import Data, Folds
 from pipeline.config.kinds import BINARY, KINDS, Kind
 from pipeline.config.machine import Hardware
 from pipeline.config.model import Bert, Head, Tokens
-from pipeline.config.results import Baseline, Submit
+from pipeline.config.results import Baseline, Blend, Submit
 from pipeline.config.schema import LATER, Contradiction, RandomSeed, Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
 from pipeline.errors import UserError
@@ -58,6 +58,8 @@ class Config(Section):
     stage1: Stage1 = Stage1()
     stage2: Stage2 = Stage2()
     baseline: Baseline = Baseline()
+    blend: Blend | None = None
+    """Without this table there is no blend."""
     submit: Submit = Submit()
     hardware: Hardware = Hardware()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ def write_done(folder: Path, done: dict[str, Any]) -> None:
     formats.write(folder / DONE, content | {"sha256": digest(content)})
 
 
-def read_done(folder: Path) -> dict[str, Any] | None:
-    """The folder's DONE.json where it is whole and names files, all inside, and each has its hash; else None."""
+def read_done(folder: Path, names: Sequence[str] | None = None) -> dict[str, Any] | None:
+    """The folder's DONE.json where it is whole and names files, all inside, and each has its hash; else None.
+
+    names: the files that are looked at, which must be among them; None: all.
+    """
     try:
         done = formats.read_json(folder / DONE)
         if done.pop("sha256") != digest(done):
             return None
         inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in done["files"])
-        intact = inside and all(hashing.sha256(folder / name) == digest for name, digest in done["files"].items())
+        intact = inside and all(hashing.sha256(folder / name) == done["files"][name] for name in names or done["files"])
         meant = isinstance(done["identity"], dict) and isinstance(done.get("provenance", {}), dict)
         return done if intact and done["files"] and meant else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -19,7 +19,7 @@ from pipeline.metrics import scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs import artefacts
 from pipeline.runs.run import Run
-from pipeline.stage_table import BASELINE, PREDICTING, STAGE1, STAGE2
+from pipeline.stage_table import BASELINE, BLEND, PREDICTING, STAGE1, STAGE2
 from pipeline.tasks import Report
 
 matplotlib.use("Agg")
@@ -27,7 +27,7 @@ CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi 
            "Microsoft YaHei", "SimHei", "Arial Unicode MS")
 FONTS = ["DejaVu Sans", *sorted({font.name for font in font_manager.fontManager.ttflist} & set(CHINESE))]
 plt.rcParams["font.family"] = FONTS
-COLOURS = {str(BASELINE): "#8c8c8c", str(STAGE1): "#1f6fb4", str(STAGE2): "#c8501e"}
+COLOURS = {str(BASELINE): "#8c8c8c", str(STAGE1): "#1f6fb4", str(STAGE2): "#c8501e", str(BLEND): "#3a8f5c"}
 COLUMNS = 4  # of labels, whose pictures a figure has room for
 Found = dict[str, StagePredictions]
 Parts = dict[str, Report]

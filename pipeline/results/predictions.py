@@ -12,7 +12,7 @@ from pipeline.errors import MismatchError, UserError
 from pipeline.files import formats
 from pipeline.runs import artefacts
 from pipeline.runs.run import Run
-from pipeline.stage_table import PREDICTING, STAGE1, Cell, Stage
+from pipeline.stage_table import ALL_FOLDS, PREDICTING, STAGE1, Cell, Stage
 from pipeline.tasks import Task
 
 PREDICTED = ("logit", "prediction")  # what the names of columns of predictions begin with
@@ -53,6 +53,8 @@ def gather(run: Run, stage: Stage, wanted: list[int] | None = None, seeds: list[
 
     Raises MismatchError where a cell does not hold exactly the rows of its fold and of the test set.
     """
+    if stage.folds(stage.settings(run.config), run.folds) == [ALL_FOLDS]:
+        return _of_one_cell(run, stage) if wanted in (None, run.folds) else None
     wanted = run.folds if wanted is None else wanted
     of_seed: dict[int, list[Cell]] = {seed: [] for seed in run.seeds(stage)
                                       if seeds is None or not stage.with_each_seed or seed in seeds}
@@ -82,6 +84,17 @@ def gather(run: Run, stage: Stage, wanted: list[int] | None = None, seeds: list[
         pd.concat([of_cells, pd.DataFrame(means, dtype=np.float32)], axis=1), done,
         [fold for fold in wanted if fold not in done], taken, [seed for seed in of_seed if seed not in taken],
         by_seed if several else {})
+
+
+def _of_one_cell(run: Run, stage: Stage) -> StagePredictions | None:
+    """The same of a stage whose one cell predicts the rows of all folds."""
+    task, train, test = run.competition.task, run.competition.train, run.competition.test
+    for cell in run.finished(stage):
+        folder = run.paths.cell(cell)
+        oof = _read(folder / artefacts.OOF, train[run.fold_of_row >= 0], task.oof_columns, task)
+        return StagePredictions(stage, oof, _read(folder / artefacts.TEST, test, task.test_columns, task), run.folds,
+                                [], [cell.seed])
+    return None
 
 
 def of_all_stages(run: Run, folds: list[int] | None = None, seeds: list[int] | None = None

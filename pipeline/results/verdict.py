@@ -15,7 +15,7 @@ from pipeline.results.predictions import StagePredictions
 from pipeline.runs import artefacts
 from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
-from pipeline.stage_table import BASELINE, PREDICTING, STAGE1
+from pipeline.stage_table import BASELINE, BLEND, PREDICTING, STAGE1
 from pipeline.tasks import Report, format_score
 from pipeline.text import scripts
 
@@ -102,6 +102,8 @@ def _upload(run: Run, parts: dict[str, StagePredictions], metric: Metric, best: 
 def _next(run: Run, call: Invocation, best: str, parts: dict[str, StagePredictions], warnings: list[str]) -> str:
     """The command that is likeliest to gain most."""
     name = run.config.name
+    if list(parts) == [str(BLEND)]:
+        return "python -m stages runs   (every run in one table)"
     if warnings and "--set " in warnings[0]:
         settings = shlex.split(warnings[0].rpartition("--set ")[2])[:1]
         return f"./run_all.sh {call.again(f'{name}_2', settings)}   ({warnings[0].partition(':')[0]})"

@@ -7,6 +7,7 @@ HANDED_ON = "handed_on.csv"  # stage 1: predictions of the validated rows by the
 MODEL = "model.json"  # stage 1: dimensions of the encoder and the kind of label
 HEAD = "head.safetensors"  # stage 2: the head's weights; the encoder's are stage 1's
 EXAMPLES = "examples.csv"  # stage 0: held-out texts with what the model puts in their blanks
+BLEND = "blend.json"  # blend: members, weights, methods and their scores
 HUGGING_FACE, GOOGLE = "huggingface", "google"  # stage 0: folders, the encoder in both formats
 
 

@@ -214,6 +214,17 @@ class Multioutput(RowTask):
             "needs two folds with a score of every output") | {
             "pooled_interval": None, "pooled_interval_reason": "a mean over outputs"}
 
+    def scores(self, oof: pd.DataFrame, metric: str | None) -> tuple[dict[int, float | None], float | None]:
+        """The means over the outputs."""
+        outputs = [part.scores(self._part(oof, name), _own_metric(metric)) for name, part in self.parts.items()]
+        folds = {fold: _mean([by_fold[fold] for by_fold, _ in outputs]) for fold in outputs[0][0]}
+        return folds, _mean([pooled for _, pooled in outputs])
+
+    def value_of_parts(self, parts: Sequence[tuple[pd.DataFrame, Any]], metric: str | None) -> float | None:
+        """The mean over the outputs."""
+        return _mean([part.value_of_parts([(self._part(table, name), cut[name]) for table, cut in parts],
+                                          _own_metric(metric)) for name, part in self.parts.items()])
+
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """The mean of the outputs' changes; it has no interval."""
         changes = [part.lead_change(self._part(old, name), self._part(new, name), _own_metric(metric))

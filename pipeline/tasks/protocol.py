@@ -215,6 +215,10 @@ class Scores(Protocol):
     def scores(self, oof: pd.DataFrame, metric: str | None) -> tuple[dict[int, float | None], float | None]:
         """The metric of each fold, and of all rows, as ``lead`` has them, without any interval. oof: needs no group."""
 
+    def value_of_parts(self, parts: Sequence[tuple[pd.DataFrame, Any]], metric: str | None) -> float | None:
+        """The metric of all rows of tables of predictions, each with what its own rows are decided by (``cut_of``);
+        None where it is undefined."""
+
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed of it."""
 

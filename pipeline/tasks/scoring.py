@@ -2,6 +2,7 @@
 a finished run has not seen. A kind says what a metric is taken from and how decisions are made."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -129,6 +130,14 @@ class Scored:
                     for number in np.unique(fold)}
         return of_folds, by.value(target, prediction)
 
+    def value_of_parts(self, parts: Sequence[tuple[pd.DataFrame, Any]], metric: str | None) -> float | None:
+        """The metric of all rows of tables of predictions, each with what its own rows are decided by; None where it is
+        undefined."""
+        by = self.named_metric(metric)
+        predicted = [self.decide(self.deciding(table), cut) if by.form == Form.DECISIONS else self.ranking(table)
+                     for table, cut in parts]
+        return by.value(_joined([self.truth(table) for table, _ in parts]), _joined(predicted))
+
     def lead_change(self, old: pd.DataFrame, new: pd.DataFrame, metric: str | None) -> Report:
         """What newer predictions changed by a metric on the rows that both have: delta and its paired interval. Tables
         as for ``lead``."""
@@ -181,6 +190,13 @@ def _take(rows: Any, inside: npt.NDArray[Any]) -> Any:
         return rows[inside]
     numbers = np.flatnonzero(inside) if inside.dtype == bool else inside
     return [rows[number] for number in numbers]
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Arrays, or lists, one behind the other."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return [row for part in parts for row in part]
 
 
 def _fold(number: int, by: Metric, target: Any, prediction: Any) -> Report:

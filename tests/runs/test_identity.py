@@ -37,6 +37,7 @@ ANSWERS = {
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
         "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds")},
+    "blend.of": "the members that it names are hashed", "blend.baseline": "the members that it leads to are hashed",
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
     **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev")},
@@ -93,7 +94,9 @@ def identities(run: Run) -> dict[str, dict[str, Any]]:
 def opened(project: Path) -> Run:
     (project / "texts.txt").write_text("鱼香\n肉菜汤\n")
     with (project / CONFIG).open("a") as file:
-        file.write('[pretrain]\nmax_tokens = 32\nfiles = ["texts.txt"]\n')
+        file.write('[pretrain]\nmax_tokens = 32\nfiles = ["texts.txt"]\n[blend]\nof = ["a.csv", "b.csv"]\n')
+    for name in ("a.csv", "b.csv"):
+        (project / name).write_text("id,prediction\n")
     return opening.read(loading.load(Path(CONFIG)))
 
 
@@ -110,7 +113,8 @@ def test_every_key_is_in_an_identity_or_cannot_matter(opened: Run, key: str) -> 
     before, after = identities(opened), identities(dataclasses.replace(opened, config=settings))
     moved = {stage for stage in STAGES if before[stage] != after[stage]}
     section = key.partition(".")[0]
-    expected = {"pretrain": {"pretrain"}, "baseline": {"baseline"}, "stage1": {"stage1"}, "stage2": {"stage2"},
+    expected = {"pretrain": {"pretrain"}, "baseline": {"baseline"}, "blend": {"blend"},
+                "stage1": {"stage1"}, "stage2": {"stage2"},
                 "seed": {"pretrain", "stage1", "stage2"}, "head": {"stage1"}, "data": {"stage1", "stage2"},
                 "tokens": {"stage1"}, "bert": {"stage1"}}[section]
     if key in ("tokens.tokenizer", "tokens.lowercase", "tokens.strip_accents", "bert.precision"):

@@ -117,7 +117,7 @@ def gathered(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | Non
     """The predictions of made-up cells, each giving an id its value, and a run that is enough to gather them."""
     run = SimpleNamespace(
         competition=Competition(train, test, sample, TASK), fold_of_row=fold_of_row, folds=wanted,
-        paths=Paths("run"), finished=lambda stage: [Cell(stage, fold, 0) for fold in wanted],
+        paths=Paths("run"), seeds=lambda stage: [0], finished=lambda stage: [Cell(stage, fold, 0) for fold in wanted],
         config=Config.model_validate({"name": "run", "bert": {"random": {}}, "data": {"train": "a", "test": "b"}}))
     for fold in wanted:
         cell, rows = run.paths.cell(Cell(STAGE1, fold, 0)), train[fold_of_row == fold]

@@ -1,0 +1,49 @@
+"""A blend under a name of its own: a run whose configuration is its first member's, with [blend]."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.blending import members, stage
+from pipeline.config import loading
+from pipeline.config.run import NAME_RULE, RUN_NAME, Config
+from pipeline.errors import UserError
+from pipeline.files import atomic
+from pipeline.runs.paths import Paths
+from pipeline.stage_table import BLEND, STAGES
+
+
+def configuration(name: str, overrides: Sequence[str]) -> Config:
+    """The configuration of the blend of that name, from overrides as "blend.of=[...]" and "blend.method=rank". A blend
+    that is there already keeps what they do not give.
+
+    Raises UserError where the name is a run's that trains, where no member is a run, and for a wrong setting.
+    """
+    if not RUN_NAME.fullmatch(name):
+        raise UserError(f"blend {NAME_RULE}; got {name!r}")
+    paths = Paths(name)
+    if taken := [str(other) for other in STAGES.values() if other is not BLEND and paths.stage(other).exists()]:
+        raise UserError(f"blend {name}: there is a run of this name with {', '.join(taken)}; choose another, or put "
+                        f"[blend] into the run's own configuration")
+    given = dict(loading.parsed(override) for override in overrides).get("blend.of")
+    if paths.settings.exists():
+        return loading.load(paths.settings, list(overrides))
+    if not isinstance(given, list):
+        raise UserError(f"blend {name}: --of RUN names its members, two or more")
+    first = stage.first_run(given)
+    if first is None:
+        raise UserError(f"blend {name}: one member must be a run, whose rows, folds and metric are the blend's")
+    base, _, _ = members.run_and_stage(first)
+    config = loading.load(base.settings, [*overrides, f"submit.stage={BLEND}", "seeds="], name)
+    _take_folds(base, paths)
+    return config
+
+
+def _take_folds(base: Paths, own: Paths) -> None:
+    """The first member's folds are the blend's, however a later version would deal them."""
+    atomic.refuse_links([own.models])
+    for source in (base.folds, base.folds.with_suffix(".json")):
+        target = own.models / source.name
+        if source.exists() and not target.exists():
+            with atomic.replacing(target) as building:
+                shutil.copyfile(source, Path(building))
