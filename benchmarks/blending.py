@@ -5,7 +5,8 @@
 
 Each member's score is the label times a strength, which differs a little from member to member, plus noise that all
 share and noise of their own; the truth is the AUC of 100,000 further rows. Numbers are against those of the plain mean
-on the same rows, since they vary far less.
+on the same rows, since they vary far less. The last lines say by how much the best member is flattered for being the
+best, and by how much ``stages runs`` would say that it is.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pipeline.blending import estimate
 from pipeline.blending.estimate import Blend
 from pipeline.blending.member import Member, Model, Rows
 from pipeline.metrics import scores
+from pipeline.results.best_of_many import flattered
 from pipeline.tasks.binary import Binary
 
 POPULATION = 100_000
@@ -50,7 +52,7 @@ def simulated(rng: np.random.Generator, rows: int, strengths: npt.NDArray[np.flo
 def blend(known: Simulated, further: Simulated, shrink: float) -> Blend:
     """The product's own blend of simulated members on five folds."""
     rows = len(known.label)
-    fold = np.arange(rows) % 5
+    fold = _folds(known.label)
     keys = pd.DataFrame({"id": np.arange(rows).astype(str), "fold": fold, "label": known.label})
     members = [Member(f"member {number:02d}", tuple(
         Model(np.flatnonzero(fold == own), logits[fold == own, None], test[:, None]) for own in range(5)), str(number))
@@ -61,8 +63,9 @@ def blend(known: Simulated, further: Simulated, shrink: float) -> Blend:
                  known.label)
 
 
-def one_set(rng: np.random.Generator, rows: int, members: int) -> dict[str, dict[str, float]]:
-    """Of each method: optimism, nested minus truth, and gain over the plain mean, all against the plain mean's."""
+def one_set(rng: np.random.Generator, rows: int, members: int) -> tuple[dict[str, dict[str, float]], float, float]:
+    """Of each method: optimism, nested minus truth, and gain over the plain mean, all against the plain mean's; by how
+    much the best member is flattered, against the mean of them, and by how much it is said to be."""
     strengths = D_PRIME * (1 + UNLIKE * rng.normal(size=members))
     known, further = simulated(rng, rows, strengths), simulated(rng, POPULATION, strengths)
     found: dict[str, tuple[float, float, float]] = {}
@@ -75,10 +78,23 @@ def one_set(rng: np.random.Generator, rows: int, members: int) -> dict[str, dict
     nested, in_sample, truth = found["mean"]
     alone = [_auc(known.label, logits) for logits in known.logits]
     best = int(np.argmax(alone))
-    found["best member"] = alone[best], alone[best], _auc(further.label, further.logits[best])
+    truths = [_auc(further.label, logits) for logits in further.logits]
+    found["best member"] = alone[best], alone[best], truths[best]
+    excess = np.array(alone) - truths
+    fold = _folds(known.label)
+    said = flattered([[_auc(known.label[fold == own], logits[fold == own]) for own in range(5)]
+                      for logits in known.logits], 1)
+    assert said is not None
     return {name: {"in sample - truth": (own[1] - in_sample) - (own[2] - truth),
                    "nested - truth": (own[0] - nested) - (own[2] - truth), "true gain": own[2] - truth}
-            for name, own in found.items()}
+            for name, own in found.items()}, float(excess[best] - excess.mean()), said
+
+
+def _folds(label: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Five, stratified."""
+    fold = np.zeros(len(label), np.int64)
+    fold[np.argsort(label, kind="stable")] = np.arange(len(label)) % 5
+    return fold
 
 
 def _auc(label: npt.NDArray[np.int64], score: npt.NDArray[np.floating]) -> float:
@@ -104,7 +120,8 @@ def main() -> None:
         print(f"{options.members} members, {options.rows:,} rows: {time.perf_counter() - begin:.1f} s; {best.method}: "
               f"{why}")
         return
-    sets = [one_set(rng, options.rows, options.members) for _ in range(options.sets)]
+    results = [one_set(rng, options.rows, options.members) for _ in range(options.sets)]
+    sets = [made for made, _, _ in results]
     print(f"{options.rows:,} rows, {options.members} members, {options.sets} sets; x 1e-4 AUC, mean (standard error)\n")
     columns = list(next(iter(sets[0].values())))
     print("| method | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
@@ -112,6 +129,9 @@ def main() -> None:
         values = {column: 1e4 * np.array([made[name][column] for made in sets]) for column in columns}
         print(f"| {name} | " + " | ".join(
             f"{own.mean():+.1f} ({own.std(ddof=1) / np.sqrt(len(own)):.1f})" for own in values.values()) + " |")
+    for what, number in (("is flattered", 1), ("is said to be flattered", 2)):
+        own = 1e4 * np.array([result[number] for result in results])
+        print(f"\nthe best member {what} by {own.mean():.1f} ({own.std(ddof=1) / np.sqrt(len(own)):.1f})")
 
 
 if __name__ == "__main__":

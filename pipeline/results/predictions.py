@@ -144,6 +144,17 @@ def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.
     return table
 
 
+def of_seeds(task: Task, table: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Of a table as ``write`` writes it, each seed's own predictions, as an OOF table; none where there is one seed."""
+    predicted = [column for column in task.test_columns if column.startswith(PREDICTED)]
+    known = table[[column for column in task.oof_columns if column not in predicted]]
+    mark = f"{predicted[0].partition(':')[0]}_seed_"
+    seeds = dict.fromkeys(int(column.removeprefix(mark).partition(":")[0]) for column in map(str, table)
+                          if column.startswith(mark))
+    return {seed: pd.concat([known, table[[_marked(column, f"seed_{seed}") for column in predicted]].set_axis(
+        predicted, axis=1)], axis=1)[task.oof_columns] for seed in seeds}
+
+
 def handed_on(run: Run, stage2: StagePredictions) -> pd.DataFrame:
     """What stage 2 started from, like an OOF table: the validation predictions of the weights that were handed on."""
     task = run.competition.task

@@ -32,7 +32,8 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     oof = {stage: folds.grouped(part.oof, ids, run.groups) for stage, part in parts.items()}
     report: Report = {
         "run": run.config.name,
-        "metric": metric or task.metric,
+        "metric": metric or task.metric, "greater_is_better": task.named_metric(metric).greater_is_better,
+        "hashes": {key: run.data_identity[key] for key in ("training rows", "test rows", "folds")},
         "folds": {"method": run.config.folds.method, "count": len(run.folds)},
         "data": repeated_texts.audit(run.competition, run.fold_of_row),
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",

@@ -1,11 +1,13 @@
 """What a seed changes: scores by seed and fold, how their variance splits, and how sure a difference is with it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pipeline.lazy import lazily
 from pipeline.metrics.intervals import NORMAL
@@ -32,10 +34,15 @@ class Scored:
 
 def of(task: Task, part: StagePredictions, metric: str | None) -> Scored | None:
     """The scores of each seed of a stage; None where it has one seed."""
-    if not part.by_seed:
+    return of_tables(task, part.by_seed, metric)
+
+
+def of_tables(task: Task, by_seed: Mapping[int, pd.DataFrame], metric: str | None) -> Scored | None:
+    """The same of each seed's OOF table."""
+    if not by_seed:
         return None
-    scores = [task.scores(oof, metric) for oof in part.by_seed.values()]
-    return Scored(tuple(part.by_seed), np.array([list(by_fold.values()) for by_fold, _ in scores], np.float64),
+    scores = [task.scores(oof, metric) for oof in by_seed.values()]
+    return Scored(tuple(by_seed), np.array([list(by_fold.values()) for by_fold, _ in scores], np.float64),
                   np.array([pooled for _, pooled in scores], np.float64))
 
 

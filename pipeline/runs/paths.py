@@ -50,6 +50,11 @@ class Paths:
         return self.models / "run.json"
 
     @property
+    def spent(self) -> Path:
+        """How long each stage's cells took to fit."""
+        return self.models / "seconds.json"
+
+    @property
     def features(self) -> Path:
         return MODELS / ".features"
 

@@ -9,7 +9,7 @@ from pipeline.errors import MismatchError, UserError
 from pipeline.files import atomic, formats, room, sealed
 from pipeline.machine import console, resources
 from pipeline.machine.console import say
-from pipeline.runs import cells, pace, processes
+from pipeline.runs import cells, pace, processes, spent
 from pipeline.runs.paths import Paths
 from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_FOLDS, PRETRAIN, STAGES, Cell, Stage, built_on, imported
@@ -108,7 +108,7 @@ def _fit(run: Run, stage: Stage, todo: list[Cell], whole_run: bool) -> None:
     if at_once > 1:
         say(f"{stage}: {at_once} {'cells' if len(run.seeds(stage)) > 1 else 'folds'} at a time, "
             f"{run.made_with.threads(stage)} threads each")
-    with console.together(str(stage), len(todo)), pace.measured(run, stage, todo):
+    with console.together(str(stage), len(todo)), spent.recorded(run.paths, stage), pace.measured(run, stage, todo):
         # stage 0 may have other threads than the stages behind it, and TensorFlow takes their number once a process
         processes.run_each(functools.partial(_fitter, run, stage), todo, at_once, apart=stage is PRETRAIN and whole_run)
 
