@@ -3,6 +3,7 @@
 import ast
 import errno
 import importlib
+import keyword
 import sys
 import traceback
 from pathlib import Path
@@ -16,8 +17,8 @@ from pipeline.machine.interrupts import Terminated
 
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
 NAMES = ("all", "new", "check", "folds", "baseline", "pretrain", "stage1", "stage2", "blend", "report", "submit",
-         "runs", "keys", "fetch", "new_checkpoint", "convert", "predict", "evaluate", "encode", "export", "bundle",
-         "serve")
+         "runs", "import", "keys", "fetch", "new_checkpoint", "convert", "predict", "evaluate", "encode", "export",
+         "bundle", "serve")
 
 
 def command_line(arguments: list[str]) -> typer.Typer:
@@ -28,7 +29,8 @@ def command_line(arguments: list[str]) -> typer.Typer:
     for name in NAMES:
         if name.replace("_", "-") in arguments:
             module = importlib.import_module(f"stages.{name}")
-            app.command(name.replace("_", "-"), help=escape(module.__doc__ or ""))(getattr(module, name))
+            function = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
+            app.command(name.replace("_", "-"), help=escape(module.__doc__ or ""))(function)
         else:
             source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
             app.command(name.replace("_", "-"), help=escape(ast.get_docstring(ast.parse(source)) or ""))(lambda: None)

@@ -1,14 +1,12 @@
 """A blend under a name of its own: a run whose configuration is its first member's, with [blend]."""
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.blending import members, stage
 from pipeline.config import loading
 from pipeline.config.run import NAME_RULE, RUN_NAME, Config
 from pipeline.errors import UserError
-from pipeline.files import atomic
+from pipeline.runs import folds_file
 from pipeline.runs.paths import Paths
 from pipeline.stage_table import BLEND, STAGES
 
@@ -35,15 +33,6 @@ def configuration(name: str, overrides: Sequence[str]) -> Config:
         raise UserError(f"blend {name}: one member must be a run, whose rows, folds and metric are the blend's")
     base, _, _ = members.run_and_stage(first)
     config = loading.load(base.settings, [*overrides, f"submit.stage={BLEND}", "seeds="], name)
-    _take_folds(base, paths)
+    folds_file.copy(base.models, paths)
     return config
 
-
-def _take_folds(base: Paths, own: Paths) -> None:
-    """The first member's folds are the blend's, however a later version would deal them."""
-    atomic.refuse_links([own.models])
-    for source in (base.folds, base.folds.with_suffix(".json")):
-        target = own.models / source.name
-        if source.exists() and not target.exists():
-            with atomic.replacing(target) as building:
-                shutil.copyfile(source, Path(building))

@@ -105,11 +105,20 @@ def reuse(old: Paths, new: Paths, cell: Cell, identity: Identity) -> bool:
     done = sealed.read_done(old.cell(cell))
     if done is None or differences(done["identity"], identity) or new.cell(cell).exists():
         return False
-    with atomic.publishing(new.cell(cell)) as building:
+    return copy(old.cell(cell), new.cell(cell), done)
+
+
+def copy(source: Path, target: Path, done: dict[str, Any]) -> bool:
+    """Copies a finished cell whose DONE.json that is, and verifies the copy; False where there is one meanwhile. Raises
+    MismatchError where the source changed while it was copied."""
+    with atomic.building(target) as building:
         for name in [*done["files"], sealed.DONE]:
-            (building / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(old.cell(cell) / name, building / name)
-    return True
+            (building / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, building / name)
+            atomic.to_disk(building / name)
+        if sealed.read_done(building) != done:
+            raise MismatchError(f"{source}: was changed while it was copied; copy that machine's folder again")
+        return atomic.publish(building, target)
 
 
 def fingerprint(folder: Path) -> str:

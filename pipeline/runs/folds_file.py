@@ -1,5 +1,6 @@
 """A run's folds: dealt once, kept in models/<run>/folds.csv, and verified whenever they are read again."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pipeline.competition.tables import Competition
 from pipeline.config.run import Config
 from pipeline.config.schema import flatten
 from pipeline.errors import MismatchError
-from pipeline.files import formats, hashing
+from pipeline.files import atomic, formats, hashing
 from pipeline.runs import cells
 from pipeline.runs.cells import Identity
 from pipeline.runs.paths import Paths
@@ -54,6 +55,16 @@ def write(config: Config, competition: Competition, fold_of_row: FoldOfRow) -> N
     content = {"sha256": hashing.sha256(path), "source": _source(config, competition.train)}
     if not record.exists() or formats.read_json(record) != content:
         formats.write(record, content)
+
+
+def copy(source: Path, paths: Paths) -> None:
+    """Takes the folds of another run's folder, where this run has none: they are its folds however a later version
+    would deal them, if its rows and settings are the same, which ``dealt_or_read`` looks at."""
+    atomic.refuse_links([paths.models])
+    for name in (paths.folds.name, paths.folds.with_suffix(".json").name):
+        if (source / name).is_file() and not (paths.models / name).exists():
+            with atomic.replacing(paths.models / name) as temporary:
+                shutil.copyfile(source / name, temporary)
 
 
 def discard(paths: Paths) -> None:
