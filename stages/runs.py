@@ -31,7 +31,9 @@ def runs(
             raise UserError(f"--{ending[1:]} {path}: must end in {ending}")
     blocks = run_table.read(against)
     for block in blocks:
-        table = Table(*run_table_text.header(block), title=block.title, title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(title=block.title, title_justify="left", box=box.SIMPLE_HEAD)
+        for number, column in enumerate(run_table_text.header(block)):
+            table.add_column(column, overflow="fold", no_wrap=number < len(run_table_text.HEADER))
         for line in block.lines:
             table.add_row(*map(escape, (*run_table_text.cells(block, line), run_table_text.settings(block, line))))
         console.print(table)

@@ -20,7 +20,8 @@ from pipeline.tasks.links import Doubles
 optimize, special = lazily("scipy.optimize"), lazily("scipy.special")
 
 FITTED_ON = 10_000  # texts that weights and temperatures are fitted on, at most
-STEPS = 25  # of greedy selection
+STEPS = 25  # of greedy selection, at most
+PATIENCE = 5  # steps without a better score, after which it ends
 SAME = 1e-6  # scores that differ by less are the same
 TEMPERATURES = (0.1, 10.0)
 Mask = npt.NDArray[np.bool_]
@@ -162,7 +163,7 @@ def _greedy(blended: Blended, which: npt.NDArray[np.int64]) -> Doubles:
         total += predicted[chosen]
         if scores[chosen] > best_score + SAME:
             best, best_score, since = taken / taken.sum(), float(scores[chosen]), step
-        elif step - since >= blended.count:
+        elif step - since >= PATIENCE:
             break
     return best
 

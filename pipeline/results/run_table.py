@@ -51,12 +51,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Gain:
-    """What a run gains over the reference on the same rows, and its paired interval; with_seeds: of seeds too. Where
-    there is none, a note says why."""
+    """What a run gains over the reference on the same rows, and its paired interval. of: what beside the rows the
+    interval is of, in words. Where there is none, a note says why."""
 
     delta: float | None = None
     interval: list[float] | None = None
-    with_seeds: bool = False
+    of: str = ""
     note: str = ""
 
 
@@ -104,7 +104,8 @@ def _line(name: str) -> Line:
     except (OSError, ValueError, RecursionError):
         return Line(name, note=f"{paths.settings} is not there, or damaged")
     stage, done = _newest_stage(paths)
-    nothing = Line(name, settings=settings, seconds=sum(spent.seconds(paths).values()), stage=stage, done=str(done))
+    nothing = Line(name, settings=settings, seconds=sum(spent.seconds(paths).values()), stage=stage,
+                   done=f"{done} cells" if done else "")
     try:
         report = _report(paths)
         return _of_report(nothing, report) if report else _without(nothing, "no report yet")
@@ -115,7 +116,7 @@ def _line(name: str) -> Line:
 def _without(line: Line, what: str) -> Line:
     way = f"python -m stages report {Paths(line.name).settings}"
     return Line(line.name, settings=line.settings, seconds=line.seconds, stage=line.stage, done=line.done,
-                note=f"{what}; {way}" if line.done != "0" else f"{what}; no cell is done")
+                note=f"{what}; {way}" if line.done else f"{what}; no cell is done")
 
 
 def _of_report(nothing: Line, report: Report) -> Line:
@@ -177,9 +178,15 @@ class _Reference:
         change = self.task.lead_change(old, new, self.metric)
         if change["delta"] is None:
             return Gain(note="undefined")
-        widened = seed_spread.widened(change, of_old, of_new)
-        interval = widened["interval"] if widened else change["delta_interval"]
-        return Gain(change["delta"], interval, bool(widened))
+        sides = [(self.stage, of_old), (line.stage, of_new)]
+        trained = [scored for stage, scored in sides if PREDICTING[stage].with_each_seed]
+        # a blend is made of runs that may be the reference itself: how its training varies is not known
+        known = [] if str(BLEND) in (self.stage, line.stage) else [scored for scored in trained if scored]
+        widened = seed_spread.widened(change, of_old, of_new) if known else None
+        if not widened:
+            return Gain(change["delta"], change["delta_interval"])
+        return Gain(change["delta"], widened["interval"], "seeds" if len(known) == len(trained) else
+                    "seeds of one side")
 
     @functools.cached_property
     def _own(self) -> tuple[pd.DataFrame, seed_spread.Scored | None]:

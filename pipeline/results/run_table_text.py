@@ -33,7 +33,7 @@ def _gained(gain: Gain) -> str:
     if gain.delta is None:
         return gain.note
     return f"{gain.delta:+.4f}" + (f" ({gain.interval[0]:+.4f} to {gain.interval[1]:+.4f}"
-                                   f"{', rows and seeds' * gain.with_seeds})" if gain.interval else "")
+                                   f"{f', rows and {gain.of}' if gain.of else ''})" if gain.interval else "")
 
 
 def _gain(block: Block, line: Line) -> dict[str, Any]:
@@ -45,12 +45,17 @@ def _gain(block: Block, line: Line) -> dict[str, Any]:
 
 
 def settings(block: Block, line: Line) -> str:
-    """The settings that differ within the block, but for what more than half of its runs have; of a run without a
-    score, why it has none."""
+    """The settings that differ within the block, but for what more than half of its runs have; a table that most have
+    not is named alone. Of a run without a score, why it has none."""
     if line.note:
         return line.note
     told = []
     for key in block.differing:
+        table = f"[{key.partition('.')[0]}]"
+        if "." in key and 2 * sum(_has(other, table) for other in block.lines) <= len(block.lines):
+            if _has(line, table) and table not in told:
+                told.append(table)
+            continue
         counts = Counter(json.dumps(other.settings.get(key), ensure_ascii=False) for other in block.lines)
         own = json.dumps(line.settings.get(key), ensure_ascii=False)
         if 2 * counts[own] <= len(block.lines):
@@ -58,10 +63,14 @@ def settings(block: Block, line: Line) -> str:
     return " ".join(told)
 
 
+def _has(line: Line, table: str) -> bool:
+    return any(key.startswith(f"{table[1:-1]}.") for key in line.settings)
+
+
 def remarks(block: Block) -> list[str]:
     """What to keep in mind of a block."""
     told = []
-    if block.flattered:
+    if block.flattered and format_score(block.flattered) != format_score(0.0):
         first = block.lines[0]
         told.append(f"choosing the best of {len(block.lines)} by these scores flatters it by about "
                     f"{block.flattered:.4f}: expect about "
