@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.competition import row_columns
 from pipeline.config.results import Baseline
 from pipeline.errors import UserError
 from pipeline.files import formats
 from pipeline.lazy import lazily
 from pipeline.machine.console import say
-from pipeline.runs import artefacts
+from pipeline.runs import artefacts, cell_rows
 from pipeline.runs.cells import Files, FitCell
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, Cell
@@ -52,17 +53,21 @@ def fitted(run: Run, cell: Cell) -> Logits:
     """Fits the baseline on the training rows of a fold; returns a function from rows to logits, float32 [rows, ...].
     Raises UserError where no n-gram is in enough rows."""
     config, train, task = run.config.baseline, run.competition.train, run.competition.task
-    target = task.target(train.label)
+    rows = cell_rows.of(run, cell)
+    target = rows.target
     documents_of = _of_words if task.by_word else _of_rows
-    valid = run.fold_of_row == cell.fold
     vectorizer = _vectorizer(config, task.by_word)
     try:
-        vectors = vectorizer.fit_transform(documents_of(train[~valid]))
+        vectors = vectorizer.fit_transform(documents_of(train.iloc[rows.train]))
     except ValueError as error:
         raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                         f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
-    known = target[~valid]
-    logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength)
+    known, weight = target[rows.train], None
+    if row_columns.WEIGHT in train:
+        weight = rows.weight[rows.train]
+        if task.by_word:
+            weight = np.repeat(weight, (known >= 0).sum(axis=1))
+    logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength, weight)
 
     def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
         logits = logit_of(vectorizer.transform(documents_of(rows)))

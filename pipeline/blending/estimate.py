@@ -12,6 +12,7 @@ from pipeline.blending import methods
 from pipeline.blending.member import Member, Rows
 from pipeline.blending.methods import Blended, Fitted, Mask, Stack
 from pipeline.competition import folds
+from pipeline.metrics.metric import Form
 from pipeline.tasks import Report, Task, links
 from pipeline.tasks.links import Doubles
 
@@ -62,7 +63,8 @@ class Blend:
         self.level = rows.fold
         if len(np.unique(self.level)) < 2:
             self.level = folds.split(stratum, group, "stratified_grouped", OWN_FOLDS, SEED)[text]
-        self._blended = Blended(rows, self.out_of_fold, links.targets(self.task, label), self._value, text)
+        by_rank = self.task.named_metric(metric).form == Form.RANKS
+        self._blended = Blended(rows, self.out_of_fold, links.targets(self.task, label), self._value, text, by_rank)
         self.target = self._blended.target
 
     def estimate(self, method: str) -> Estimate:

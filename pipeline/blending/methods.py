@@ -56,7 +56,8 @@ class Blended:
     """All that methods are fitted by.
 
     target: float64 [predictions, outputs], as ``links.targets``; value: a table of predictions of some rows -> their
-    score, the greater the better, or None; text: int64 [predictions], the number of the text that each belongs to.
+    score, the greater the better, or None; text: int64 [predictions], the number of the text that each belongs to;
+    by_rank: whether the metric looks at the order of predictions alone.
     """
 
     rows: Rows
@@ -64,6 +65,7 @@ class Blended:
     target: Doubles
     value: Callable[[pd.DataFrame], float | None]
     text: npt.NDArray[np.int64]
+    by_rank: bool
 
     @property
     def count(self) -> int:
@@ -80,7 +82,9 @@ def fit(method: str, blended: Blended, inside: Mask, shrink: float) -> Fitted:
     """Fits a method on the predictions inside. shrink: how far greedy weights are moved to equal ones."""
     equal, ones = np.full(blended.count, 1 / blended.count), np.ones(blended.count)
     if method == "logit":
-        return Fitted(equal, _temperatures(blended, blended.some(inside)))
+        heat = _temperatures(blended, blended.some(inside))
+        # of an order only their ratios matter; a scale of each fold's own would put its rows out of line with others'
+        return Fitted(equal, heat * np.mean(1 / heat) if blended.by_rank else heat)
     if method == "greedy":
         return Fitted((1 - shrink) * _greedy(blended, blended.some(inside)) + shrink * equal, ones)
     if method == "nnls":

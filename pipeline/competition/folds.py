@@ -58,12 +58,32 @@ def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
 
     Raises UserError where the rows cannot be dealt so, or where given folds are not a partition.
     """
-    if config.method == "given":
-        fold_of_row = _given(train, config)
+    if config.dev:
+        fold_of_row = np.where(train.dev, 0, -1)
     else:
-        fold_of_row = split(train.stratum.to_numpy(), groups(train, config), config.method, config.n, config.seed)
+        validated = may_be_validated(train, config)
+        rows = train[validated]
+        fold_of_row = np.full(len(train), -1)
+        fold_of_row[validated] = _given(rows, config) if config.method == "given" else split(
+            rows.stratum.to_numpy(), groups(rows, config), config.method, config.n, config.seed)
     verify(fold_of_row, train, config)
     return fold_of_row
+
+
+def may_be_validated(train: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
+    """bool [rows]: whether a fold may validate a row; the others are only trained on: those beside a dev file, of
+    data.extra, and of sources that folds.validate_on does not name."""
+    return train.dev.to_numpy(bool) if config.dev else ~only_trained_on(train, config)
+
+
+def only_trained_on(train: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
+    """bool [rows]: whether a row is of data.extra, or of a source that folds.validate_on does not name."""
+    outside = np.zeros(len(train), bool)
+    if "extra" in train:
+        outside |= train.extra.to_numpy(bool)
+    if config.validate_on:
+        outside |= ~train.source.isin(config.validate_on).to_numpy()
+    return outside
 
 
 def groups(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.int64]:
@@ -80,9 +100,11 @@ def grouped(predictions: pd.DataFrame, ids: pd.Series, group: FoldOfRow) -> pd.D
 
 
 def inner(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
-    """bool [rows]: a tenth of a cell's training rows, held out by the same rule as the folds."""
+    """bool [rows]: a tenth of a cell's training rows, held out by the same rule as the folds; none that are only ever
+    trained on."""
     method = "stratified_grouped" if config.method == "given" else config.method
-    return split(rows.stratum.to_numpy(), groups(rows, config), method, 10, config.seed) == 0
+    held_out = split(rows.stratum.to_numpy(), groups(rows, config), method, 10, config.seed) == 0
+    return held_out & ~only_trained_on(rows, config)
 
 
 def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str, n: int, seed: int) -> FoldOfRow:
@@ -114,12 +136,16 @@ def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str,
 
 
 def verify(fold_of_row: FoldOfRow, train: pd.DataFrame, config: Folds) -> None:
-    """Each row is validated by one fold (rows beside a dev file by none), no fold is empty, each cell trains on two
-    classes where there are two. Raises UserError."""
+    """Each row that may be is validated by one fold, and no other; no fold is empty, each cell trains on two classes
+    where there are two. Raises UserError."""
     n = fold_count(config)
     problems = []
-    unvalidated = train.id[(fold_of_row < 0) & (~train.dev if config.dev else True)]
-    if not config.dev and len(unvalidated):
+    validated = may_be_validated(train, config)
+    unvalidated = train.id[(fold_of_row < 0) & validated]
+    if (wrong := (fold_of_row >= 0) & ~validated).any():
+        problems.append(f"folds: {int(wrong.sum())} rows that are only trained on are in a fold, for example id "
+                        f"{train.id[wrong].iloc[0]!r}")
+    if len(unvalidated):
         problems.append(f"folds: {len(unvalidated)} rows are in no fold, for example id {unvalidated.iloc[0]!r}")
     outside = sorted({int(fold) for fold in fold_of_row if fold >= n})
     if outside:
@@ -140,8 +166,6 @@ def fold_count(config: Folds) -> int:
 
 
 def _given(train: pd.DataFrame, config: Folds) -> FoldOfRow:
-    if config.dev:
-        return np.where(train.dev, 0, -1)
     if config.column:
         return _numbers(train["fold"], f"column {config.column}")
     path = Path(str(config.file))

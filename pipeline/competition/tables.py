@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import tasks
-from pipeline.competition import sample_submission
+from pipeline.competition import row_columns, sample_submission
 from pipeline.competition.readers import by_format, headers
 from pipeline.config.data import Folds
 from pipeline.config.run import Config
@@ -50,9 +50,16 @@ def read(config: Config) -> Competition:
     problems, remarks = list[str](), list[str]()
     train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
     task = tasks.from_config(config, train.label.tolist())
-    train = _labelled(train, data.train, config, task, True, problems)
+    train = row_columns.numbers(_labelled(train, data.train, config, task, True, problems), data.train, config, task,
+                                problems)
+    for number, path in enumerate(data.extra):
+        extra = _standard(path, config, True, problems, remarks).assign(dev=False, extra=True)
+        extra = row_columns.numbers(_labelled(extra, path, config, task, False, problems), path, config, task, problems)
+        extra["id"] = f"extra{f'-{number}' if len(data.extra) > 1 else ''}-" + extra.id
+        train = pd.concat([train if row_columns.EXTRA in train else train.assign(extra=False), extra],
+                          ignore_index=True)
     if config.folds.dev:
-        dev = _standard(config.folds.dev, config, True, problems, remarks).assign(dev=True)
+        dev = _standard(config.folds.dev, row_columns.without(config), True, problems, remarks).assign(dev=True)
         dev = _labelled(dev, config.folds.dev, config, task, False, problems)
         own_ids = all(_has_ids(path, config) for path in (data.train, config.folds.dev))
         again = int(dev.id.isin(train.id).sum())  # as where both files are numbered from 0
@@ -61,9 +68,12 @@ def read(config: Config) -> Competition:
                            f"begin with train- and dev-")
         if again or not own_ids:
             train["id"], dev["id"] = "train-" + train.id, "dev-" + dev.id
-        train = pd.concat([train, dev], ignore_index=True)
+        train = pd.concat([train, row_columns.filled(dev, row_columns.present(train))], ignore_index=True)
     test = (_standard(data.test, config, False, problems, remarks) if data.test else
             pd.DataFrame(columns=["id", *columns.text_columns(train)], dtype=str))
+    if not problems:
+        problems += _sources(train, config)
+        row_columns.copies(train, test, config.folds, problems, remarks)
     problems += sample_submission.form_problems(config, task)
     sample = sample_submission.read(config, test, task, problems, remarks) if data.sample_submission else None
     if problems:
@@ -74,7 +84,8 @@ def read(config: Config) -> Competition:
 def read_labelled(path: Path, config: Config, task: Task) -> tuple[pd.DataFrame, list[str]]:
     """A table like train of rows that a finished run is tried on: id, text (, text_pair), label; and what a person
     should look at, a line each. Raises UserError."""
-    plain, problems, remarks = config.model_copy(update={"folds": Folds()}), list[str](), list[str]()
+    plain = row_columns.without(config).model_copy(update={"folds": Folds()})
+    problems, remarks = list[str](), list[str]()
     rows = _standard(str(path), plain, True, problems, remarks)
     rows = _labelled(rows, str(path), config, task, False, problems)
     if problems:
@@ -114,8 +125,8 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     if data.id_column:
         names = {"id": data.id_column} | names
     if labelled:
-        extra = {"label": data.label_column, "group": config.folds.group_column, "fold": config.folds.column}
-        names |= {key: column for key, column in extra.items() if column}
+        others = {"label": data.label_column, "group": config.folds.group_column, "fold": config.folds.column}
+        names |= {key: column for key, column in others.items() if column} | row_columns.names(data)
     empty = pd.DataFrame({name: pd.Series(dtype=str) for name in ["id", *names, "place"]})
     several = data.label_columns or [] if labelled else []
     if several:
@@ -166,6 +177,18 @@ def _standard(path: str, config: Config, labelled: bool, problems: list[str], re
     return table
 
 
+def _sources(train: pd.DataFrame, config: Config) -> list[str]:
+    """One problem for each source that a key names and no row has."""
+    if not config.competition.source_column:
+        return []
+    known = sorted(set(train[row_columns.SOURCE]))
+    named = {"folds.validate_on": config.folds.validate_on, "stage1.train_on": config.stage1.train_on,
+             "stage2.train_on": config.stage2.train_on}
+    return [f"{key}: no row has source {source!r} in column {config.competition.source_column}; there is "
+            f"{', '.join(map(repr, known[:10]))}{', …' * (len(known) > 10)}"
+            for key, sources in named.items() for source in sources or [] if source not in known]
+
+
 def _has_ids(path: str, config: Config) -> bool:
     """Whether a file is a table with the column of ids."""
     column = config.competition.id_column
@@ -179,7 +202,9 @@ def _has_ids(path: str, config: Config) -> bool:
 
 def _beyond(names: dict[str, str], label_columns: list[str]) -> list[str]:
     """One problem for each column that the configuration names and that this format, which is no table, cannot have."""
-    keys = {"group": "folds.group_column", "fold": "folds.column", "text_pair": "data.text_columns"}
+    keys = {"group": "folds.group_column", "fold": "folds.column", "text_pair": "data.text_columns",
+            row_columns.WEIGHT: "data.weight_column", row_columns.SOURCE: "data.source_column",
+            f"{row_columns.SOFT}0": "data.soft_label_columns"}
     told = [f"no column {names[name]!r}, which {key} names" for name, key in keys.items() if name in names]
     return told + [f"no column {column!r}, which data.label_columns names" for column in label_columns]
 

@@ -51,6 +51,19 @@ class Data(Section):
     sigmoid, and stage 1 has the loss bce. Unset: any number."""
     label_weights: list[Annotated[float, Field(gt=0)]] | None = None
     """multioutput: how much each output's loss counts; default: all alike."""
+    weight_column: str | None = None
+    """A column of train: how much a row counts while it is trained on, from 0; scaled to a mean of 1 over a cell's
+    rows. Scores count every row alike."""
+    soft_label_columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """Columns of train with probabilities to train on in the place of the label, which rows are still scored by.
+    binary: one, of the positive label. multiclass, multilabel: one for each, in the order of the labels. Empty: the
+    label."""
+    extra: list[FilePath] = []
+    """Further labelled files as train is, whose rows are only ever trained on. One that repeats the text of a validated
+    row is refused."""
+    source_column: str | None = None
+    """A column of train that says where a row is from: the report has scores by source; folds.validate_on,
+    stage1.train_on and stage2.train_on choose among them."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
     multiclass, multilabel: the names in the order of outputs, default: those of train, sorted. ordinal: the grades from
@@ -99,6 +112,8 @@ class Folds(Section):
     """given: a folds.csv with columns id,fold."""
     dev: FilePath | None = None
     """given: a labelled table that is the one validation fold; every row of train is trained on."""
+    validate_on: Annotated[list[str] | None, Field(min_length=1), LATER] = None
+    """The sources (data.source_column) whose rows are validated; the others are only trained on. Unset: all."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         sources = ("column", "file", "dev")
@@ -108,5 +123,7 @@ class Folds(Section):
                                          f"{inputs or 'none'}")
         if self.method != "given" and inputs:
             yield ("method", *inputs), f"{', '.join(inputs)} needs method = 'given'; got {self.method!r}"
+        if self.dev and self.validate_on:
+            yield ("dev", "validate_on"), "validate_on is for rows of train, and dev is validated as a whole"
         if self.group_column and "grouped" not in self.method:
             yield ("method", "group_column"), f"group_column needs a grouped method; got {self.method!r}"

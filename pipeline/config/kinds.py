@@ -36,14 +36,16 @@ class Kind:
     for each output, instead of one."""
     of_words: bool = False
     """Whether each word of a text has a label, and not the text."""
+    soft_labels: bool = False
+    """Whether rows may be trained on with probabilities in the place of a label."""
     numbers: bool = False
     """Whether a label is a number, which no class weight can count."""
 
 
 KINDS = {
-    "binary": Kind("bce"),
-    "multiclass": Kind("cross_entropy"),
-    "multilabel": Kind("bce", label_columns="names"),
+    "binary": Kind("bce", soft_labels=True),
+    "multiclass": Kind("cross_entropy", soft_labels=True),
+    "multilabel": Kind("bce", label_columns="names", soft_labels=True),
     "multioutput": Kind("cross_entropy", label_columns="outputs"),
     "tags": Kind("cross_entropy", monitor="f1", monitors=("accuracy", "f1", "loss"), of_words=True),
     "regression": Kind("mse", (*NUMBERS, "bce"), "rmse", "rmse", ("loss",), "values", numbers=True),

@@ -146,12 +146,12 @@ def _explain(problem: Any) -> list[str]:
 
 
 def _meant(unknown: str) -> list[str]:
-    """The keys that an unknown one may stand for: the nearest of its section, else those of its name, else the nearest
-    of all."""
+    """The keys that an unknown one may stand for: the nearest of its section, which must be very near where another
+    section has its very name, else those of its name, else the nearest of all."""
     known = [key for key, _, _ in describe()]
     known += sorted({key.rpartition(".")[0] for key in known if "." in key})
     section, _, last = unknown.rpartition(".")
     elsewhere = [key for key in known if key.rpartition(".")[2] == last]
     siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
-    near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1)]
+    near = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=1, cutoff=0.8 if elsewhere else 0.6)]
     return near or elsewhere or difflib.get_close_matches(unknown, known, n=1)

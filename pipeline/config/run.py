@@ -20,6 +20,7 @@ from pipeline.metrics import names as metric_names
 from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+SOFT = [name for name, kind in KINDS.items() if kind.soft_labels]
 NAME_RULE = "must be 1-80 letters, digits, '.', '_' or '-', the first a letter or digit"
 
 
@@ -107,6 +108,7 @@ class Config(Section):
             yield from self._columns_for_the_kind(self.data)
             yield from self._formats_for_the_kind(self.data)
         yield from self._recipes_for_the_kind()
+        yield from self._rows_that_count_differently()
         if self.stage1.frozen and not self.head.masked:
             yield ("stage1.frozen", "head.masked"), ("stage1.frozen = true needs head.masked = true: its outputs may "
                                                      "not depend on padding")
@@ -138,6 +140,21 @@ class Config(Section):
         if data.label_weights and (kind.label_columns != "outputs" or len(data.label_weights) != len(columns or [])):
             yield ("task", "data.label_weights", "data.label_columns"), (
                 "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns")
+
+    def _rows_that_count_differently(self) -> Iterator[Contradiction]:
+        source = self.data.source_column if self.data else None
+        chosen = {"folds.validate_on": self.folds.validate_on, "stage1.train_on": self.stage1.train_on,
+                  "stage2.train_on": self.stage2.train_on}
+        for key, sources in chosen.items():
+            if sources and not source:
+                yield (key, "data.source_column"), f"{key} needs data.source_column"
+        if self.data and (soft := self.data.soft_label_columns):
+            if not self.kind.soft_labels:
+                yield ("task", "data.soft_label_columns"), (f"data.soft_label_columns is for task = "
+                                                            f"{', '.join(map(repr, SOFT))}, got {self.task!r}")
+            elif self.task == "binary" and len(soft) != 1:
+                yield ("data.soft_label_columns",), (f"data.soft_label_columns must be one column, of the positive "
+                                                     f"label's probability, got {soft}")
 
     def _formats_for_the_kind(self, data: Data) -> Iterator[Contradiction]:
         of_words = next(name for name, kind in KINDS.items() if kind.of_words)

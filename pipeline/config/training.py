@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pipeline.config.schema import (
     FITTED,
+    LATER,
     MOST,
     BatchSize,
     Contradiction,
@@ -120,7 +121,14 @@ class Training(Recipe):
                 f"{self.accumulate} with loss = {self.loss!r}, batch_size = {self.batch_size!r}")
 
 
-class Stage1(Training):
+class FromSources(Training):
+    """A stage that may be trained on some sources alone."""
+
+    train_on: Annotated[list[str] | None, Field(min_length=1), LATER] = None
+    """The sources (data.source_column) that are trained on. Unset: all."""
+
+
+class Stage1(FromSources):
     """Fine-tuning of encoder and head."""
 
     epochs: Epochs = 3
@@ -137,7 +145,7 @@ class Stage1(Training):
     """Whether the encoder stays as it was: its outputs are computed once, without dropout, and the head is trained."""
 
 
-class Stage2(Training):
+class Stage2(FromSources):
     """Training of the head alone on the frozen encoder of the same fold's stage 1."""
 
     epochs: Epochs = 8

@@ -2,7 +2,8 @@
 
 target and weight: [rows], or [rows, labels], or [rows, words]. A float32 target is 0 or 1, and its logit, float32 of
 the same shape, goes through a sigmoid. An int32 target is a class, and its logit, float32 [..., classes], goes through
-a softmax; below 0 it is none, and its weight 0. weight: float32, how much each target counts.
+a softmax; below 0 it is none, and its weight 0. Where rows have a share of each class, that target is float32
+[rows, classes], and losses are those of OF_SHARES. weight: float32, how much each target counts, [rows] of shares.
 """
 
 from collections.abc import Callable
@@ -56,10 +57,27 @@ def smooth_f1(target: Any, logit: Any, weight: Any) -> Any:
         weight = weight[:, None]
     else:
         probability = tf.sigmoid(logit)
-    both = tf.reduce_sum(weight * target * probability, axis=0)
-    either = tf.reduce_sum(weight * (target + probability), axis=0)
-    loss = -2 * both / (either + SMALL)
+    loss = _smooth_f1(target, probability, weight)
     return tf.reduce_mean(loss[1:] if of_words else loss)
+
+
+def cross_entropy_of_shares(share: Any, logit: Any, weight: Any) -> Any:
+    """Cross-entropy of the softmax against shares of the classes, mean over rows."""
+    _check_shares(share, logit, weight)
+    return _mean(tf.nn.softmax_cross_entropy_with_logits(labels=share, logits=logit), weight)
+
+
+def focal_of_shares(share: Any, logit: Any, weight: Any) -> Any:
+    """``focal`` of each class, times its share, mean over rows."""
+    _check_shares(share, logit, weight)
+    log = tf.nn.log_softmax(logit)
+    return _mean(-tf.reduce_sum(share * (1 - tf.exp(log)) ** GAMMA * log, axis=-1), weight)
+
+
+def smooth_f1_of_shares(share: Any, logit: Any, weight: Any) -> Any:
+    """``smooth_f1`` of classes whose shares stand for labels."""
+    _check_shares(share, logit, weight)
+    return tf.reduce_mean(_smooth_f1(share, tf.nn.softmax(logit), weight[:, None]))
 
 
 def mse(target: Any, value: Any, weight: Any) -> Any:
@@ -111,9 +129,12 @@ def smooth_qwk(target: Any, value: Any, weight: Any) -> Any:
     return error / (spread[0] + spread[1] + (means[0] - means[1]) ** 2 + SMALL)
 
 
-def by_name(name: str, task: Task, head: Any = None) -> Loss:
+def by_name(name: str, task: Task, head: Any = None, shares: bool = False) -> Loss:
     """The loss of that name for the task: of several outputs, the weighted sum of theirs, where cross_entropy is bce of
-    an output of two labels; of numbers, of standardised ones. head: the network's, which knows their scale."""
+    an output of two labels; of numbers, of standardised ones. head: the network's, which knows their scale; shares:
+    whether the target of classes is a share of each."""
+    if shares:
+        return OF_SHARES[name]
     if len(task.outputs) > 1:
         return _of_outputs(name, task)
     loss, link = LOSSES[name], task.links[0]
@@ -150,14 +171,29 @@ def _of_outputs(name: str, task: Task) -> Loss:
 
 OF_VALUES: dict[str, Loss] = {"mse": mse, "mae": mae, "huber": huber, "rmse": rmse, "correlation": correlation,
                               "smooth_qwk": smooth_qwk}
+OF_SHARES: dict[str, Loss] = {"cross_entropy": cross_entropy_of_shares, "focal": focal_of_shares,
+                              "smooth_f1": smooth_f1_of_shares}
 LOSSES: dict[str, Loss] = {"bce": bce, "cross_entropy": cross_entropy, "focal": focal, "smooth_f1": smooth_f1,
                            **OF_VALUES}
+
+
+def _smooth_f1(target: Any, probability: Any, weight: Any) -> Any:
+    both = tf.reduce_sum(weight * target * probability, axis=0)
+    either = tf.reduce_sum(weight * (target + probability), axis=0)
+    return -2 * both / (either + SMALL)
 
 
 def _mean(losses: Any, weight: Any) -> Any:
     """Over what is no padding. Weights are not divided by: balanced ones are 1 on average over a fold's training rows,
     and a batch in which a rare class is missing must not count for more than its rows."""
     return tf.reduce_sum(weight * losses) / tf.reduce_sum(tf.cast(weight > 0, tf.float32))
+
+
+def _check_shares(share: Any, logit: Any, weight: Any) -> None:
+    of_share, of_logit, of_weight = (tuple(tensor.shape) for tensor in (share, logit, weight))
+    if of_share != of_logit or of_weight != of_share[:-1]:
+        raise ValueError(f"shares and logits must be alike, [rows, classes], and weight [rows]; got {of_share}, "
+                         f"{of_logit}, {of_weight}")
 
 
 def _check(target: Any, logit: Any, weight: Any) -> None:

@@ -14,7 +14,7 @@ from pipeline.arrays import Tensors
 from pipeline.checkpoints import checkpoint, hugging_face
 from pipeline.checkpoints.checkpoint import Checkpoint
 from pipeline.checkpoints.encoder_config import POOLER
-from pipeline.competition import folds, tables
+from pipeline.competition import folds, row_columns, tables
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.tables import Competition
 from pipeline.config.run import Config, no_data
@@ -114,7 +114,8 @@ class Run:
         """What every cell that reads the tables follows from: rows, folds, kind of label."""
         train, test = self.competition.train, self.competition.test
         return {
-            "training rows": tables.row_hash(train, ["id", *columns.text_columns(train), "label"]),
+            "training rows": tables.row_hash(train, ["id", *columns.text_columns(train), "label",
+                                                     *row_columns.present(train)]),
             "test rows": tables.row_hash(test, ["id", *columns.text_columns(test)]),
             "folds": tables.row_hash(train.assign(fold=self.fold_of_row), ["id", "fold"]),
         } | self.competition.task.identity

@@ -119,9 +119,10 @@ class Binary(RowTask):
         area = "undefined" if math.isnan(scores["auc"]) else f"{scores['auc']:.4f}"
         return f"AUC {area}  accuracy {scores['accuracy']:.4f}  F1 {scores['f1']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Logistic regression."""
-        return linear.one_label(vectors, target, strength)
+        return linear.one_label(vectors, target, strength, weight)
 
     def prediction(self, logit: Floats) -> Floats:
         """The probability of the positive label."""

@@ -11,30 +11,38 @@ from pipeline.lazy import lazily
 
 linear_model = lazily("sklearn.linear_model")
 SURE = 20.723266  # logit of a probability of 1 - 1e-9: for what no training row speaks against
+Array = npt.NDArray[Any]
 Logits = Callable[[Any], npt.NDArray[np.float32]]
 
 
-def one_label(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
-    """Fits a label that is 0 or 1 (scikit-learn's C = strength); gives float32 [rows] of further vectors. Where all
-    rows have it, or none, they get the logit of a probability of 1 - 1e-9, or 1e-9."""
-    if target.min() == target.max():
-        return lambda rows: np.full(rows.shape[0], SURE if target[0] else -SURE, np.float32)
-    model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, target)
+def one_label(vectors: Any, target: Array, strength: float, weight: Array | None = None) -> Logits:
+    """Fits a label that is 0 or 1, or a share of 1 (scikit-learn's C = strength); gives float32 [rows] of further
+    vectors. Where all rows have it, or none, they get the logit of a probability of 1 - 1e-9, or 1e-9.
+
+    weight: how much each row counts; None: all alike.
+    """
+    vectors, label, weight = _expanded(vectors, np.stack([1 - target, target], axis=1), weight)
+    if label.min() == label.max():
+        return lambda rows: np.full(rows.shape[0], SURE if label[0] else -SURE, np.float32)
+    model = linear_model.LogisticRegression(C=strength, max_iter=2000).fit(vectors, label, weight)
     return lambda rows: model.decision_function(rows).astype(np.float32)
 
 
-def labels(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
-    """Fits each of several labels, 0 or 1 [rows, labels], alone; gives float32 [rows, labels]."""
-    fitted = [one_label(vectors, column, strength) for column in target.T]
+def labels(vectors: Any, target: Array, strength: float, weight: Array | None = None) -> Logits:
+    """Fits each of several labels, 0, 1 or a share [rows, labels], alone; gives float32 [rows, labels]."""
+    fitted = [one_label(vectors, column, strength, weight) for column in target.T]
     return lambda rows: np.stack([logit_of(rows) for logit_of in fitted], axis=1)
 
 
-def classes(vectors: Any, target: npt.NDArray[Any], count: int, strength: float, rounds: int = 2000) -> Logits:
-    """Fits classes 0 to count - 1; gives float32 [rows, count], log-probabilities of at least 1e-9's, which is what a
-    class without a row gets."""
+def classes(vectors: Any, target: Array, count: int, strength: float, rounds: int = 2000, weight: Array | None = None
+            ) -> Logits:
+    """Fits classes 0 to count - 1, int [rows], or shares of them, float [rows, count]; gives float32 [rows, count],
+    log-probabilities of at least 1e-9's, which is what a class without a row gets."""
+    if target.ndim == 2:
+        vectors, target, weight = _expanded(vectors, target, weight)
     present = np.unique(target)
     model = (None if len(present) == 1 else
-             linear_model.LogisticRegression(C=strength, max_iter=rounds).fit(vectors, target))
+             linear_model.LogisticRegression(C=strength, max_iter=rounds).fit(vectors, target, weight))
 
     def logits(rows: Any) -> npt.NDArray[np.float32]:
         table = np.full((rows.shape[0], count), -SURE, np.float32)
@@ -44,8 +52,19 @@ def classes(vectors: Any, target: npt.NDArray[Any], count: int, strength: float,
     return logits
 
 
-def values(vectors: Any, target: npt.NDArray[Any], strength: float) -> Logits:
+def values(vectors: Any, target: Array, strength: float, weight: Array | None = None) -> Logits:
     """Fits numbers, float [rows] or [rows, columns], by ridge regression (penalty 1 / strength); gives float32 of the
     same width of further vectors."""
-    model = linear_model.Ridge(alpha=1 / strength).fit(vectors, target.astype(np.float64))
+    model = linear_model.Ridge(alpha=1 / strength).fit(vectors, target.astype(np.float64), weight)
     return lambda rows: model.predict(rows).astype(np.float32)
+
+
+def _expanded(vectors: Any, shares: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
+    """Rows with shares of several classes, [rows, classes], as rows of one class each that count as much as their
+    share: vectors, int [rows], weights. Where every row is of one class alone and counts, they stay as they are."""
+    label = shares.argmax(axis=1)
+    if np.isin(shares, (0, 1)).all() and (weight is None or weight.all()):
+        return vectors, label, weight
+    each = shares * (1 if weight is None else weight[:, None])
+    row, own = np.nonzero(each > 0)
+    return vectors[row], own, each[row, own]

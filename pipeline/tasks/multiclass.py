@@ -92,9 +92,10 @@ class Multiclass(NamedOutputs):
         """An epoch's scores on one line."""
         return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
 
-    def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Multinomial logistic regression; a class that the rows lack gets a probability of 1e-9."""
-        return linear.classes(vectors, target, len(self.classes), strength)
+        return linear.classes(vectors, target, len(self.classes), strength, weight=weight)
 
     def prediction(self, logit: Floats) -> Floats:
         """The softmax."""

@@ -123,10 +123,11 @@ class Multilabel(NamedOutputs):
         """An epoch's scores on one line."""
         return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Logistic regression of each label; one that no row has, or every row, has the logit of a probability of 1e-9,
         or of 1 - 1e-9."""
-        return linear.labels(vectors, target, strength)
+        return linear.labels(vectors, target, strength, weight)
 
     def prediction(self, logit: Floats) -> Floats:
         """Each label's own."""

@@ -137,9 +137,10 @@ class Multioutput(RowTask):
         return "  ".join(f"{name} {part.metric_label} {scores[f'score of {name}']:.4f}"
                          for name, part in self.parts.items())
 
-    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Logistic regression of each output."""
-        fitted = [part.linear(vectors, target[:, number].astype(part.target_dtype), strength)
+        fitted = [part.linear(vectors, target[:, number].astype(part.target_dtype), strength, weight)
                   for number, part in enumerate(self.parts.values())]
         return lambda rows: np.concatenate([logit_of(rows).reshape(rows.shape[0], -1) for logit_of in fitted], axis=1)
 

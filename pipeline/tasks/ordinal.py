@@ -132,11 +132,12 @@ class Ordinal(RowTask):
         """An epoch's scores on one line."""
         return f"QWK rounded {scores['qwk']:.4f}  accuracy {scores['accuracy']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Ridge regression of the grade's number; or logistic regression of reaching each grade."""
         if not self.cumulative:
-            return linear.values(vectors, target, strength)
-        return linear.labels(vectors, target, strength)
+            return linear.values(vectors, target, strength, weight)
+        return linear.labels(vectors, target, strength, weight)
 
     def prediction(self, logit: Floats) -> Floats:
         """The number; or the probability of reaching each grade."""

@@ -88,8 +88,13 @@ class Outputs(Protocol):
         """What losses and scores compare logits with: float32 0 or 1 for sigmoids, int32 for a softmax, below 0 where
         there is none; several heads: int32 or float32 [rows, heads], the number of the class of each head."""
 
-    def linear(self, vectors: Any, target: Array, strength: float) -> Callable[[Any], Array]:
-        """Fits the baseline's linear classifier; returns the function that gives the logits of vectors."""
+    def linear(self, vectors: Any, target: Array, strength: float, weight: Array | None = None
+               ) -> Callable[[Any], Array]:
+        """Fits the baseline's linear classifier; returns the function that gives the logits of vectors.
+
+        target: as ``target`` gives it, or shares: float [rows], or [rows, classes] or [rows, labels]. weight: float
+        [rows], how much each row counts; None: all alike.
+        """
 
 
 class Tables(Protocol):

@@ -138,12 +138,13 @@ class Regression(RowTask):
         """An epoch's scores on one line."""
         return f"RMSE {scores['rmse']:.4f}  Pearson's r {scores['pearson']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Ridge regression of the values; with bounds, of their logits."""
         if not self.bounds:
-            return linear.values(vectors, target, strength)
+            return linear.values(vectors, target, strength, weight)
         low, high = self.bounds
-        value_of = linear.values(vectors, target, strength)
+        value_of = linear.values(vectors, target, strength, weight)
 
         def logit(rows: Any) -> Floats:
             share = np.clip((value_of(rows).astype(np.float64) - low) / (high - low), EDGE, 1 - EDGE)

@@ -183,9 +183,10 @@ class Tags(Scored):
         """An epoch's scores on one line."""
         return f"entity F1 {scores['entity_f1']:.4f}  right tags {scores['accuracy']:.4f}"
 
-    def linear(self, vectors: Any, target: Ints, strength: float) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None
+               ) -> Callable[[Any], Floats]:
         """Multinomial logistic regression of words."""
-        return linear.classes(vectors, target, len(self.tags), strength, rounds=500)
+        return linear.classes(vectors, target, len(self.tags), strength, rounds=500, weight=weight)
 
     def key_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
         """id, word (its number in the text, from 0), text (the word): a row for each word."""

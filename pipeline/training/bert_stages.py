@@ -23,7 +23,7 @@ def start_stage1(run: Run) -> FitCell:
     """Sets up stage 1 and returns the function that fits one of its cells."""
     inputs = CellInputs(run, STAGE1)
     recipe, network = run.config.stage1, inputs.network
-    trainer = Trainer(network, recipe, head_only=recipe.frozen, from_vectors=recipe.frozen)
+    trainer = Trainer(network, recipe, head_only=recipe.frozen, from_vectors=recipe.frozen, shares=inputs.shares)
 
     def fit_cell(cell: Cell) -> Files:
         clock, seed = Clock(), cell.random_seed
@@ -58,7 +58,7 @@ def start_stage2(run: Run) -> FitCell:
     """Sets up stage 2 and returns the function that fits one of its cells; stage 1 of that fold must be done."""
     inputs = CellInputs(run, STAGE2)
     recipe, network, cached = run.config.stage2, inputs.network, caches_features(run.config)
-    trainer = Trainer(network, recipe, head_only=True, from_vectors=cached)
+    trainer = Trainer(network, recipe, head_only=True, from_vectors=cached, shares=inputs.shares)
 
     def fit_cell(cell: Cell) -> Files:
         clock, seed = Clock(), cell.random_seed

@@ -12,7 +12,8 @@ from pipeline.backend import use_threads
 from pipeline.competition import folds
 from pipeline.config.training import Training
 from pipeline.model.network import Network, RowSource
-from pipeline.runs import cells
+from pipeline.runs import cell_rows, cells
+from pipeline.runs.cell_rows import CellRows
 from pipeline.runs.resume_file import ResumeFile
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGE1, Cell, Stage
@@ -27,7 +28,7 @@ class CellInputs:
 
     def __init__(self, run: Run, stage: Stage):
         use_threads(run.made_with.threads(stage))
-        self.run = run
+        self.run, self._stage = run, stage
         self.recipe: Training = stage.settings(run.config)
         self.tokens = run.train_tokens.joined(run.test_tokens)
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
@@ -51,12 +52,14 @@ class CellInputs:
 
     def data(self, cell: Cell, source: RowSource) -> CellData:
         """What a cell trains and validates on."""
-        train, valid, monitor = self._split(cell.fold)
+        rows, train, valid, monitor = self._split(cell.fold)
         task = self.run.competition.task
-        target = scored = task.target(self.run.competition.train.label)
+        scored, target = task.target(self.run.competition.train.label), rows.target
+        hard = scored
         if self.tokens.words is not None:
-            target = _seen(scored, self.tokens.words[:len(scored)])
-        weight = class_weights.of_targets(target, train, self.recipe.class_weights == "balanced", task.by_word)
+            hard = target = _seen(scored, self.tokens.words[:len(scored)])
+        weight = class_weights.of_targets(hard, train, self.recipe.class_weights == "balanced", task.by_word)
+        weight *= rows.weight.reshape(-1, *[1] * (weight.ndim - 1))
         return CellData(source, task, target, scored, weight, train, valid, monitor, self.plan, self.predict_size,
                         str(cell))
 
@@ -78,20 +81,27 @@ class CellInputs:
         """Logits, float32 [rows], [rows, outputs] or [rows, words, outputs], by the network's present weights."""
         return self.network.predict(source, rows, self.plan, self.predict_size)
 
-    def _split(self, fold: int) -> tuple[Ints, Ints, Ints]:
-        """The rows that a cell trains on, validates on, and compares its epochs by."""
-        train = np.flatnonzero(self.run.fold_of_row != fold)
+    @property
+    def shares(self) -> bool:
+        """Whether the target of classes is a share of each."""
+        return self._split(self.run.folds[0])[0].shares
+
+    def _split(self, fold: int) -> tuple[CellRows, Ints, Ints, Ints]:
+        """The rows that a fold's cell is given, and those of them that it trains on, validates on, and compares its
+        epochs by."""
+        rows = cell_rows.of(self.run, self.run.cell(self._stage, fold))
+        train = rows.train
         valid = monitor = np.flatnonzero(self.run.fold_of_row == fold)
         if self.recipe.monitor_on == "inner":
             inner = folds.inner(self.run.competition.train.iloc[train], self.run.config.folds)
             train, monitor = train[~inner], train[inner]
-        return train, valid, monitor
+        return rows, train, valid, monitor
 
     def _row_groups(self) -> Iterator[Ints]:
         """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
         first = self.tokens.first_equal_row
         for fold in self.run.folds:
-            train, valid, monitor = self._split(fold)
+            _, train, valid, monitor = self._split(fold)
             yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))
         yield from (np.unique(first[self.test]), np.unique(first))
 

@@ -73,13 +73,14 @@ class Fitted:
 class Trainer:
     """A stage's network, objective and step, compiled once and reused by all cells of a process."""
 
-    def __init__(self, network: Network, recipe: Training, head_only: bool, from_vectors: bool):
-        """from_vectors: whether batches hold the frozen encoder's outputs instead of token ids."""
+    def __init__(self, network: Network, recipe: Training, head_only: bool, from_vectors: bool, shares: bool = False):
+        """from_vectors: whether batches hold the frozen encoder's outputs instead of token ids. shares: whether the
+        target of classes is a share of each."""
         self.network, self.recipe, self.from_vectors = network, recipe, from_vectors
         variables = list(network.head.trainable_variables)
         if not head_only:
             variables = network.encoder.variables + variables
-        self.head_only, self.loss = head_only, losses.by_name(recipe.loss, network.task, network.head)
+        self.head_only, self.loss = head_only, losses.by_name(recipe.loss, network.task, network.head, shares)
         self.optimizer = Optimizer(recipe, variables, network.decayed())
         self.step = Step(self.objective, self.optimizer, network.compile, output=self.logit)
 

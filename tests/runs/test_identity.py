@@ -36,11 +36,12 @@ ANSWERS = {
     "name": NOTHING, "task": "the task's own identity: its kind and its labels",
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
-        "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds")},
+        "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds", "weight_column",
+        "soft_label_columns", "extra", "source_column")},
     "blend.of": "the members that it names are hashed", "blend.baseline": "the members that it leads to are hashed",
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
-    **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev")},
+    **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev", "validate_on")},
     "bert.checkpoint": THROUGH_CHECKPOINT,
     **{f"bert.random.{key}": THROUGH_CHECKPOINT for key in (
         "layers", "hidden", "heads", "intermediate", "vocab", "vocab_size", "min_count")},
