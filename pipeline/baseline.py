@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.competition import row_columns
 from pipeline.config.results import Baseline
 from pipeline.errors import UserError
 from pipeline.files import formats
@@ -37,14 +36,18 @@ def start(run: Run) -> FitCell:
 
     def fit_cell(cell: Cell) -> Files:
         valid, logit = run.fold_of_row == cell.fold, fitted(run, cell)
+        files: Files = {artefacts.TEST: task.test_table(test, logit(test) if len(test) else logit(train[:1])[:0])}
+        if run.only_trained_on.any():
+            others = train[run.only_trained_on]
+            files[artefacts.OTHERS] = task.test_table(others, logit(others))
+        if not valid.any():
+            return files
         valid_logit = logit(train[valid])
-        test_logit = logit(test) if len(test) else valid_logit[:0]
         scores = task.epoch_scores(target[valid], valid_logit)
         if metric and metric not in scores:
             scores[metric] = task.epoch_score(metric, target[valid], valid_logit)
         say(f"{cell}  valid {task.epoch_line(scores, metric)}")
-        return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit),
-                artefacts.TEST: task.test_table(test, test_logit)}
+        return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit)} | files
 
     return fit_cell
 
@@ -53,21 +56,20 @@ def fitted(run: Run, cell: Cell) -> Logits:
     """Fits the baseline on the training rows of a fold; returns a function from rows to logits, float32 [rows, ...].
     Raises UserError where no n-gram is in enough rows."""
     config, train, task = run.config.baseline, run.competition.train, run.competition.task
-    rows = cell_rows.of(run, cell)
-    target = rows.target
+    rows = cell_rows.of(run, cell, None)
+    seen = (train if len(rows.target) == len(train) else pd.concat([train, run.competition.test])).iloc[rows.train]
     documents_of = _of_words if task.by_word else _of_rows
     vectorizer = _vectorizer(config, task.by_word)
     try:
-        vectors = vectorizer.fit_transform(documents_of(train.iloc[rows.train]))
+        vectors = vectorizer.fit_transform(documents_of(seen))
     except ValueError as error:
         raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                         f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
-    known, weight = target[rows.train], None
-    if row_columns.WEIGHT in train:
-        weight = rows.weight[rows.train]
-        if task.by_word:
-            weight = np.repeat(weight, (known >= 0).sum(axis=1))
-    logit_of = task.linear(vectors, known[known >= 0] if task.by_word else known, config.strength, weight)
+    target, weight = rows.target[rows.train], None if (rows.weight == 1).all() else rows.weight[rows.train]
+    words = (target >= 0).sum(axis=1) if task.by_word else None
+    if weight is not None and words is not None:
+        weight = np.repeat(weight, words)
+    logit_of = task.linear(vectors, target if words is None else target[target >= 0], config.strength, weight)
 
     def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
         logits = logit_of(vectorizer.transform(documents_of(rows)))

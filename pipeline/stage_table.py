@@ -13,6 +13,8 @@ from pipeline.lazy import lazily
 
 numpy = lazily("numpy")
 ALL_FOLDS = -1  # the number of a cell that serves every fold
+ALL_ROWS = -2  # and of one that is trained on all rows, and validated on none
+NO_FOLD = 2**16  # what stands for the fold in the random seed of the latter
 Predicting = Literal["baseline", "stage1", "stage2", "blend"]  # names of the stages that predict, for types
 SUBMITTED: Predicting = "stage2"  # whose predictions are submitted unless the configuration names another
 
@@ -69,6 +71,11 @@ class Stage:
         """Another process has the same table."""
         return _by_name, (self.name,)
 
+    @property
+    def of_each_fold(self) -> bool:
+        """Whether it has a model for each fold, whatever the settings."""
+        return self.folds is _one_for_each_fold
+
     def settings(self, config: Any) -> Any:
         """Its section of a Config."""
         return getattr(config, self.name)
@@ -76,7 +83,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Cell:
-    """One stage on one fold, or on ALL_FOLDS, with one seed of the run."""
+    """One stage on one fold, on ALL_FOLDS or on ALL_ROWS, with one seed of the run."""
 
     stage: Stage
     fold: int
@@ -91,19 +98,20 @@ class Cell:
     @property
     def part(self) -> str:
         """The same without its stage; empty for a cell of all folds."""
-        fold = "" if self.fold == ALL_FOLDS else f"fold {self.fold}"
+        fold = {ALL_FOLDS: "", ALL_ROWS: "all rows"}.get(self.fold, f"fold {self.fold}")
         return f"{fold} seed {self.seed}" if self.further else fold
 
     @property
     def folder(self) -> PurePath:
         """Its folder, relative to the run's under models/."""
-        fold = "all_folds" if self.fold == ALL_FOLDS else f"fold_{self.fold}"
+        fold = {ALL_FOLDS: "all_folds", ALL_ROWS: "all_rows"}.get(self.fold, f"fold_{self.fold}")
         return PurePath(self.stage.name, f"{fold}_seed_{self.seed}" if self.further else fold)
 
     @property
     def random_seed(self) -> int:
         """A seed of the cell's own, of 31 bits: a cell is the same whatever was trained before it."""
-        entropy = [self.seed, self.stage.number, self.fold + self.stage.first_seed]
+        number = NO_FOLD if self.fold == ALL_ROWS else self.fold + self.stage.first_seed
+        entropy = [self.seed, self.stage.number, number]
         return int(numpy.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
@@ -135,6 +143,12 @@ def built_on(stage: Stage) -> list[Stage]:
         if other.starts_from in [stage.name, *(lower.name for lower in above)]:
             above.append(other)
     return above
+
+
+def leading_to(stage: Stage) -> list[Stage]:
+    """A stage behind those that it starts from, directly or by way of others, in order."""
+    below = [] if stage.starts_from is None else leading_to(STAGES[stage.starts_from])
+    return [*below, stage]
 
 
 def imported(reference: str) -> Callable[..., Any]:

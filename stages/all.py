@@ -20,6 +20,7 @@ from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, PRETRAIN, STAGE1, STAGE2
 from stages import options
 from stages.blend import make as make_blend
+from stages.full_fit import make as make_full_fit
 from stages.report import write_report
 from stages.submit import write_submission
 
@@ -48,6 +49,9 @@ def all(config: Annotated[list[Path], typer.Argument(help="The run's TOML file, 
             scheduler.finish(run, stage, wanted, strict, whole_run=True, seeds=seeds)
             if stage.predicts:
                 options.say_where(run, stage)
+        if run.config.submit.full_fit is not None and not fold and not seed:
+            say("== full fit")
+            make_full_fit(run, strict, whole_run=True)
         if run.config.blend and not fold and not seed:
             say("== blend")
             make_blend(run)

@@ -1,25 +1,18 @@
 """The members of a blend, read: finished stages of runs, whose cells are verified, and other people's tables."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.blending import foreign
 from pipeline.blending.member import Member, Model, Rows, rows_index
-from pipeline.competition import folds
-from pipeline.config import loading
-from pipeline.config.run import Config
 from pipeline.errors import UserError
-from pipeline.files import formats, sealed
+from pipeline.files import formats
 from pipeline.runs import artefacts
-from pipeline.runs.paths import Paths
+from pipeline.runs.finished_stage import FinishedStage
 from pipeline.runs.run import Run
-from pipeline.stage_table import BASELINE, BLEND, PREDICTING, STAGE1, STAGE2, Cell, Stage
 from pipeline.tasks import links
-
-OF_BLEND = [stage for stage in PREDICTING.values() if stage is not BLEND]  # what a member can be
 
 
 def read(run: Run, given: Sequence[str], other_folds: bool) -> tuple[Rows, list[Member], list[str]]:
@@ -51,60 +44,18 @@ def read(run: Run, given: Sequence[str], other_folds: bool) -> tuple[Rows, list[
     return rows, sorted(members, key=lambda member: member.name), remarks
 
 
-def run_and_stage(text: str) -> tuple[Paths, Config, Stage]:
-    """Of "RUN" or "RUN:STAGE" the run and the stage; where none is named, the one that it submits, where that is
-    finished, else the last that is. Raises UserError where there is none."""
-    name, colon, named = text.partition(":")
-    paths = Paths.of_existing(name)
-    config = loading.load(paths.settings)
-    if colon and named not in [str(stage) for stage in OF_BLEND]:
-        raise UserError(f"{text}: a member's stage is one of {', '.join(map(str, OF_BLEND))}, got {named!r}")
-    if colon:
-        return paths, config, PREDICTING[named]
-    wanted = [PREDICTING[config.submit.stage], STAGE2, STAGE1, BASELINE]
-    for stage in wanted:
-        if stage is not BLEND and has(paths, config, stage):
-            return paths, config, stage
-    if (paths.stage(BLEND)).exists():
-        raise UserError(f"{text}: is a blend; name its members instead")
-    raise UserError(f"{text}: no stage of this run has every fold")
-
-
-def has(paths: Paths, config: Config, stage: Stage) -> bool:
-    """Whether a run has every cell of a stage."""
-    return all((paths.cell(cell) / sealed.DONE).exists() for cell in _cells(config, stage))
-
-
 def name_of(text: str) -> str:
     """What a member is called: RUN:STAGE, or the given name of a table, or its file's."""
     if foreign.is_table(text):
         return foreign.name_of(text)
-    paths, _, stage = run_and_stage(text)
-    return f"{paths.run}:{stage}"
+    return str(FinishedStage.named(text))
 
 
 def fingerprint_of(text: str) -> str:
     """What names the numbers of a member: hashes of its cells' tables, or of its files. Raises UserError."""
     if foreign.is_table(text):
         return foreign.fingerprint(text)
-    paths, config, stage = run_and_stage(text)
-    return sealed.digest([_done(paths, cell)["files"][name] for cell in _cells(config, stage)
-                          for name in (artefacts.OOF, artefacts.TEST)])
-
-
-def _cells(config: Config, stage: Stage) -> list[Cell]:
-    seeds = config.every_seed if stage.with_each_seed else [config.seed]
-    return [Cell(stage, fold, seed, seed != config.seed) for seed in seeds
-            for fold in range(folds.fold_count(config.folds))]
-
-
-def _done(paths: Paths, cell: Cell) -> dict[str, Any]:
-    """A cell's DONE.json where its tables are as they were sealed. Raises UserError."""
-    done = sealed.read_done(paths.cell(cell), (artefacts.OOF, artefacts.TEST))
-    if done is None:
-        raise UserError(f"{paths.cell(cell)}: is not finished, or damaged; run it first: python -m stages {cell.stage} "
-                        f"{paths.settings} --fold {cell.fold}" + (f" --seed {cell.seed}" if cell.further else ""))
-    return done
+    return FinishedStage.named(text).fingerprint
 
 
 def _rows(run: Run) -> Rows:
@@ -114,15 +65,15 @@ def _rows(run: Run) -> Rows:
 
 
 def _of_run(run: Run, rows: Rows, text: str, other_folds: bool) -> Member:
-    paths, config, stage = run_and_stage(text)
-    task, name = rows.task, f"{paths.run}:{stage}"
-    if config.task != run.config.task:
-        raise UserError(f"{name}: is of task = {config.task!r}, the blend of {run.config.task!r}")
+    finished = FinishedStage.named(text)
+    task, name = rows.task, str(finished)
+    if finished.config.task != run.config.task:
+        raise UserError(f"{name}: is of task = {finished.config.task!r}, the blend of {run.config.task!r}")
     position = pd.Series(np.arange(len(rows.keys)), index=rows_index(task, rows.keys))
     models, problems, seen, unlike = [], [], np.zeros(len(rows.keys), np.int64), 0
     fixed = [column for column in rows.keys if column != "fold"]
-    for cell in _cells(config, stage):
-        folder, done = paths.cell(cell), _done(paths, cell)
+    for cell in finished.cells:
+        folder, done = finished.paths.cell(cell), finished.done(cell)
         if formats.read_header(folder / artefacts.OOF) != task.oof_columns:
             raise UserError(f"{folder / artefacts.OOF}: has other classes or columns than this run's: "
                             f"{', '.join(task.oof_columns)}")
@@ -154,4 +105,4 @@ def _of_run(run: Run, rows: Rows, text: str, other_folds: bool) -> Member:
                         f"--other-folds takes it all the same, and the report says so")
     remarks = (f"{name}: was validated on other folds, so that the second level's rows are not strictly unseen: its "
                f"nested score may be optimistic",) if unlike else ()
-    return Member(name, tuple(models), fingerprint_of(text), remarks)
+    return Member(name, tuple(models), finished.fingerprint, remarks)

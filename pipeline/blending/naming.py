@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from pipeline.blending import members, stage
+from pipeline.blending import stage
 from pipeline.config import loading
 from pipeline.config.run import NAME_RULE, RUN_NAME, Config
 from pipeline.errors import UserError
 from pipeline.runs import folds_file
+from pipeline.runs.finished_stage import FinishedStage
 from pipeline.runs.paths import Paths
 from pipeline.stage_table import BLEND, STAGES
 
@@ -31,8 +32,8 @@ def configuration(name: str, overrides: Sequence[str]) -> Config:
     first = stage.first_run(given)
     if first is None:
         raise UserError(f"blend {name}: one member must be a run, whose rows, folds and metric are the blend's")
-    base, _, _ = members.run_and_stage(first)
-    config = loading.load(base.settings, [*overrides, f"submit.stage={BLEND}", "seeds="], name)
+    base = FinishedStage.named(first).paths
+    config = loading.load(base.settings, [*overrides, f"submit.stage={BLEND}", "submit.full_fit=", "seeds="], name)
     folds_file.copy(base.models, paths)
     return config
 

@@ -1,5 +1,6 @@
 """The blend as a stage: one cell, whose out-of-fold table is the nested one."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.files import formats
 from pipeline.machine.console import say
 from pipeline.runs import artefacts
 from pipeline.runs.cells import Files, FitCell, Identity
+from pipeline.runs.finished_stage import FinishedStage
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, BLEND, Cell
 from pipeline.tasks import Report
@@ -63,10 +65,9 @@ def given(run: Run) -> list[str]:
     config = settings(run)
     named = list(config.of)
     if config.baseline and (first := first_run(named)) is not None:
-        paths, base, _ = members.run_and_stage(first)
-        baseline = f"{paths.run}:{BASELINE}"
-        if baseline not in [members.name_of(text) for text in named] and members.has(paths, base, BASELINE):
-            named.append(baseline)
+        baseline = dataclasses.replace(FinishedStage.named(first), stage=BASELINE)
+        if str(baseline) not in [members.name_of(text) for text in named] and baseline.has_every_cell:
+            named.append(str(baseline))
     return named
 
 

@@ -127,3 +127,27 @@ class Folds(Section):
             yield ("dev", "validate_on"), "validate_on is for rows of train, and dev is validated as a whole"
         if self.group_column and "grouped" not in self.method:
             yield ("method", "group_column"), f"group_column needs a grouped method; got {self.method!r}"
+
+
+class PseudoLabels(Section):
+    """Rows whose label is what a finished run predicts. A fold's cells are given the predictions of that run's models
+    of the same fold alone, which have not seen the rows that the fold validates."""
+
+    of: str
+    """The run: "RUN" or "RUN:STAGE", of the same rows and folds."""
+    test: bool = True
+    """Whether test rows are trained on, with the probabilities that are predicted for them."""
+    relabel: bool = False
+    """Whether rows that are only trained on (data.extra, folds.validate_on) have theirs in the place of their label."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """How many of the test rows of each predicted label are taken: the surest first."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """The least probability of the predicted label that a test row is taken with."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How much a test row counts beside a training row."""
+    forced: bool = False
+    """Whether to do so where the run predicts fewer than 0.8 of its validated rows rightly."""
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if not self.test and not self.relabel:
+            yield ("test", "relabel"), "test and relabel are both false: nothing would have a pseudo-label"

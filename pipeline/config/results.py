@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.schema import LATER, Contradiction, Count, FilePath, Section
-from pipeline.stage_table import SUBMITTED, Predicting
+from pipeline.stage_table import PREDICTING, SUBMITTED, Predicting
 
 
 class Baseline(Section):
@@ -47,6 +47,9 @@ class Submit(Section):
 
     stage: Predicting = SUBMITTED
     """Whose predictions become submissions/<run>.csv."""
+    full_fit: Annotated[float | None, Field(ge=0, le=1), LATER] = None
+    """The share of that submission that is predicted by one more model, which is trained on all rows; the folds' mean
+    is the rest. That model has no out-of-fold score. Unset: no such model."""
     form: Annotated[Literal["probabilities", "labels", "lists"] | None, LATER] = None
     """What a submission holds. lists: the likeliest labels of a row, as many as metric = "map@k" has. Unset: what the
     sample submission shows, else what the metric scores, else probabilities (of tags, tags)."""
@@ -63,6 +66,9 @@ class Submit(Section):
     """Header without a sample submission."""
 
     def contradictions(self) -> Iterator[Contradiction]:
+        if self.full_fit is not None and not PREDICTING[self.stage].of_each_fold:
+            yield ("stage", "full_fit"), (f"full_fit is for a stage that is trained, got {self.stage!r}; a blend takes "
+                                          f"it over from none of its members")
         if self.id_header == self.prediction_header:
             yield ("id_header", "prediction_header"), (f"id_header and prediction_header must differ, got "
                                                        f"{self.id_header!r} twice")

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import kinds, schema
-from pipeline.config.data import Data, Folds
+from pipeline.config.data import Data, Folds, PseudoLabels
 from pipeline.config.kinds import BINARY, KINDS, Kind
 from pipeline.config.machine import Hardware
 from pipeline.config.model import Bert, Head, Tokens
@@ -59,6 +59,8 @@ class Config(Section):
     stage1: Stage1 = Stage1()
     stage2: Stage2 = Stage2()
     baseline: Baseline = Baseline()
+    pseudo_labels: PseudoLabels | None = None
+    """Without this table rows have the labels of the tables alone."""
     blend: Blend | None = None
     """Without this table there is no blend."""
     submit: Submit = Submit()
@@ -109,6 +111,8 @@ class Config(Section):
             yield from self._formats_for_the_kind(self.data)
         yield from self._recipes_for_the_kind()
         yield from self._rows_that_count_differently()
+        if self.submit.full_fit is not None:
+            yield from self._full_fit()
         if self.stage1.frozen and not self.head.masked:
             yield ("stage1.frozen", "head.masked"), ("stage1.frozen = true needs head.masked = true: its outputs may "
                                                      "not depend on padding")
@@ -148,6 +152,18 @@ class Config(Section):
         for key, sources in chosen.items():
             if sources and not source:
                 yield (key, "data.source_column"), f"{key} needs data.source_column"
+        if self.pseudo_labels and not self.kind.soft_labels:
+            yield ("task", "pseudo_labels"), (f"pseudo_labels is for task = {', '.join(map(repr, SOFT))}, got "
+                                              f"{self.task!r}")
+        if self.pseudo_labels and self.pseudo_labels.of.partition(":")[0] == self.name:
+            yield ("name", "pseudo_labels.of"), (f"pseudo_labels.of must be another run, got {self.name!r}; name this "
+                                                 f"one anew: --run NEW")
+        if self.data and self.pseudo_labels and self.pseudo_labels.test and not self.data.test:
+            yield ("pseudo_labels.test", "data.test"), "pseudo_labels.test needs data.test"
+        if self.data and self.pseudo_labels and self.pseudo_labels.relabel and not (
+                self.data.extra or self.folds.validate_on):
+            yield ("pseudo_labels.relabel",), ("pseudo_labels.relabel is of rows that are only trained on: it needs "
+                                               "data.extra or folds.validate_on")
         if self.data and (soft := self.data.soft_label_columns):
             if not self.kind.soft_labels:
                 yield ("task", "data.soft_label_columns"), (f"data.soft_label_columns is for task = "
@@ -155,6 +171,17 @@ class Config(Section):
             elif self.task == "binary" and len(soft) != 1:
                 yield ("data.soft_label_columns",), (f"data.soft_label_columns must be one column, of the positive "
                                                      f"label's probability, got {soft}")
+
+    def _full_fit(self) -> Iterator[Contradiction]:
+        for stage in (STAGE1, STAGE2):
+            recipe = stage.settings(self)
+            chosen = {"early_stopping": recipe.early_stopping, "plateau": recipe.plateau,
+                      "predict_with": recipe.predict_with == "best",
+                      "hand_on": getattr(recipe, "hand_on", None) == "best"}
+            if recipe.monitor_on == "fold" and (keys := [f"{stage}.{key}" for key, value in chosen.items() if value]):
+                yield ("submit.full_fit", f"{stage}.monitor_on", *keys), (
+                    f"submit.full_fit trains on all rows, and {', '.join(keys)} would choose by the rows of a fold: "
+                    f"leave {'it' if len(keys) == 1 else 'them'} out, or take {stage}.monitor_on = 'inner'")
 
     def _formats_for_the_kind(self, data: Data) -> Iterator[Contradiction]:
         of_words = next(name for name, kind in KINDS.items() if kind.of_words)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.doctor import forecast, repeated_texts, unsuited
+from pipeline.doctor import forecast, repeated_texts, training_rows, unsuited
 from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
 from pipeline.runs.invocation import Invocation
@@ -22,6 +22,7 @@ def lines(run: Run) -> Iterator[str]:
     yield from _counted(counts)
     yield from _meaning(run, counts)
     yield from fold_lines(run, run.folds)
+    yield from training_rows.lines(run)
     yield from _rare(run)
     yield from (f"  {line}" for line in doubtful_names(run.competition.task.output_names))
     encoder = run.checkpoint
@@ -55,6 +56,9 @@ def lines(run: Run) -> Iterator[str]:
         seen = " ".join(encoder.vocab.shown(token) for token in run.train_tokens.ids[start:end])
         yield f"  id {train.id.iloc[row][:100]}, label {run.competition.task.label_text(train.label.iloc[row])}: {seen}"
     yield from _cells(run)
+    if (share := config.submit.full_fit) is not None:
+        yield (f"full fit: one more model a seed, on all {len(train):,} rows, without an out-of-fold score; "
+               f"{share:.0%} of the submission are its predictions")
     yield from forecast.submission_lines(run)
 
 

@@ -73,7 +73,7 @@ def gather(run: Run, stage: Stage, wanted: list[int] | None = None, seeds: list[
     table: dict[str, pd.Series] = {str(name): column for name, column in task.key_rows(test).items()}
     cells = [cell for seed in taken for cell in of_seed[seed]]
     for cell in cells:
-        cell_test = _read(run.paths.cell(cell) / artefacts.TEST, test, task.test_columns, task)
+        cell_test = read(run.paths.cell(cell) / artefacts.TEST, test, task.test_columns, task)
         table |= {of_cell(column, cell): cell_test[column] for column in predicted}
     of_cells = pd.DataFrame(table)
     means = {column: of_cells[[of_cell(column, cell) for cell in cells]].astype(np.float64).mean(axis=1)
@@ -91,8 +91,8 @@ def _of_one_cell(run: Run, stage: Stage) -> StagePredictions | None:
     task, train, test = run.competition.task, run.competition.train, run.competition.test
     for cell in run.finished(stage):
         folder = run.paths.cell(cell)
-        oof = _read(folder / artefacts.OOF, train[run.fold_of_row >= 0], task.oof_columns, task)
-        return StagePredictions(stage, oof, _read(folder / artefacts.TEST, test, task.test_columns, task), run.folds,
+        oof = read(folder / artefacts.OOF, train[run.fold_of_row >= 0], task.oof_columns, task)
+        return StagePredictions(stage, oof, read(folder / artefacts.TEST, test, task.test_columns, task), run.folds,
                                 [], [cell.seed])
     return None
 
@@ -123,15 +123,15 @@ def _marked(column: str, mark: str) -> str:
 def _out_of_fold(run: Run, cells: list[Cell]) -> pd.DataFrame:
     """The validated rows of one seed's cells, in the order of the training table."""
     task, train = run.competition.task, run.competition.train
-    parts = [_read(run.paths.cell(cell) / artefacts.OOF, train[run.fold_of_row == cell.fold], task.oof_columns, task)
+    parts = [read(run.paths.cell(cell) / artefacts.OOF, train[run.fold_of_row == cell.fold], task.oof_columns, task)
              for cell in cells]
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     joined = pd.concat(parts, ignore_index=True)
     return joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
 
 
-def _read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.DataFrame:
-    """A cell's table of predictions. Raises MismatchError where it is not that of these rows."""
+def read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.DataFrame:
+    """A cell's table of predictions of these rows. Raises MismatchError where it is not that of these rows."""
     table = pd.DataFrame()
     with contextlib.suppress(ValueError, OverflowError):
         if formats.read_header(path) == columns:

@@ -17,7 +17,7 @@ from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
 from pipeline.files import formats
 from pipeline.metrics import names
-from pipeline.results import predictions, seed_spread, stage_scores
+from pipeline.results import predictions, rows_report, seed_spread, stage_scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.results.seed_spread import Scored
 from pipeline.runs.run import Run
@@ -35,21 +35,21 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
         "metric": metric or task.metric, "greater_is_better": task.named_metric(metric).greater_is_better,
         "hashes": {key: run.data_identity[key] for key in ("training rows", "test rows", "folds")},
         "folds": {"method": run.config.folds.method, "count": len(run.folds)},
-        "data": repeated_texts.audit(run.competition, run.fold_of_row),
+        "data": repeated_texts.audit(run.competition, run.fold_of_row) | rows_report.only_trained_on(run),
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
-                      "groups": len(np.unique(run.groups)),
+                      "groups": len(np.unique(run.groups[~run.only_trained_on])),
                       "grouped_by": run.config.folds.group_column or "identical text"},
         "stages": {stage: _evaluated(task, oof[stage], parts[stage].missing, metric)
                    for stage in PREDICTING if stage in parts},
         "notes": _notes(run.config),
     }
+    rows_report.add_sources(run, oof, report)
     by_seed = {stage: seed_spread.of(task, part, metric) for stage, part in parts.items()}
     for stage, scored in by_seed.items():
         if scored:
             report["stages"][stage]["seeds"] = seed_spread.part(scored, metric or task.metric)
     pairs = [(stage.compared_with, name) for name, stage in reversed(PREDICTING.items())]
-    report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric) | _with_seeds(
-                                 task, oof[old], oof[new], metric, by_seed[old], by_seed[new])
+    report["comparisons"] = [_compared(task, old, oof[old], new, oof[new], metric, by_seed[old], by_seed[new])
                              for old, new in pairs if old in parts and new in parts
                              and not set(oof[old].id).isdisjoint(oof[new].id)]
     for stage, part in parts.items():
@@ -59,6 +59,13 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     if last in parts and run.config.stage1.hand_on != run.config.stage1.predict_with:
         handed_on = folds.grouped(predictions.handed_on(run, parts[last]), ids, run.groups)
         report["comparisons"].append(_compared(task, "the epoch it was handed", handed_on, last, oof[last], metric))
+    if (pseudo := run.pseudo_labels) is not None:
+        report["pseudo_labels"] = rows_report.pseudo_labels(run)
+        if (stage := str(pseudo.source.stage)) in parts:
+            old = folds.grouped(pseudo.out_of_fold, ids, run.groups)
+            before = seed_spread.of_tables(task, pseudo.by_seed if len(pseudo.by_seed) > 1 else {}, metric)
+            report["comparisons"].append(_compared(task, str(pseudo.source), old, stage, oof[stage], metric, before,
+                                                   by_seed[stage]))
     pooled = {stage: score for stage, part in report["stages"].items()
               if (score := stage_scores.leading(part)["pooled"]) is not None}
     sign = task.named_metric(metric).sign
@@ -86,19 +93,16 @@ def _evaluated(task: Task, oof: pd.DataFrame, missing: list[int], metric: str | 
     return part if task.leads(metric) else part | {"lead": task.lead(oof, missing, metric)}
 
 
-def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None
-              ) -> Report:
+def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None,
+              old_seeds: Scored | None = None, new_seeds: Scored | None = None) -> Report:
+    """What the new predictions change, and what seeds add to that, where there are several."""
     part = task.compare(old, old_oof, new, new_oof, metric)
-    return part if task.leads(metric) else part | {"lead": task.lead_change(old_oof, new_oof, metric)}
-
-
-def _with_seeds(task: Task, old_oof: pd.DataFrame, new_oof: pd.DataFrame, metric: str | None, old: Scored | None,
-                new: Scored | None) -> Report:
-    """What seeds add to a comparison, where there are several."""
-    if not old and not new:
-        return {}
-    widened = seed_spread.widened(task.lead_change(old_oof, new_oof, metric), old, new)
-    return {"with_seeds": widened} if widened else {}
+    if not task.leads(metric):
+        part |= {"lead": task.lead_change(old_oof, new_oof, metric)}
+    if not old_seeds and not new_seeds:
+        return part
+    widened = seed_spread.widened(task.lead_change(old_oof, new_oof, metric), old_seeds, new_seeds)
+    return part | ({"with_seeds": widened} if widened else {})
 
 
 def _label(task: Task, report: Report) -> str:
@@ -120,6 +124,9 @@ def _notes(config: Config) -> list[str]:
     if config.pretrain and config.pretrain.fold_texts == "all" and "train" in config.pretrain.texts:
         notes.append("stage 0 has read the validation folds' texts, though no label (pretrain.fold_texts = 'training' "
                      "keeps them from it)")
+    if (share := config.submit.full_fit) is not None:
+        notes.append(f"{share:.0%} of the submission are predictions of a model of all rows, which has no out-of-fold "
+                     f"score: what it changes is not measured")
     if not config.head.masked:
         notes.append("the head reads padding: a score depends on the batch that the row sits in")
     if "grouped" not in config.folds.method and config.folds.method != "given":
@@ -186,13 +193,15 @@ def summary(task: Task, report: Report) -> list[str]:
         if missing := part["missing_folds"]:
             lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "
                          f"{_label(task, report)} waits for them")
+    lines += rows_report.lines(report)
     best, submitted = report["best_oof"], report["submitted"]
     if best:
         made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
                 + ("" if best == submitted else " (submit.stage)"))
         lines.append(f"best pooled OOF {_label(task, report)}: {best}" + (made if submitted else ""))
     intervals = report["intervals"]
-    lines.append(f"intervals are 95 %, of the rows, {report['data']['rows']:,} in {intervals['groups']:,} groups by "
+    validated = report["data"]["rows"] - report["data"].get(rows_report.ONLY_TRAINED_ON, 0)
+    lines.append(f"intervals are 95 %, of the rows, {validated:,} in {intervals['groups']:,} groups by "
                  f"{intervals['grouped_by']}; the trained models are taken as they are, so what another seed "
                  f"would change is not in them" + (", unless they say so" if any(
                      "seeds" in part for part in report["stages"].values()) else ""))

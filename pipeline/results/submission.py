@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.files import formats
 from pipeline.metrics import registry
 from pipeline.metrics.metric import Form
+from pipeline.results import full_fit
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
 
@@ -129,16 +130,27 @@ def write(run: Run, parts: dict[str, StagePredictions], folds: list[int], seeds:
     if chosen not in parts:
         raise UserError(f"submission: stage {chosen} (submit.stage) has no finished fold; run it first, or choose "
                         f"another: --set submit.stage=stage1")
-    build(run, parts[chosen])  # refused before anything is written
+    whole_run = folds == run.folds and not seeds
+    submitted = build(run, _with_full_fit(run, parts[chosen]) if whole_run else parts[chosen])  # before any is written
     paths = []
     for stage, part in parts.items():
         if part.whole:
-            table = build(run, part)
-            if folds != run.folds or seeds:
-                targets = [run.paths.submission(part.stage, folds if folds != run.folds else None, seeds)]
-            else:
-                targets = [run.paths.submission(part.stage)] + [run.paths.submission()] * (stage == chosen)
-            for path in targets:
+            tables = {run.paths.submission(part.stage, None if folds == run.folds else folds, seeds): build(run, part)}
+            if whole_run and stage == chosen:
+                tables[run.paths.submission()] = submitted
+            for path, table in tables.items():
                 formats.write(path, table)
                 paths.append(str(path))
     return paths
+
+
+def _with_full_fit(run: Run, part: StagePredictions) -> StagePredictions:
+    """The predictions that are submitted: those of the stage, and the share of the full fit, where it is wanted. Raises
+    UserError where it is wanted and not finished."""
+    share = run.config.submit.full_fit
+    if share is None:
+        return part
+    if (full := full_fit.predicted(run)) is None:
+        raise UserError(f"submission: submit.full_fit = {share:g}, and the model of all rows is not finished: "
+                        f"python -m stages full-fit {run.paths.settings}")
+    return full_fit.joined(run, part, full, share)

@@ -54,7 +54,10 @@ def start_of_stage1(run: Run, fold: int) -> str:
 
 
 def _of_rows(run: Run, cell: Cell) -> Identity:
-    return {"stage": str(cell.stage), "fold": cell.fold, **run.data_identity}
+    pseudo = run.pseudo_labels
+    given = {} if pseudo is None else {"pseudo-labels": pseudo.of_fold(cell.fold).digest,
+                                       "pseudo_labels.weight": pseudo.settings.weight}
+    return {"stage": str(cell.stage), "fold": cell.fold, **run.data_identity, **given}
 
 
 def _of_labels(run: Run, cell: Cell) -> Identity:

@@ -58,7 +58,7 @@ def take(run: Run, folder: Path, other_threads: bool = False) -> Taken:
     DiskError where the disk has no room.
     """
     result = Taken()
-    known = [cell for stage in STAGES.values() if stage is not BLEND for cell in run.cells(stage)]
+    known = [cell for stage in STAGES.values() if stage is not BLEND for cell in run.every_cell(stage)]
     there = [cell for cell in known if (folder / cell.folder).exists()]
     if not there:
         raise UserError(f"{folder}: holds no cell of run {run.config.name!r}")

@@ -102,7 +102,10 @@ def _read(config: Config, begun: str | None = None) -> tuple[Config, Competition
 
 def _run(config: Config, competition: Competition | None, inputs: Inputs, chosen: list[str]) -> Run:
     dealt = folds_file.dealt_or_read(config, competition) if competition else None
-    return Run(config, competition, dealt, inputs, tuple(chosen))
+    run = Run(config, competition, dealt, inputs, tuple(chosen))
+    if competition:
+        run.pseudo_labels  # noqa: B018, refused before anything is trained
+    return run
 
 
 def _input_paths(config: Config) -> list[Path]:

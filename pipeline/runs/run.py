@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.arrays import Tensors
@@ -25,7 +27,8 @@ from pipeline.runs.cells import Identity
 from pipeline.runs.made_with import MadeWith
 from pipeline.runs.paths import Paths
 from pipeline.runs.pretraining_texts import PretrainingTexts
-from pipeline.stage_table import PRETRAIN, STAGES, Cell, Stage, imported
+from pipeline.runs.pseudo_labels import PseudoLabels
+from pipeline.stage_table import ALL_ROWS, PRETRAIN, STAGES, Cell, Stage, imported, leading_to
 from pipeline.text import columns, corpus, tokenization
 from pipeline.text.corpus import Corpus
 from pipeline.text.token_table import TokenTable
@@ -85,6 +88,11 @@ class Run:
         return [Cell(stage, number, seed, seed != self.config.seed) for seed in self.seeds(stage)
                 if of_seeds is None or not stage.with_each_seed or seed in of_seeds for number in numbers]
 
+    def every_cell(self, stage: Stage) -> list[Cell]:
+        """The stage's cells, and those that are trained on all rows, where submit.full_fit wants them."""
+        full = self.config.submit.full_fit is not None and stage in leading_to(STAGES[self.config.submit.stage])
+        return list(dict.fromkeys([*self.cells(stage), *(self.cells(stage, [ALL_ROWS]) if full else [])]))
+
     def cell(self, stage: Stage, fold: int, seed: int | None = None) -> Cell:
         """The stage's cell that belongs to this fold and seed (None: the first)."""
         [cell] = self.cells(stage, [fold], [self.config.seed if seed is None else seed])
@@ -124,6 +132,19 @@ class Run:
     def groups(self) -> FoldOfRow:
         """int64 [rows]: which training rows are one case, as folds and intervals take them."""
         return folds.groups(self.competition.train, self.config.folds)
+
+    @functools.cached_property
+    def only_trained_on(self) -> npt.NDArray[np.bool_]:
+        """bool [rows]: which training rows are of data.extra, or of a source that no fold validates."""
+        return folds.only_trained_on(self.competition.train, self.config.folds)
+
+    @functools.cached_property
+    def pseudo_labels(self) -> PseudoLabels | None:
+        """The pseudo-labels, where there are some. Raises UserError where they cannot be had."""
+        settings = self.config.pseudo_labels
+        if settings is None:
+            return None
+        return PseudoLabels(settings, self.competition, self.fold_of_row, self.data_identity, self.only_trained_on)
 
     def inner_rows(self, fold: int) -> str:
         """A hash of the ids of the training rows of a fold that epochs are compared by, with monitor_on = "inner"."""

@@ -83,7 +83,7 @@ def take_from(run: Run, other: str) -> None:
         raise UserError(f"--from {other}: there is no such run under models/")
     atomic.refuse_links(old.models.rglob("*"))
     for stage in STAGES.values():
-        taken = [cell for cell in run.cells(stage) if cells.reuse(old, run.paths, cell, run.identity(cell))]
+        taken = [cell for cell in run.every_cell(stage) if cells.reuse(old, run.paths, cell, run.identity(cell))]
         if taken:
             say(f"{', '.join(map(str, taken))} taken from run {other}")
 

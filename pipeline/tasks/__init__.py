@@ -55,33 +55,38 @@ def restored(value: dict[str, Any]) -> Task:
     return task
 
 
-def mean_of(task: Task, predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The mean probabilities of tables of predictions of the same rows, and the logits of these means."""
+def mean_of(task: Task, predictions: Sequence[pd.DataFrame], shares: Sequence[float] | None = None) -> pd.DataFrame:
+    """The mean probabilities of tables of predictions of the same rows, and the logits of these means. shares: how much
+    each table counts, 1 in all; None: all alike."""
     means = predictions[0].copy()
     probabilities = probability_columns(task)
-    means[probabilities] = np.mean([table[probabilities].to_numpy(np.float64) for table in predictions],
-                                   axis=0).astype(np.float32)
+    means[probabilities] = np.average([table[probabilities].to_numpy(np.float64) for table in predictions],
+                                      axis=0, weights=shares).astype(np.float32)
     if logits := logit_columns(task):
-        means[logits] = mean_logit(task, [table[logits].to_numpy(np.float64) for table in predictions])
+        means[logits] = mean_logit(task, [table[logits].to_numpy(np.float64) for table in predictions], shares)
     return means
 
 
-def mean_logit(task: Task, logits: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:
+def mean_logit(task: Task, logits: Sequence[npt.NDArray[np.floating]], shares: Sequence[float] | None = None
+               ) -> npt.NDArray[np.float32]:
     """The logits of the mean of several models' probabilities, float32 [rows, outputs]: those that a score which is
-    taken from logits must see, to be the score of that mean. logits: [rows, outputs] of each model.
+    taken from logits must see, to be the score of that mean. logits: [rows, outputs] of each model. shares: as
+    ``mean_of`` has them.
 
     Worked out from logits all through: a probability that float32 rounds to 1 has no logit any more.
     """
     models = np.stack([np.asarray(logit, np.float64) for logit in logits])
+    each = None if shares is None else np.asarray(shares, np.float64)[:, None, None]
     parts, at = [], 0
     for outputs, link in zip(task.outputs, task.links, strict=True):
         own = models[:, :, at:at + outputs]
         if link.function == "softmax":
-            parts.append(special.logsumexp(special.log_softmax(own, axis=2), axis=0) - np.log(len(models)))
+            parts.append(special.logsumexp(special.log_softmax(own, axis=2), axis=0, b=each)
+                         - np.log(len(models) if each is None else each.sum()))
         elif link.function == "sigmoid":
-            parts.append(special.logsumexp(special.log_expit(own), axis=0)
-                         - special.logsumexp(special.log_expit(-own), axis=0))
+            parts.append(special.logsumexp(special.log_expit(own), axis=0, b=each)
+                         - special.logsumexp(special.log_expit(-own), axis=0, b=each))
         else:
-            parts.append(own.mean(axis=0))
+            parts.append(np.average(own, axis=0, weights=shares))
         at += outputs
     return np.concatenate(parts, axis=1).astype(np.float32)

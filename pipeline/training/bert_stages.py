@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import tasks
 from pipeline.backend import memory_told
@@ -43,11 +42,12 @@ def start_stage1(run: Run) -> FitCell:
         network.load(chosen.weights)
         files: Files = {artefacts.weights(recipe.hand_on): tensors | handed.weights,
                         artefacts.weights(recipe.predict_with): tensors | chosen.weights}
-        files |= _tables(run, data, chosen, inputs.predict(rows, inputs.test), fitted)
+        files |= _tables(inputs, data, chosen, fitted)
         files |= {artefacts.MODEL: {"bert": dataclasses.asdict(run.checkpoint.config), "task": tasks.saved(data.task)}}
         name, content = run.checkpoint.vocab.file
         files[name] = content
-        files[artefacts.HANDED_ON] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
+        if len(data.valid):
+            files[artefacts.HANDED_ON] = data.task.test_table(run.competition.train.iloc[data.valid], handed.logit)
         say(f"{data.name}  done in {clock}")
         return files
 
@@ -67,23 +67,30 @@ def start_stage2(run: Run) -> FitCell:
         network.start(weights, seed)
         rows = inputs.features(cells.fingerprint(parent)) if cached else inputs.tokens
         data = inputs.data(cell, rows)
-        proofs.reproduces(inputs, data, parent)
+        if len(data.valid):
+            proofs.reproduces(inputs, data, parent)
         with memory_told(data.name, f"{inputs.predict_size} rows, {inputs.shape}", "halve hardware.predict_batch"):
             fitted = fit(trainer, data, seed, inputs.resume_file(cell))
         proofs.none_moved(weights, network.dump(), data.name)
         chosen = fitted.epoch(recipe.predict_with)
         network.load(chosen.weights)
         files: Files = {artefacts.HEAD: chosen.weights}
-        files |= _tables(run, data, chosen, inputs.predict(rows, inputs.test), fitted)
+        files |= _tables(inputs, data, chosen, fitted)
         say(f"{data.name}  done in {clock}")
         return files
 
     return fit_cell
 
 
-def _tables(run: Run, data: CellData, chosen: Epoch, test_logit: npt.NDArray[np.float32], fitted: Fitted
-            ) -> Files:
-    train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
-    return {artefacts.OOF: data.task.oof_table(train, fold, chosen.logit),
-            artefacts.TEST: data.task.test_table(run.competition.test, test_logit),
-            artefacts.HISTORY: fitted.history}
+def _tables(inputs: CellInputs, data: CellData, chosen: Epoch, fitted: Fitted) -> Files:
+    """The history, and the predictions by the network's present weights, which are the chosen epoch's."""
+    run, task = inputs.run, data.task
+    tables: Files = {artefacts.TEST: task.test_table(run.competition.test, inputs.predict(data.source, inputs.test)),
+                     artefacts.HISTORY: fitted.history}
+    if len(data.valid):
+        train, fold = run.competition.train.iloc[data.valid], run.fold_of_row[data.valid]
+        tables[artefacts.OOF] = task.oof_table(train, fold, chosen.logit)
+    if len(others := np.flatnonzero(run.only_trained_on)):
+        tables[artefacts.OTHERS] = task.test_table(run.competition.train.iloc[others],
+                                                   inputs.predict(data.source, others))
+    return tables

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pipeline.arrays import Ints
 from pipeline.backend import use_threads
 from pipeline.competition import folds
-from pipeline.config.training import Training
+from pipeline.config.training import FromSources
 from pipeline.model.network import Network, RowSource
 from pipeline.runs import cell_rows, cells
 from pipeline.runs.cell_rows import CellRows
@@ -29,7 +29,7 @@ class CellInputs:
     def __init__(self, run: Run, stage: Stage):
         use_threads(run.made_with.threads(stage))
         self.run, self._stage = run, stage
-        self.recipe: Training = stage.settings(run.config)
+        self.recipe: FromSources = stage.settings(run.config)
         self.tokens = run.train_tokens.joined(run.test_tokens)
         self.test = np.arange(len(run.train_tokens.lengths), len(self.tokens.lengths))
         bert = run.checkpoint.config
@@ -52,10 +52,9 @@ class CellInputs:
 
     def data(self, cell: Cell, source: RowSource) -> CellData:
         """What a cell trains and validates on."""
-        rows, train, valid, monitor = self._split(cell.fold)
+        rows, train, valid, monitor = self._split(cell)
         task = self.run.competition.task
-        scored, target = task.target(self.run.competition.train.label), rows.target
-        hard = scored
+        scored, target, hard = task.target(self.run.competition.train.label), rows.target, rows.hard
         if self.tokens.words is not None:
             hard = target = _seen(scored, self.tokens.words[:len(scored)])
         weight = class_weights.of_targets(hard, train, self.recipe.class_weights == "balanced", task.by_word)
@@ -84,24 +83,25 @@ class CellInputs:
     @property
     def shares(self) -> bool:
         """Whether the target of classes is a share of each."""
-        return self._split(self.run.folds[0])[0].shares
+        return self._split(self.run.cells(self._stage)[0])[0].shares
 
-    def _split(self, fold: int) -> tuple[CellRows, Ints, Ints, Ints]:
-        """The rows that a fold's cell is given, and those of them that it trains on, validates on, and compares its
-        epochs by."""
-        rows = cell_rows.of(self.run, self.run.cell(self._stage, fold))
-        train = rows.train
-        valid = monitor = np.flatnonzero(self.run.fold_of_row == fold)
+    def _split(self, cell: Cell) -> tuple[CellRows, Ints, Ints, Ints]:
+        """The rows that a cell is given, and those of them that it trains on, validates on, and compares its epochs
+        by."""
+        rows = cell_rows.of(self.run, cell, self.recipe.train_on)
+        train, table = rows.train, self.run.competition.train
+        valid = monitor = np.flatnonzero(self.run.fold_of_row == cell.fold)
         if self.recipe.monitor_on == "inner":
-            inner = folds.inner(self.run.competition.train.iloc[train], self.run.config.folds)
-            train, monitor = train[~inner], train[inner]
+            own = train[train < len(table)]  # and no row of test
+            inner = own[folds.inner(table.iloc[own], self.run.config.folds)]
+            train, monitor = np.setdiff1d(train, inner), inner
         return rows, train, valid, monitor
 
     def _row_groups(self) -> Iterator[Ints]:
         """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
-        first = self.tokens.first_equal_row
-        for fold in self.run.folds:
-            _, train, valid, monitor = self._split(fold)
+        first, run = self.tokens.first_equal_row, self.run
+        for cell in run.cells(self._stage, run.folds, [run.config.seed]):
+            _, train, valid, monitor = self._split(cell)
             yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))
         yield from (np.unique(first[self.test]), np.unique(first))
 

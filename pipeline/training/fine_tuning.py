@@ -50,7 +50,7 @@ class CellData:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The state after an epoch: weights and the logits, float32, of the validation rows."""
+    """The state after an epoch: weights and the logits, float32, of the validation rows; none where there are none."""
 
     number: int
     weights: Tensors
@@ -192,14 +192,16 @@ class FineTuning:
 
     def end_epoch(self, number: int) -> Row:
         data = self._data
-        logit, scores = self.validate(data.valid, number)
-        row = {f"valid_{name}": value for name, value in scores.items()}
-        monitored = scores
+        logit, monitored = np.zeros(0, np.float32), dict[str, float]()
+        row = dict[str, float]()
+        if len(data.valid):
+            logit, monitored = self.validate(data.valid, number)
+            row = {f"valid_{name}": value for name, value in monitored.items()}
         if data.monitor is not data.valid:
             _, monitored = self.validate(data.monitor, number)
             row |= {f"inner_{name}": value for name, value in monitored.items()}
         self.last = Epoch(number, self._trainer.weights(), logit)
-        if self._monitor.improved(monitored):
+        if not monitored or self._monitor.improved(monitored):
             self.best = self.last
         return row
 
@@ -216,6 +218,8 @@ class FineTuning:
 
     def told(self, row: Row) -> str:
         scores = {name.removeprefix("valid_"): value for name, value in row.items() if name.startswith("valid_")}
+        if not scores:
+            return "on all rows: nothing validates it"
         return f"valid {self._data.task.epoch_line(scores, self.recipe.monitor)}"
 
     def dump(self, inside_epoch: bool) -> tuple[dict[str, Any], Tensors]:

@@ -41,7 +41,8 @@ ANSWERS = {
     "blend.of": "the members that it names are hashed", "blend.baseline": "the members that it leads to are hashed",
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
-    **{f"folds.{key}": THROUGH_FOLDS for key in ("method", "n", "seed", "group_column", "column", "file", "dev", "validate_on")},
+    **{f"folds.{key}": THROUGH_FOLDS for key in (
+        "method", "n", "seed", "group_column", "column", "file", "dev", "validate_on")},
     "bert.checkpoint": THROUGH_CHECKPOINT,
     **{f"bert.random.{key}": THROUGH_CHECKPOINT for key in (
         "layers", "hidden", "heads", "intermediate", "vocab", "vocab_size", "min_count")},
