@@ -77,7 +77,7 @@ def _soft(table: pd.DataFrame, path: str, columns: list[str], task: Task, proble
                         f"in this order; got {len(columns)}")
         return table
     empty = (table[own] == "").to_numpy()
-    value = table[own].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    value = table[own].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
     wrong = (~empty & ~((value >= 0) & (value <= 1))).any(axis=1)
     problems += shortened(path, [f", {place}: {', '.join(columns)}: must be probabilities from 0 to 1, or all empty, "
                                  f"got {', '.join(map(repr, row))}"

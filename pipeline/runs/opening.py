@@ -50,6 +50,8 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
         raise UserError(f"--redo {redo}: must be {FOLDS}, {', '.join(STAGES)}")
     config, competition, inputs, chosen = (
         (seen.config, seen.tables, seen.inputs, list(seen.chosen)) if seen else _read(config, copy_from))
+    if config.pseudo_labels:
+        _run(config, competition, inputs, chosen)  # refused before anything is written
     with lock.lock(paths):
         console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):

@@ -230,7 +230,7 @@ def test_a_configuration_with_a_blend_makes_it_behind_stage_2_and_may_submit_it(
     (["both"], "blend both: --of RUN names its members"),
     (["both", "--of", "llm_train.csv,llm_test.csv"], "blend both: one member must be a run"),
     (["both", "--of", "toy:stage1", "--no-baseline"], "a blend needs two members that differ, got toy:stage1"),
-    (["both", "--of", "toy:stage3"], "toy:stage3: a member's stage is one of baseline, stage1, stage2, got 'stage3'"),
+    (["both", "--of", "toy:stage3"], "toy:stage3: the stage must be one of baseline, stage1, stage2, got 'stage3'"),
     (["both", "--of", "none"], "models/none/config.toml: no such run"),
     (["both", "--of", "toy", "--of", "short.csv,llm_test.csv"], "short.csv: 1 rows are missing, for example id"),
     (["both", "--of", "toy", "--of", "wide.csv,llm_test.csv"], "wide.csv: predictions must lie between 0 and 1, got"),

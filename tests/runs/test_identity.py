@@ -38,6 +38,8 @@ ANSWERS = {
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
         "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds", "weight_column",
         "soft_label_columns", "extra", "source_column")},
+    **{f"pseudo_labels.{key}": "the labels that it leads to are hashed, and their weight stands there" for key in (
+        "of", "test", "relabel", "share", "floor", "weight", "forced")},
     "blend.of": "the members that it names are hashed", "blend.baseline": "the members that it leads to are hashed",
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
@@ -48,7 +50,7 @@ ANSWERS = {
         "layers", "hidden", "heads", "intermediate", "vocab", "vocab_size", "min_count")},
     "pretrain.texts": THROUGH_TEXTS, "pretrain.files": THROUGH_TEXTS,
     **{f"submit.{key}": RESULTS for key in (
-        "stage", "form", "columns", "no_label", "round_to", "id_header", "prediction_header")},
+        "stage", "full_fit", "form", "columns", "no_label", "round_to", "id_header", "prediction_header")},
     "hardware.threads_per_cell": KEPT, "hardware.predict_batch": KEPT, "hardware.xla": KEPT,
     "hardware.jobs": NOTHING, "hardware.feature_cache": NOTHING,
 }
