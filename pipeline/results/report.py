@@ -65,7 +65,7 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
             old = folds.grouped(pseudo.out_of_fold, ids, run.groups)
             before = seed_spread.of_tables(task, pseudo.by_seed if len(pseudo.by_seed) > 1 else {}, metric)
             report["comparisons"].append(_compared(task, str(pseudo.source), old, stage, oof[stage], metric, before,
-                                                   by_seed[stage]))
+                                                   by_seed[stage], same_stage=True))
     pooled = {stage: score for stage, part in report["stages"].items()
               if (score := stage_scores.leading(part)["pooled"]) is not None}
     sign = task.named_metric(metric).sign
@@ -94,14 +94,16 @@ def _evaluated(task: Task, oof: pd.DataFrame, missing: list[int], metric: str | 
 
 
 def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd.DataFrame, metric: str | None,
-              old_seeds: Scored | None = None, new_seeds: Scored | None = None) -> Report:
-    """What the new predictions change, and what seeds add to that, where there are several."""
+              old_seeds: Scored | None = None, new_seeds: Scored | None = None, same_stage: bool = False) -> Report:
+    """What the new predictions change, and what seeds add to that, where there are several. same_stage: whether the
+    training of both varies with the seed, or that of neither."""
     part = task.compare(old, old_oof, new, new_oof, metric)
     if not task.leads(metric):
         part |= {"lead": task.lead_change(old_oof, new_oof, metric)}
     if not old_seeds and not new_seeds:
         return part
-    widened = seed_spread.widened(task.lead_change(old_oof, new_oof, metric), old_seeds, new_seeds)
+    widened = seed_spread.widened(task.lead_change(old_oof, new_oof, metric), old_seeds, new_seeds,
+                                  one_sided=same_stage and not (old_seeds and new_seeds))
     return part | ({"with_seeds": widened} if widened else {})
 
 

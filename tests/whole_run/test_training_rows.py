@@ -159,6 +159,20 @@ def test_sources_choose_what_is_validated_and_what_a_stage_is_trained_on(finishe
     assert "stage2.train_on: no row has source 'owm' in column origin; there is 'own', 'web'" in wrong.err
 
 
+@pytest.mark.parametrize(("line", "column", "value"), [
+    ('weight_column = "further"', "weight", "2"), ('soft_label_columns = ["further"]', "soft:0", "0.5"),
+    ('source_column = "further"', "source", "web"),
+])
+def test_what_rows_count_differently_by_are_part_of_what_cells_follow_from(project: Path, line: str, column: str,
+                                                                           value: str) -> None:
+    write(train().assign(further=["1", *["1"] * 47]))
+    in_data(line)
+    before = read().data_identity
+    assert column in read().competition.train
+    write(train().assign(further=[value, *["1"] * 47]))
+    assert read().data_identity["training rows"] != before["training rows"]
+
+
 @pytest.mark.parametrize(("column", "line", "problem"), [
     ("sure", 'weight_column = "sure"', "data/train.csv, line 3: column sure: must be a number from 0, got '-1'"),
     ("chance", 'soft_label_columns = ["chance"]', "line 3: chance: must be probabilities from 0 to 1, or all empty, "
