@@ -16,8 +16,8 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     model/                  encoders, heads, losses, network
     runs/                   a run: its cells, their identities, its lock; who fits the cells
     proposal/               a configuration proposed from a competition's files
-    doctor/                 what the data alone say before training
     baseline                tf-idf: the number to beat
+    doctor/                 what the data alone say before training
     training/               one cell of stage 1 or 2
     pretraining/            one cell of stage 0
     inference/              a finished run in memory and over HTTP

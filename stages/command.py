@@ -16,9 +16,9 @@ from pipeline.errors import DiskError, UserError, visible
 from pipeline.machine.interrupts import Terminated
 
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
-NAMES = ("all", "new", "check", "folds", "baseline", "pretrain", "stage1", "stage2", "full_fit", "blend", "report",
-         "submit", "runs", "import", "keys", "fetch", "new_checkpoint", "convert", "predict", "evaluate", "encode",
-         "export", "bundle", "serve")
+NAMES = ("all", "new", "check", "doctor", "folds", "baseline", "pretrain", "stage1", "stage2", "full_fit", "blend",
+         "report", "submit", "runs", "import", "keys", "fetch", "new_checkpoint", "convert", "predict", "evaluate",
+         "encode", "export", "bundle", "serve")
 
 
 def command_line(arguments: list[str]) -> typer.Typer:

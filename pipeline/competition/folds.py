@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.competition import near_copies
 from pipeline.competition.readers import delimited
 from pipeline.config.data import Folds
 from pipeline.errors import UserError
@@ -87,8 +88,10 @@ def only_trained_on(train: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]
 
 
 def groups(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.int64]:
-    """int64 [rows]: which rows are one case, by folds.group_column or else by identical text; numbered in sorted order,
-    without a Python object for each text."""
+    """int64 [rows]: which rows are one case, by folds.group_column, by nearly the same text (folds.group_by = "near"),
+    or else by identical text, numbered in sorted order, without a Python object for each text."""
+    if config.group_by == "near":
+        return near_copies.groups(normalised(rows)).number
     return pd.factorize(rows.group if config.group_column else normalised(rows), sort=True)[0].astype(np.int64)
 
 

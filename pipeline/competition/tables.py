@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import tasks
-from pipeline.competition import row_columns, sample_submission
+from pipeline.competition import corrections, row_columns, sample_submission
 from pipeline.competition.readers import by_format, headers
 from pipeline.config.data import Folds
 from pipeline.config.run import Config
@@ -48,7 +48,10 @@ def read(config: Config) -> Competition:
     data = config.competition
     _check_label_columns(config)
     problems, remarks = list[str](), list[str]()
-    train = _standard(data.train, config, True, problems, remarks).assign(dev=False)
+    train = _standard(data.train, config, True, problems, remarks)
+    if not problems:
+        train = corrections.apply(train, config, problems, remarks)
+    train = train.assign(dev=False)
     task = tasks.from_config(config, train.label.tolist())
     train = row_columns.numbers(_labelled(train, data.train, config, task, True, problems), data.train, config, task,
                                 problems)

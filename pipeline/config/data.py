@@ -51,6 +51,10 @@ class Data(Section):
     sigmoid, and stage 1 has the loss bce. Unset: any number."""
     label_weights: list[Annotated[float, Field(gt=0)]] | None = None
     """multioutput: how much each output's loss counts; default: all alike."""
+    drop: FilePath | None = None
+    """A CSV with a column id: training rows that are left out, as marked in the report's page."""
+    relabel: FilePath | None = None
+    """A CSV with columns id and label: training rows that have this label, and not the one of their file."""
     weight_column: str | None = None
     """A column of train: how much a row counts while it is trained on, from 0; scaled to a mean of 1 over a cell's
     rows. Scores count every row alike."""
@@ -106,6 +110,8 @@ class Folds(Section):
     """The published seed."""
     group_column: str | None = None
     """Column whose equal values stay together, instead of identical text."""
+    group_by: Annotated[Literal["text", "near"], LATER] = "text"
+    """Which rows a grouped method keeps in one fold: those of the same text, or of nearly the same, too."""
     column: str | None = None
     """given: column of train that holds the fold number, 0 to n-1."""
     file: FilePath | None = None
@@ -125,6 +131,10 @@ class Folds(Section):
             yield ("method", *inputs), f"{', '.join(inputs)} needs method = 'given'; got {self.method!r}"
         if self.dev and self.validate_on:
             yield ("dev", "validate_on"), "validate_on is for rows of train, and dev is validated as a whole"
+        if self.group_column and self.group_by != "text":
+            yield ("group_by", "group_column"), "group_by = 'near' and group_column are two ways to group; give one"
+        if self.group_by != "text" and "grouped" not in self.method:
+            yield ("method", "group_by"), f"group_by = {self.group_by!r} needs a grouped method; got {self.method!r}"
         if self.group_column and "grouped" not in self.method:
             yield ("method", "group_column"), f"group_column needs a grouped method; got {self.method!r}"
 

@@ -42,6 +42,13 @@ class Blend(Section):
     """Whether members may have been validated on other folds, which makes the score optimistic."""
 
 
+class Doctor(Section):
+    """What ``stages doctor`` looks at."""
+
+    silence: list[Annotated[str, Field(pattern=r"^B\d{3}$")]] = []
+    """Codes of checks that are not made, as "B003"."""
+
+
 class Submit(Section):
     """What the competition wants to receive."""
 

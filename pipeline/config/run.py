@@ -12,7 +12,7 @@ from pipeline.config.data import Data, Folds, PseudoLabels
 from pipeline.config.kinds import BINARY, KINDS, Kind
 from pipeline.config.machine import Hardware
 from pipeline.config.model import Bert, Head, Tokens
-from pipeline.config.results import Baseline, Blend, Submit
+from pipeline.config.results import Baseline, Blend, Doctor, Submit
 from pipeline.config.schema import LATER, Contradiction, RandomSeed, Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
 from pipeline.errors import UserError
@@ -64,6 +64,7 @@ class Config(Section):
     blend: Blend | None = None
     """Without this table there is no blend."""
     submit: Submit = Submit()
+    doctor: Doctor = Doctor()
     hardware: Hardware = Hardware()
 
     @model_validator(mode="before")
@@ -146,6 +147,9 @@ class Config(Section):
                 "data.label_weights needs task = 'multioutput' and a weight for each of data.label_columns")
 
     def _rows_that_count_differently(self) -> Iterator[Contradiction]:
+        if self.data and self.data.relabel and self.data.label_columns:
+            yield ("data.relabel", "data.label_columns"), ("data.relabel needs one column of labels, not "
+                                                           "data.label_columns")
         source = self.data.source_column if self.data else None
         chosen = {"folds.validate_on": self.folds.validate_on, "stage1.train_on": self.stage1.train_on,
                   "stage2.train_on": self.stage2.train_on}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.doctor import forecast, repeated_texts, training_rows, unsuited
+from pipeline.doctor import checks, forecast, repeated_texts, training_rows, unsuited
 from pipeline.errors import MismatchError
 from pipeline.runs import cells, scheduler
 from pipeline.runs.invocation import Invocation
@@ -60,6 +60,7 @@ def lines(run: Run) -> Iterator[str]:
         yield (f"full fit: one more model a seed, on all {len(train):,} rows, without an out-of-fold score; "
                f"{share:.0%} of the submission are its predictions")
     yield from forecast.submission_lines(run)
+    yield from (f"doctor: {line}" for line in checks.short_lines(run))
 
 
 def warnings(run: Run) -> list[str]:

@@ -38,7 +38,8 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
         "data": repeated_texts.audit(run.competition, run.fold_of_row) | rows_report.only_trained_on(run),
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
                       "groups": len(np.unique(run.groups[~run.only_trained_on])),
-                      "grouped_by": run.config.folds.group_column or "identical text"},
+                      "grouped_by": run.config.folds.group_column or (
+                          "nearly the same text" if run.config.folds.group_by == "near" else "identical text")},
         "stages": {stage: _evaluated(task, oof[stage], parts[stage].missing, metric)
                    for stage in PREDICTING if stage in parts},
         "notes": _notes(run.config),

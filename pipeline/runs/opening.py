@@ -114,7 +114,8 @@ def _input_paths(config: Config) -> list[Path]:
     """Every file and folder that the configuration names for reading."""
     names: list[str | Path | None] = [config.folds.dev, config.folds.file, config.bert.folder]
     if config.data:
-        names += [config.data.train, config.data.test, config.data.sample_submission, *config.data.extra]
+        names += [config.data.train, config.data.test, config.data.sample_submission, *config.data.extra,
+                  config.data.drop, config.data.relabel]
     if config.bert.random:
         names.append(config.bert.random.vocab)
     if config.pretrain:

@@ -37,18 +37,19 @@ ANSWERS = {
     **{f"data.{key}": THROUGH_ROWS for key in (
         "train", "test", "format", "header", "id_column", "text_columns", "label_column", "label_columns", "labels",
         "label_separator", "label_names", "separator", "quoting", "encoding", "empty_text", "bounds", "weight_column",
-        "soft_label_columns", "extra", "source_column")},
+        "soft_label_columns", "extra", "source_column", "drop", "relabel")},
     **{f"pseudo_labels.{key}": "the labels that it leads to are hashed, and their weight stands there" for key in (
         "of", "test", "relabel", "share", "floor", "weight", "forced")},
     "blend.of": "the members that it names are hashed", "blend.baseline": "the members that it leads to are hashed",
     "metric": "in a monitor, where it chooses an epoch, and in stage 2's loss, which have identities of their own",
     "data.sample_submission": RESULTS,
     **{f"folds.{key}": THROUGH_FOLDS for key in (
-        "method", "n", "seed", "group_column", "column", "file", "dev", "validate_on")},
+        "method", "n", "seed", "group_by", "group_column", "column", "file", "dev", "validate_on")},
     "bert.checkpoint": THROUGH_CHECKPOINT,
     **{f"bert.random.{key}": THROUGH_CHECKPOINT for key in (
         "layers", "hidden", "heads", "intermediate", "vocab", "vocab_size", "min_count")},
     "pretrain.texts": THROUGH_TEXTS, "pretrain.files": THROUGH_TEXTS,
+    "doctor.silence": NOTHING,
     **{f"submit.{key}": RESULTS for key in (
         "stage", "full_fit", "form", "columns", "no_label", "round_to", "id_header", "prediction_header")},
     "hardware.threads_per_cell": KEPT, "hardware.predict_batch": KEPT, "hardware.xla": KEPT,
