@@ -86,8 +86,9 @@ def _across_folds(seen: Examined, key: pd.Series, what: str, option: str, severi
 def _flattered(seen: Examined, key: pd.Series) -> tuple[dict[str, float | None], str]:
     """What copies across folds are worth to the baseline: its score on these folds, and on folds that keep them
     together."""
-    if not seen.thorough:
-        return {}, "stages doctor measures what that is worth"
+    if not seen.fits:
+        return {}, ("what that is worth is not measured for so many labels" if seen.thorough else
+                    "stages doctor measures what that is worth")
     run, config = seen.sample, seen.run.config.folds
     validated = run.fold_of_row >= 0
     group = pd.factorize(key.to_numpy()[seen.sampled])[0].astype(np.int64)

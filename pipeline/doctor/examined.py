@@ -16,8 +16,8 @@ from pipeline.stage_table import BASELINE, STAGE1
 from pipeline.tasks import Task, links
 from pipeline.text.columns import text_columns
 
-MOST_FITTED = 20_000  # rows times outputs that tf-idf is fitted on
-FEWEST_ROWS = 3_000  # rows that it is fitted on whatever that is
+MOST_FITTED = 20_000  # rows that tf-idf is fitted on
+MOST_OUTPUTS = 20  # of a kind of label that it is fitted for
 SEED = 2020
 
 Ints = npt.NDArray[np.int64]
@@ -67,16 +67,20 @@ class Examined:
         """bool [training rows]: which rows a fold validates."""
         return self.run.fold_of_row >= 0
 
+    @property
+    def fits(self) -> bool:
+        """Whether tf-idf is fitted here; of many outputs that takes longer than a look at the data may."""
+        return self.thorough and sum(self.task.outputs) <= MOST_OUTPUTS
+
     @functools.cached_property
     def sampled(self) -> Ints:
         """int64: numbers of the training rows that models are fitted on here: all, or whole groups of near copies, so
         many that it takes a minute at most."""
-        most = max(FEWEST_ROWS, MOST_FITTED // max(1, sum(self.task.outputs)))
-        if len(self.train) <= most:
+        if len(self.train) <= MOST_FITTED:
             return np.arange(len(self.train))
         group = pd.factorize(self.near[:len(self.train)])[0]
         place = np.random.default_rng(SEED).permutation(int(group.max()) + 1)[group]
-        return np.sort(np.argsort(place, kind="stable")[:most])
+        return np.sort(np.argsort(place, kind="stable")[:MOST_FITTED])
 
     @functools.cached_property
     def sample(self) -> Run:
@@ -91,16 +95,16 @@ class Examined:
         return baseline_oof(self.sample)
 
     @functools.cached_property
-    def oof(self) -> tuple[str, Table]:
+    def oof(self) -> tuple[str, Table] | None:
         """The out-of-fold table that knows labels best: stage 1's or the baseline's where it is finished, else the
-        baseline's of the sample."""
+        baseline's of the sample; None where that is not fitted."""
         for stage in (STAGE1, BASELINE):
             path = self.run.paths.oof / f"{stage}.csv"
             if path.exists() and set(self.task.oof_columns) <= set(formats.read_header(path)):
                 table = formats.read_csv(path, self.task.label_dtype)[self.task.oof_columns]
                 if table.id.tolist() == self.train.id[self.validated].tolist():
                     return str(stage), table
-        return str(BASELINE), self.baseline_oof
+        return (str(BASELINE), self.baseline_oof) if self.fits else None
 
     def id_and_text(self, row: int) -> str:
         """A row as an example shows it."""

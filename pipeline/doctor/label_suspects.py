@@ -16,6 +16,8 @@ SEED = 2020
 def suspects(seen: Examined) -> Finding | None:
     """The rows whose label has the least probability out of fold (self-confidence; Northcutt, Jiang and Chuang 2021,
     https://arxiv.org/abs/1911.00068). Equal texts with unlike labels are another finding and not among them."""
+    if seen.oof is None:
+        return None
     stage, oof = seen.oof
     ranked = rank(seen, oof)
     if ranked is None or not len(ranked):
@@ -59,7 +61,7 @@ def planted_precision(seen: Examined, share: float = PLANTED, first: int = FIRST
     kinds = np.unique(target) if target.ndim == 1 and target.dtype != np.float64 else np.zeros(0)
     validated = np.flatnonzero(seen.sample.fold_of_row >= 0)
     count = int(share * len(validated))
-    if len(kinds) < 2 or count < first or seen.task.has_values or seen.task.by_word:
+    if len(kinds) < 2 or count < first or not seen.fits or seen.task.has_values or seen.task.by_word:
         return None
     rng = np.random.default_rng(SEED)
     turned = rng.choice(validated, count, replace=False)

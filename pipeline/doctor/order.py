@@ -33,8 +33,9 @@ def order_tells_label(seen: Examined) -> Finding | None:
     if not lines:
         return None
     return Finding(Severity.warning, "the order of rows, or their ids, tell the label", len(seen.train),
-                   tuple(lines[:3]), "no model here reads it, but rows that came together may be alike: folds of "
-                   "single rows flatter", "ask how the rows were collected; name what they came with in folds.group_column or "
+                   tuple(lines[:3]),
+                   "no model here reads it, but rows that came together may be alike: folds of single rows flatter",
+                   "ask how the rows were collected; name what they came with in folds.group_column or "
                    "data.source_column")
 
 

@@ -88,6 +88,8 @@ def _permuted(target: npt.NDArray[np.float64], group: Ints, rng: np.random.Gener
 
 def _matters(seen: Examined, rows: Ints, told: npt.NDArray[np.float64]) -> dict[str, float | None]:
     """The out-of-fold score of the tenth of validated rows that is most like test, and of the others."""
+    if seen.oof is None:
+        return {}
     inside = rows < len(seen.train)
     like = dict(zip(seen.train.id.iloc[rows[inside]], told[inside], strict=True))
     _, oof = seen.oof
@@ -100,7 +102,7 @@ def _matters(seen: Examined, rows: Ints, told: npt.NDArray[np.float64]) -> dict[
 
 def _effect(seen: Examined, matters: dict[str, float | None]) -> str:
     like, others = (matters.get(key) for key in ("score of the tenth most like test", "score of the others"))
-    if like is None or others is None:
+    if like is None or others is None or seen.oof is None:
         return "the out-of-fold score is of rows unlike test's"
     return (f"the out-of-fold score is of rows unlike test's: {seen.oof[0]} has {seen.metric_label} {like:.4f} on the "
             f"tenth of train most like test and {others:.4f} on the others")
