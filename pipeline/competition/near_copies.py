@@ -98,7 +98,7 @@ def _one_edit(texts: Sequence[str], which: Ints) -> tuple[Ints, Ints, npt.NDArra
     order = np.argsort(code, kind="stable")
     ends = np.flatnonzero(np.diff(code[order], append=-1)) + 1
     met = set[tuple[int, int]]()
-    for start, end in zip(np.concatenate([[0], ends[:-1]]), ends, strict=True):
+    for start, end in zip(np.concatenate([[0], ends])[:-1], ends, strict=True):
         if end - start >= 2:
             own = sorted({owner[at] for at in order[start:end]})
             met.update(itertools.combinations(own, 2))
