@@ -404,6 +404,22 @@ GUARDS = (
           "return PurePath(self.stage.name, fold)", "tests/whole_run/test_seeds.py", "as_they_were"),
     Guard("runs of other rows or folds are never compared", "pipeline/results/run_table.py",
           'hashes["training rows"], hashes["folds"]),', '"", ""),', "tests/results/test_run_table.py", "cannot_be_compared"),
+    Guard("no pair of near copies is missed", "pipeline/competition/near_copies.py",
+          "kept = size - np.ceil(ALIKE * size - 1e-9).astype(np.int64) + 1", "kept = size - np.ceil(ALIKE * size - 1e-9).astype(np.int64)",
+          "tests/doctor/test_doctor.py", "all_pairs"),
+    Guard("nor of short ones", "pipeline/competition/near_copies.py", "variants = {text, *(", "variants = {*(",
+          "tests/doctor/test_doctor.py", "all_pairs"),
+    Guard("a chain of near copies is no group", "pipeline/competition/near_copies.py",
+          "group[large] = len(distinct) + np.flatnonzero(large)", "pass", "tests/doctor/test_doctor.py", "capped"),
+    Guard("train and test that are alike are not accused", "pipeline/doctor/train_against_test.py",
+          "if auc < SHIFT or not sure:", "if False:", "tests/doctor/test_doctor.py", "not_accused"),
+    Guard("an order that says nothing is not accused", "pipeline/doctor/order.py",
+          "if likely < CHANCE and abs(area - 0.5) > FAR and", "if abs(area - 0.5) > 0.001 and", "tests/doctor/test_doctor.py", "not_accused"),
+    Guard("a silenced check is not made", "pipeline/doctor/checks.py", "if check.code not in silenced and (", "if (",
+          "tests/doctor/test_doctor.py", "silences_codes"),
+    Guard("a list of ids names rows that there are", "pipeline/competition/corrections.py",
+          "unknown, twice = ~table.id.isin(train.id), table.id.duplicated()", "unknown, twice = table.id.isna(), table.id.duplicated()",
+          "tests/doctor/test_doctor.py", "lists_of_ids"),
 )
 
 
