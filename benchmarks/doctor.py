@@ -58,6 +58,7 @@ def planted(run: Run) -> None:
     label.iloc[turned] = 1 - label.iloc[turned]
     task = run.competition.task
     seen = Examined(with_tables(run, train.assign(label=label, stratum=task.strata(label)), test))
+    assert seen.baseline_oof is not None
     ranked = label_suspects.rank(seen, seen.baseline_oof)
     assert ranked is not None
     first = ranked.id[:100].isin(train.id.iloc[turned]).mean()

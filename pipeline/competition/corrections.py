@@ -30,6 +30,12 @@ def apply(train: pd.DataFrame, config: Config, problems: list[str], remarks: lis
     return train
 
 
+def dropped(config: Config) -> list[str]:
+    """The ids of data.drop, whether or not train has them. Raises UserError."""
+    name = config.data and config.data.drop
+    return delimited.read_table(Path(name)).id.tolist() if name else []
+
+
 def _read(name: str, columns: list[str], train: pd.DataFrame, problems: list[str]) -> pd.DataFrame | None:
     """The table of a list of ids; None where there is something wrong with it."""
     try:

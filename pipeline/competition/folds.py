@@ -1,8 +1,9 @@
 """Folds: dealt once, verified to be a partition, kept by id. Fold -1 marks rows that are trained on in every cell."""
 
+import contextlib
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class _Seen(dict[int, int | None]):
 _SEEN = _Seen()
 
 
-def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
+def deal(train: pd.DataFrame, config: Folds, dropped: Collection[str] = ()) -> FoldOfRow:
     """int64 [rows]: the fold that validates each row, by the configured method.
 
     Raises UserError where the rows cannot be dealt so, or where given folds are not a partition.
@@ -65,7 +66,7 @@ def deal(train: pd.DataFrame, config: Folds) -> FoldOfRow:
         validated = may_be_validated(train, config)
         rows = train[validated]
         fold_of_row = np.full(len(train), -1)
-        fold_of_row[validated] = _given(rows, config) if config.method == "given" else split(
+        fold_of_row[validated] = _given(rows, config, {*train.id, *dropped}) if config.method == "given" else split(
             rows.stratum.to_numpy(), groups(rows, config), config.method, config.n, config.seed)
     verify(fold_of_row, train, config)
     return fold_of_row
@@ -104,10 +105,19 @@ def grouped(predictions: pd.DataFrame, ids: pd.Series, group: FoldOfRow) -> pd.D
 
 def inner(rows: pd.DataFrame, config: Folds) -> npt.NDArray[np.bool_]:
     """bool [rows]: a tenth of a cell's training rows, held out by the same rule as the folds; none that are only ever
-    trained on."""
+    trained on, as long as there are others."""
     method = "stratified_grouped" if config.method == "given" else config.method
-    held_out = split(rows.stratum.to_numpy(), groups(rows, config), method, 10, config.seed) == 0
-    return held_out & ~only_trained_on(rows, config)
+    may = ~only_trained_on(rows, config)
+    if not may.any():  # of a stage that is trained on such rows alone
+        may[:] = True
+    held_out, own = np.zeros(len(rows), bool), rows[may]
+    stratum, group = own.stratum.to_numpy(), groups(own, config)
+    for parts in range(10, 2, -1):  # fewer where a class, or the groups, are too few for a tenth
+        with contextlib.suppress(UserError):
+            held_out[may] = split(stratum, group, method, parts, config.seed) == 0
+            return held_out
+    held_out[may] = split(stratum, group, method, 2, config.seed) == 0
+    return held_out
 
 
 def split(stratum: npt.NDArray[np.int64], groups: npt.NDArray[Any], method: str, n: int, seed: int) -> FoldOfRow:
@@ -168,7 +178,8 @@ def fold_count(config: Folds) -> int:
     return 1 if config.dev else config.n
 
 
-def _given(train: pd.DataFrame, config: Folds) -> FoldOfRow:
+def _given(train: pd.DataFrame, config: Folds, others: Collection[str]) -> FoldOfRow:
+    """The folds of the rows that are validated. others: ids that a file may name though it need not."""
     if config.column:
         return _numbers(train["fold"], f"column {config.column}")
     path = Path(str(config.file))
@@ -177,7 +188,7 @@ def _given(train: pd.DataFrame, config: Folds) -> FoldOfRow:
     if missing:
         raise UserError(f"{path}: no column {missing[0]!r}; a fold file has id,fold")
     again = table.id[table.id.duplicated()]
-    unknown = set(table.id) - set(train.id)
+    unknown = set(table.id) - set(train.id) - set(others)
     absent = set(train.id) - set(table.id)
     problems = []
     if len(again):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.competition import folds
+from pipeline.competition import folds, near_copies
 from pipeline.config.data import Data, Folds
 from pipeline.config.run import Config
 from pipeline.files.inputs import shortened
@@ -104,6 +104,8 @@ def copies(train: pd.DataFrame, test: pd.DataFrame, config: Folds, problems: lis
         return
     validated, text = folds.may_be_validated(train, config), np.asarray(folds.normalised(train))
     keys = {"text": text} | ({"group": train["group"].to_numpy()} if config.group_column else {})
+    if config.group_by == "near":
+        keys["nearly the same text, or group of them, as that"] = near_copies.groups(pd.Series(text, dtype=str)).number
     for what, key in keys.items():
         first = dict(zip(key[validated][::-1], train.id[validated][::-1], strict=True))
         again = [(row, first[own]) for row, own in zip(train.id[outside], key[outside], strict=True) if own in first]

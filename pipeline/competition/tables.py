@@ -55,12 +55,16 @@ def read(config: Config) -> Competition:
     task = tasks.from_config(config, train.label.tolist())
     train = row_columns.numbers(_labelled(train, data.train, config, task, True, problems), data.train, config, task,
                                 problems)
+    without_folds = config.model_copy(update={"folds": config.folds.model_copy(update={"column": None})})
     for number, path in enumerate(data.extra):
-        extra = _standard(path, config, True, problems, remarks).assign(dev=False, extra=True)
+        extra = _standard(path, without_folds, True, problems, remarks).assign(dev=False, extra=True)
         extra = row_columns.numbers(_labelled(extra, path, config, task, False, problems), path, config, task, problems)
         extra["id"] = f"extra{f'-{number}' if len(data.extra) > 1 else ''}-" + extra.id
         train = pd.concat([train if row_columns.EXTRA in train else train.assign(extra=False), extra],
                           ignore_index=True)
+        if (twice := train.id[train.id.duplicated()]).size:
+            problems.append(f"{path}: {len(twice):,} ids, with 'extra-' before them, stand in another table too, for "
+                            f"example {twice.iloc[0]!r}")
     if config.folds.dev:
         dev = _standard(config.folds.dev, row_columns.without(config), True, problems, remarks).assign(dev=True)
         dev = _labelled(dev, config.folds.dev, config, task, False, problems)
@@ -184,12 +188,18 @@ def _sources(train: pd.DataFrame, config: Config) -> list[str]:
     """One problem for each source that a key names and no row has."""
     if not config.competition.source_column:
         return []
-    known = sorted(set(train[row_columns.SOURCE]))
-    named = {"folds.validate_on": config.folds.validate_on, "stage1.train_on": config.stage1.train_on,
-             "stage2.train_on": config.stage2.train_on}
-    return [f"{key}: no row has source {source!r} in column {config.competition.source_column}; there is "
-            f"{', '.join(map(repr, known[:10]))}{', …' * (len(known) > 10)}"
-            for key, sources in named.items() for source in sources or [] if source not in known]
+    own = train[row_columns.SOURCE][~train.extra.to_numpy(bool)] if row_columns.EXTRA in train else (
+        train[row_columns.SOURCE])  # no row of a further file is validated
+    named = {"folds.validate_on": (config.folds.validate_on, own),
+             "stage1.train_on": (config.stage1.train_on, train[row_columns.SOURCE]),
+             "stage2.train_on": (config.stage2.train_on, train[row_columns.SOURCE])}
+    problems = []
+    for key, (sources, of_rows) in named.items():
+        known = sorted(set(of_rows))
+        problems += [f"{key}: no row has source {source!r} in column {config.competition.source_column}; there is "
+                     f"{', '.join(map(repr, known[:10]))}{', …' * (len(known) > 10)}"
+                     for source in sources or [] if source not in known]
+    return problems
 
 
 def _has_ids(path: str, config: Config) -> bool:

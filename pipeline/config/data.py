@@ -52,7 +52,7 @@ class Data(Section):
     label_weights: list[Annotated[float, Field(gt=0)]] | None = None
     """multioutput: how much each output's loss counts; default: all alike."""
     drop: FilePath | None = None
-    """A CSV with a column id: training rows that are left out, as marked in the report's page."""
+    """A CSV with a column id: training rows that are left out."""
     relabel: FilePath | None = None
     """A CSV with columns id and label: training rows that have this label, and not the one of their file."""
     weight_column: str | None = None
@@ -67,7 +67,7 @@ class Data(Section):
     row is refused."""
     source_column: str | None = None
     """A column of train that says where a row is from: the report has scores by source; folds.validate_on,
-    stage1.train_on and stage2.train_on choose among them."""
+    stage1.train_on and stage2.train_on choose among them. Rows of a dev file have none."""
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     """As written in the file; any other text is an error. binary: the negative and the positive one, default 0 and 1.
     multiclass, multilabel: the names in the order of outputs, default: those of train, sorted. ordinal: the grades from
@@ -119,7 +119,8 @@ class Folds(Section):
     dev: FilePath | None = None
     """given: a labelled table that is the one validation fold; every row of train is trained on."""
     validate_on: Annotated[list[str] | None, Field(min_length=1), LATER] = None
-    """The sources (data.source_column) whose rows are validated; the others are only trained on. Unset: all."""
+    """The sources (data.source_column) whose rows are validated; the others are only trained on, and refused where they
+    repeat a validated text. Unset: all."""
 
     def contradictions(self) -> Iterator[Contradiction]:
         sources = ("column", "file", "dev")

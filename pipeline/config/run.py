@@ -17,7 +17,7 @@ from pipeline.config.schema import LATER, Contradiction, RandomSeed, Section
 from pipeline.config.training import Pretrain, Stage1, Stage2
 from pipeline.errors import UserError
 from pipeline.metrics import names as metric_names
-from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2
+from pipeline.stage_table import PRETRAIN, STAGE1, STAGE2, STAGES, leading_to
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 SOFT = [name for name, kind in KINDS.items() if kind.soft_labels]
@@ -177,7 +177,9 @@ class Config(Section):
                                                      f"label's probability, got {soft}")
 
     def _full_fit(self) -> Iterator[Contradiction]:
-        for stage in (STAGE1, STAGE2):
+        for stage in leading_to(STAGES[self.submit.stage]):
+            if stage not in (STAGE1, STAGE2):
+                continue
             recipe = stage.settings(self)
             chosen = {"early_stopping": recipe.early_stopping, "plateau": recipe.plateau,
                       "predict_with": recipe.predict_with == "best",

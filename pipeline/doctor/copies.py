@@ -8,6 +8,7 @@ from pipeline.competition import folds
 from pipeline.doctor import examined as examining
 from pipeline.doctor.examined import Examined, Ints
 from pipeline.doctor.finding import EXAMPLES, Finding, Severity, shown
+from pipeline.errors import UserError
 
 GROUP = "--set folds.method=stratified_grouped"
 NEAR = "--set folds.group_by=near"
@@ -45,7 +46,7 @@ def equal_with_unlike_labels(seen: Examined) -> Finding | None:
 def near_with_unlike_labels(seen: Examined) -> Finding | None:
     """Near copies with unlike labels, beyond the equal ones."""
     number, texts = seen.distinct
-    label = seen.task.strata(seen.train.label)
+    label = _codes(seen)
     of_text = pd.Series(label).groupby(number[:len(seen.train)]).agg(["min", "max"]).reindex(range(len(texts)))
     clear = (of_text["min"] == of_text["max"]).to_numpy()
     first, second = seen.pairs.first, seen.pairs.second
@@ -58,6 +59,11 @@ def near_with_unlike_labels(seen: Examined) -> Finding | None:
     return Finding(Severity.note, f"{int(unlike.sum()):,} pairs of near copies have unlike labels", int(unlike.sum()),
                    examples, "some are right, since one character can turn a meaning; the others are labelling errors",
                    "look at them; data.relabel and data.drop take a list of ids")
+
+
+def _codes(seen: Examined) -> Ints:
+    """int64 [training rows]: equal for equal labels."""
+    return pd.factorize(seen.train.label.astype(str))[0].astype(np.int64)
 
 
 def _label(seen: Examined, row: int) -> str:
@@ -89,16 +95,22 @@ def _flattered(seen: Examined, key: pd.Series) -> tuple[dict[str, float | None],
     if not seen.fits:
         return {}, ("what that is worth is not measured for so many labels" if seen.thorough else
                     "stages doctor measures what that is worth")
+    unknown = dict[str, float | None](), "what that is worth cannot be told here"
     run, config = seen.sample, seen.run.config.folds
+    if len(run.folds) < 2:
+        return unknown
     validated = run.fold_of_row >= 0
     group = pd.factorize(key.to_numpy()[seen.sampled])[0].astype(np.int64)
     dealt: Ints = np.full(len(validated), -1)
-    dealt[validated] = folds.split(run.competition.train.stratum.to_numpy(np.int64)[validated], group[validated],
-                                   "stratified_grouped", len(run.folds), config.seed)
-    as_it_is = seen.score(seen.baseline_oof)
-    together = seen.score(examining.baseline_oof(examining.with_folds(run, dealt)))
+    try:
+        dealt[validated] = folds.split(run.competition.train.stratum.to_numpy(np.int64)[validated], group[validated],
+                                       "stratified_grouped", len(run.folds), config.seed)
+    except UserError:
+        return unknown
+    tables = seen.baseline_oof, examining.baseline_oof(examining.with_folds(run, dealt))
+    as_it_is, together = (None if table is None else seen.score(table) for table in tables)
     if as_it_is is None or together is None:
-        return {}, "what that is worth cannot be told here"
+        return unknown
     numbers: dict[str, float | None] = {"baseline, these folds": as_it_is, "baseline, copies together": together}
     return numbers, (f"tf-idf scores {seen.metric_label} {as_it_is:.4f} on these folds and {together:.4f} where they "
                      f"are kept together" + (f", of {len(seen.sampled):,} rows" if len(seen.sampled) < len(seen.train)
@@ -117,7 +129,7 @@ def _in_test(seen: Examined, again: npt.NDArray[np.bool_], what: str) -> Finding
 
 
 def _unlike_labels(seen: Examined, key: pd.Series, what: str, effect: str) -> Finding | None:
-    label = pd.Series(seen.task.strata(seen.train.label))
+    label = pd.Series(_codes(seen))
     kinds = label.groupby(key.to_numpy()).nunique()
     unlike = kinds.index[kinds > 1]
     if not len(unlike):

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline import baseline, tasks
-from pipeline.competition import folds, near_copies
+from pipeline.competition import folds, near_copies, row_columns
 from pipeline.competition.near_copies import Pairs
+from pipeline.errors import UserError
 from pipeline.files import formats
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, STAGE1
@@ -29,7 +30,8 @@ class Examined:
     a check may fit models."""
 
     def __init__(self, run: Run, thorough: bool = True):
-        self.run, self.task, self.thorough = run, run.competition.task, thorough
+        self.run = dataclasses.replace(run, config=run.config.model_copy(update={"pseudo_labels": None}))
+        self.task, self.thorough = run.competition.task, thorough
         self.train, self.test = run.competition.train, run.competition.test
 
     @functools.cached_property
@@ -62,6 +64,14 @@ class Examined:
         number, texts = self.distinct
         return near_copies.joined(len(texts), self.pairs.first, self.pairs.second)[number]
 
+    @functools.cached_property
+    def of_train_file(self) -> Ints:
+        """int64: numbers of the rows of data.train, without further files, in the order of the file."""
+        other = self.train.dev.to_numpy(bool, copy=True)
+        if row_columns.EXTRA in self.train:
+            other |= self.train[row_columns.EXTRA].to_numpy(bool)
+        return np.flatnonzero(~other)
+
     @property
     def validated(self) -> npt.NDArray[np.bool_]:
         """bool [training rows]: which rows a fold validates."""
@@ -90,8 +100,8 @@ class Examined:
         return dataclasses.replace(self.run, tables=tables, dealt=self.run.fold_of_row[self.sampled])
 
     @functools.cached_property
-    def baseline_oof(self) -> Table:
-        """The baseline's out-of-fold table of the sample, fitted here; nothing is kept."""
+    def baseline_oof(self) -> Table | None:
+        """The baseline's out-of-fold table of the sample, fitted here; nothing is kept. None where it cannot be."""
         return baseline_oof(self.sample)
 
     @functools.cached_property
@@ -102,9 +112,12 @@ class Examined:
             path = self.run.paths.oof / f"{stage}.csv"
             if path.exists() and set(self.task.oof_columns) <= set(formats.read_header(path)):
                 table = formats.read_csv(path, self.task.label_dtype)[self.task.oof_columns]
-                if table.id.tolist() == self.train.id[self.validated].tolist():
+                known = links.keys(self.task, self.train[self.validated], self.run.fold_of_row[self.validated])
+                if table[list(known)].to_numpy().tolist() == known.to_numpy().tolist():
                     return str(stage), table
-        return (str(BASELINE), self.baseline_oof) if self.fits else None
+        if not self.fits or self.baseline_oof is None:
+            return None
+        return str(BASELINE), self.baseline_oof
 
     def id_and_text(self, row: int) -> str:
         """A row as an example shows it."""
@@ -121,13 +134,16 @@ class Examined:
         return self.task.named_metric(self.run.config.metric).label
 
 
-def baseline_oof(run: Run) -> Table:
-    """The baseline's out-of-fold predictions of a run, in the order of train."""
+def baseline_oof(run: Run) -> Table | None:
+    """The baseline's out-of-fold predictions of a run, in the order of train; None where it cannot be fitted."""
     train, task = run.competition.train, run.competition.task
     parts = []
     for fold in run.folds:
         inside = run.fold_of_row == fold
-        logit = baseline.fitted(run, run.cell(BASELINE, fold))(train[inside])
+        try:
+            logit = baseline.fitted(run, run.cell(BASELINE, fold))(train[inside])
+        except UserError:
+            return None
         parts.append(task.oof_table(train[inside], run.fold_of_row[inside], logit))
     position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     table = pd.concat(parts, ignore_index=True)
@@ -140,8 +156,10 @@ def with_folds(run: Run, dealt: Ints) -> Run:
 
 
 def with_labels(run: Run, label: pd.Series) -> Run:
-    """The same run with other labels, in memory."""
-    tables = dataclasses.replace(run.competition, train=run.competition.train.assign(label=label.to_numpy()))
+    """The same run with other labels, and no soft ones, in memory."""
+    train = run.competition.train
+    soft = [name for name in row_columns.present(train) if name.startswith(row_columns.SOFT)]
+    tables = dataclasses.replace(run.competition, train=train.drop(columns=soft).assign(label=label.to_numpy()))
     return dataclasses.replace(run, tables=tables)
 
 

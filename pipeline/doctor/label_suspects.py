@@ -47,7 +47,7 @@ def rank(seen: Examined, oof: pd.DataFrame) -> pd.DataFrame | None:
     if own is None:
         return None
     text = pd.Series(seen.normalised[:len(seen.train)].to_numpy(), index=seen.train.id.to_numpy())
-    kinds = pd.Series(seen.task.strata(seen.train.label)).groupby(text.to_numpy()).nunique()
+    kinds = seen.train.label.astype(str).reset_index(drop=True).groupby(text.to_numpy()).nunique()
     clear = (oof.id.map(text).map(kinds) == 1).to_numpy()
     table = pd.DataFrame({"id": oof.id, "label": oof.label, "probability": own})[clear]
     return table.sort_values("probability", kind="stable").reset_index(drop=True)
@@ -71,7 +71,8 @@ def planted_precision(seen: Examined, share: float = PLANTED, first: int = FIRST
         others = known[known != label.iloc[row]]
         label.iloc[row] = others.iloc[rng.integers(len(others))]
     run = examining.with_labels(seen.sample, label)
-    own = examining.of_label(seen.task, examining.baseline_oof(run))
+    oof = examining.baseline_oof(run)
+    own = None if oof is None else examining.of_label(seen.task, oof)
     if own is None:
         return None
     doubted = train.id.iloc[validated].to_numpy()[np.argsort(own, kind="stable")[:first]]

@@ -60,7 +60,8 @@ def label_in_text(seen: Examined) -> Finding | None:
 
 def sources(seen: Examined) -> Finding | None:
     """Columns, prefixes of ids, and beginnings or ends of texts that part rows with unlike shares of labels."""
-    label, lines = np.asarray(seen.task.strata(seen.train.label), np.int64), []
+    label = np.asarray(seen.task.strata(seen.train.label), np.int64)[seen.of_train_file]
+    lines = list[tuple[float, str, pd.Series]]()
     for name, values in _candidates(seen).items():
         if (strength := _association(values, label)) is not None:
             lines.append((strength, name, values))
@@ -82,13 +83,16 @@ def _candidates(seen: Examined) -> dict[str, pd.Series]:
     used = {data.id_column, data.label_column, data.weight_column, data.source_column, seen.run.config.folds.column,
             seen.run.config.folds.group_column, *data.text_columns, *(data.label_columns or []),
             *(data.soft_label_columns or [])}
-    found = dict[str, pd.Series]()
+    found, own = dict[str, pd.Series](), seen.of_train_file
+    ids, texts = seen.train.id.iloc[own].reset_index(drop=True), seen.texts.iloc[own].reset_index(drop=True)
     if Path(data.train).is_file() and not seen.task.by_word:
-        table = by_format.read(Path(data.train), seen.run.config, True)
-        found |= {f"column {name}": table[name].astype(str).reset_index(drop=True) for name in map(str, table)
-                  if name not in used}
-    count = len(next(iter(found.values()))) if found else len(seen.train)
-    ids, texts = seen.train.id[:count], seen.texts[:count]
+        table = by_format.read(Path(data.train), seen.run.config, True).reset_index(drop=True)
+        known = table[data.id_column].astype(str) if data.id_column in table else pd.Series(
+            [str(row) for row in range(len(table))], dtype=str)
+        place = pd.Index(known).get_indexer(pd.Index(ids.str.removeprefix("train-")))  # as beside a dev file
+        if (place >= 0).all():
+            found |= {f"column {name}": table[name].astype(str).iloc[place].reset_index(drop=True)
+                      for name in map(str, table) if name not in used}
     found["prefix of the id"] = ids.str.extract(r"^([^\W\d_]+|[^-_/:]+(?=[-_/:]))", expand=False).fillna("")
     words = scripts.has_spaced_words(texts[:1_000])
     for name, end in (("beginning", 0), ("end", -1)):
@@ -96,7 +100,7 @@ def _candidates(seen: Examined) -> dict[str, pd.Series]:
             texts.str[:PREFIX] if end == 0 else texts.str[-PREFIX:])
         common = part.value_counts(normalize=True)
         found[f"{name} of the text"] = part.where(part.isin(common.index[common >= COMMON]), "another")
-    return {name: values.reset_index(drop=True) for name, values in found.items() if len(values) <= len(seen.train)}
+    return found
 
 
 def _association(values: pd.Series, label: npt.NDArray[np.int64]) -> float | None:
@@ -104,7 +108,7 @@ def _association(values: pd.Series, label: npt.NDArray[np.int64]) -> float | Non
     counts = values.value_counts()
     if not 2 <= len(counts) <= VALUES or counts.iloc[1] < FEWEST:
         return None
-    table = pd.crosstab(values.to_numpy(), label[:len(values)])
+    table = pd.crosstab(values.to_numpy(), label)
     if table.shape[1] < 2:
         return None
     result = stats.chi2_contingency(table.to_numpy())

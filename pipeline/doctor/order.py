@@ -21,8 +21,9 @@ MOST = 20  # labels that are looked at, the most frequent
 
 def order_tells_label(seen: Examined) -> Finding | None:
     """Whether a row's number, its numeric id, or the row before it predict its label."""
-    label, number = _labels(seen), np.arange(len(seen.train), dtype=np.float64)
-    ids = pd.to_numeric(seen.train.id, errors="coerce").to_numpy(np.float64)
+    label = _labels(seen)
+    number = np.arange(len(label), dtype=np.float64)
+    ids = pd.to_numeric(seen.train.id.iloc[seen.of_train_file], errors="coerce").to_numpy(np.float64)
     told = [("the row's number", _most_telling(label, number))]
     if np.isfinite(ids).all():
         told.append(("the id", _most_telling(label, ids)))
@@ -32,7 +33,7 @@ def order_tells_label(seen: Examined) -> Finding | None:
         lines.append(f"the row before: {repeated[0]:.1%} have its label, {repeated[1]:.1%} by chance")
     if not lines:
         return None
-    return Finding(Severity.warning, "the order of rows, or their ids, tell the label", len(seen.train),
+    return Finding(Severity.warning, "the order of rows, or their ids, tell the label", len(label),
                    tuple(lines[:3]),
                    "no model here reads it, but rows that came together may be alike: folds of single rows flatter",
                    "ask how the rows were collected; name what they came with in folds.group_column or "
@@ -70,11 +71,12 @@ def shares_by_block(seen: Examined) -> Finding | None:
 
 
 def _labels(seen: Examined) -> Ints:
-    return np.asarray(seen.task.strata(seen.train.label), np.int64)
+    """int64: of each row of data.train the stratum of its label."""
+    return np.asarray(seen.task.strata(seen.train.label), np.int64)[seen.of_train_file]
 
 
 def _named(seen: Examined, label: int) -> str:
-    row = int(np.flatnonzero(_labels(seen) == label)[0])
+    row = int(seen.of_train_file[np.flatnonzero(_labels(seen) == label)[0]])
     return seen.task.label_text(seen.train.label.iloc[row])
 
 

@@ -13,7 +13,7 @@ from pipeline.metrics import scores
 text_features = lazily("sklearn.feature_extraction.text")
 linear_model = lazily("sklearn.linear_model")
 
-MOST = 20_000  # rows that are looked at
+MOST = 20_000  # rows that are looked at, half of them of each side
 FEATURES = 50_000
 PERMUTATIONS = 10
 PARTS = 5
@@ -67,14 +67,13 @@ def differ(seen: Examined) -> Finding | None:
 
 def _rows(seen: Examined) -> Ints | None:
     """Numbers of the rows that are looked at; None where there are too few for each part."""
-    count, test = len(seen.train), len(seen.test)
-    if min(count, test) < 2 * PARTS or len(np.unique(seen.near)) < 2 * PARTS:
-        return None
-    rows = np.arange(count + test)
-    if len(rows) > MOST:
-        rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST, replace=False))
-    both = np.unique(rows >= count)
-    return rows if len(both) == 2 else None
+    rng, sides = np.random.default_rng(SEED), list[Ints]()
+    for first, last in ((0, len(seen.train)), (len(seen.train), len(seen.train) + len(seen.test))):
+        side = np.arange(first, last)
+        sides.append(side if len(side) <= MOST // 2 else np.sort(rng.choice(side, MOST // 2, replace=False)))
+        if len(np.unique(seen.near[sides[-1]])) < 2 * PARTS:
+            return None
+    return np.concatenate(sides)
 
 
 def _permuted(target: npt.NDArray[np.float64], group: Ints, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.competition import row_columns
+from pipeline.competition import folds, near_copies, row_columns
 from pipeline.runs import pseudo_labels
 from pipeline.runs.run import Run
 from pipeline.tasks import links
@@ -13,6 +13,10 @@ from pipeline.tasks import links
 def lines(run: Run) -> Iterator[str]:
     """A line for each kind of them that the run has."""
     train, data = run.competition.train, run.config.competition
+    if run.config.folds.group_by == "near" and (
+            capped := near_copies.groups(folds.normalised(train[run.fold_of_row >= 0])).capped):
+        yield (f"groups of near copies that chains made larger than {near_copies.LARGEST:.0%} of the texts: {capped}; "
+               f"they hold equal texts alone")
     if (outside := run.only_trained_on).any():
         shown = run.competition.task.shares(train[outside].label)
         yield f"rows that are only trained on: {int(outside.sum()):,}, {shown}; no score is of them"

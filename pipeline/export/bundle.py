@@ -19,6 +19,7 @@ from pipeline.errors import UserError
 from pipeline.export import onnx_model
 from pipeline.files import atomic, formats, hashing
 from pipeline.inference.predictor import Predictor
+from pipeline.machine.console import say
 from pipeline.metrics.metric import Form
 from pipeline.results import submission
 from pipeline.results.predictions import StagePredictions
@@ -67,6 +68,9 @@ def write(run: Run, model: Predictor, part: StagePredictions, target: Path | Non
         sums = {path.relative_to(folder): hashing.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
         formats.write(folder / "SHA256SUMS", "".join(f"{digest}  {path}\n" for path, digest in sums.items()).encode())
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if config.submit.full_fit is not None:
+        say(f"warning: the bundle holds the folds' models; the share of the submission that submit.full_fit = "
+            f"{config.submit.full_fit:g} gives to the model of all rows is not in it")
     wheels = f", wheels for Python {', '.join(pythons)}" if pythons else ", no wheels (--for 3.11)"
     return (f"{target}: {size / 1e6:,.0f} MB{wheels}; its submission of {min(TRIED, len(run.competition.test))} test "
             f"rows is the run's; there: python score.py TEST.csv submission.csv")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline.arrays import Ints
 from pipeline.competition import row_columns
+from pipeline.errors import UserError
 from pipeline.runs.pseudo_labels import Labels, one_hot
 from pipeline.runs.run import Run
 from pipeline.stage_table import Cell
@@ -35,7 +36,8 @@ class CellRows:
 
 
 def of(run: Run, cell: Cell, sources: list[str] | None) -> CellRows:
-    """The rows of a cell: all that its fold does not validate, of these sources (None: all), and its pseudo-labels."""
+    """The rows of a cell: all that its fold does not validate, of these sources (None: all), whose weight is above 0,
+    and its pseudo-labels. Raises UserError where there is none."""
     table = run.competition.train
     inside = run.fold_of_row != cell.fold
     if sources:
@@ -49,8 +51,12 @@ def of(run: Run, cell: Cell, sources: list[str] | None) -> CellRows:
         assert run.config.pseudo_labels is not None
         further = np.full(len(run.competition.test), run.config.pseudo_labels.weight, np.float32)
         weight = np.concatenate([weight, further])
+    train = train[weight[train] > 0]  # a batch of rows that count nothing would have no loss
+    if not len(train):
+        raise UserError(f"{cell}: no row is left to train on: what its fold validates, other sources than those of "
+                        f"train_on, and rows of weight 0 are all there is")
     mean = float(weight[train].mean(dtype=np.float64))
-    if mean and mean != 1:
+    if mean != 1:
         weight = (weight / mean).astype(np.float32)
     return CellRows(train, *_targets(run, labels), weight, _are_shares(run))
 

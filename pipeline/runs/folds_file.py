@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.competition import folds, tables
+from pipeline.competition import corrections, folds, tables
 from pipeline.competition.folds import FoldOfRow
 from pipeline.competition.readers import delimited
 from pipeline.competition.tables import Competition
@@ -28,7 +28,7 @@ def dealt_or_read(config: Config, competition: Competition) -> FoldOfRow:
     path = Paths(config.name).folds
     record = path.with_suffix(".json")
     if not path.exists() or not record.exists():
-        return folds.deal(competition.train, config.folds)
+        return dealt(config, competition)
     try:
         content = formats.read_json(record)
         source, digest = dict(content["source"]), str(content["sha256"])
@@ -44,6 +44,11 @@ def dealt_or_read(config: Config, competition: Competition) -> FoldOfRow:
     fold_of_row = np.asarray(table["fold"], dtype=np.int64)
     folds.verify(fold_of_row, competition.train, config.folds)
     return fold_of_row
+
+
+def dealt(config: Config, competition: Competition) -> FoldOfRow:
+    """int64 [rows]: the same, dealt anew. Raises UserError."""
+    return folds.deal(competition.train, config.folds, corrections.dropped(config))
 
 
 def write(config: Config, competition: Competition, fold_of_row: FoldOfRow) -> None:

@@ -51,7 +51,7 @@ def opened(config: Config, redo: str | None = None, copy_from: str | None = None
     config, competition, inputs, chosen = (
         (seen.config, seen.tables, seen.inputs, list(seen.chosen)) if seen else _read(config, copy_from))
     if config.pseudo_labels:
-        _run(config, competition, inputs, chosen)  # refused before anything is written
+        _run(config, competition, inputs, chosen, redo == FOLDS)  # refused before anything is written
     with lock.lock(paths):
         console.keep_log(paths.models / "run.log")
         for folder in (paths.models, paths.oof):
@@ -102,8 +102,11 @@ def _read(config: Config, begun: str | None = None) -> tuple[Config, Competition
     return config, competition, inputs, [*lines, *more]
 
 
-def _run(config: Config, competition: Competition | None, inputs: Inputs, chosen: list[str]) -> Run:
-    dealt = folds_file.dealt_or_read(config, competition) if competition else None
+def _run(config: Config, competition: Competition | None, inputs: Inputs, chosen: list[str], anew: bool = False
+         ) -> Run:
+    dealt = None
+    if competition:
+        dealt = folds_file.dealt(config, competition) if anew else folds_file.dealt_or_read(config, competition)
     run = Run(config, competition, dealt, inputs, tuple(chosen))
     if competition:
         run.pseudo_labels  # noqa: B018, refused before anything is trained

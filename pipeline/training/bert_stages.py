@@ -26,6 +26,7 @@ def start_stage1(run: Run) -> FitCell:
 
     def fit_cell(cell: Cell) -> Files:
         clock, seed = Clock(), cell.random_seed
+        inputs.lay_out_for(cell)
         tensors = run.encoder_weights(cell.fold)
         network.start(tensors, seed)
         rows = inputs.features(identity.start_of_stage1(run, cell.fold)) if recipe.frozen else inputs.tokens
@@ -62,6 +63,7 @@ def start_stage2(run: Run) -> FitCell:
 
     def fit_cell(cell: Cell) -> Files:
         clock, seed = Clock(), cell.random_seed
+        inputs.lay_out_for(cell)
         parent = run.paths.cell(run.cell(STAGE1, cell.fold, cell.seed))
         weights = formats.read_tensors(parent / artefacts.weights(run.config.stage1.hand_on))
         network.start(weights, seed)

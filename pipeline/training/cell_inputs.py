@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from pipeline.runs import cell_rows, cells
 from pipeline.runs.cell_rows import CellRows
 from pipeline.runs.resume_file import ResumeFile
 from pipeline.runs.run import Run
-from pipeline.stage_table import STAGE1, Cell, Stage
+from pipeline.stage_table import ALL_ROWS, STAGE1, Cell, Stage
 from pipeline.text.packing import Plan
 from pipeline.training import class_weights, encoder_outputs
 from pipeline.training.encoder_outputs import FeatureTable
@@ -35,15 +35,24 @@ class CellInputs:
         bert = run.checkpoint.config
         used = np.union1d(self.tokens.ids, [0])
         self.network = Network(bert, run.config, used, run.competition.task, run.made_with.xla)
-        self.plan, self.predict_size = Plan(), run.made_with.predict_batch
-        if run.config.tokens.batches == "packed":
-            recipe = self.recipe
-            size = (recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int)
-                    else self.predict_size)
-            self.plan = Plan.packed(self.tokens.lengths, self._row_groups(), size, bert.layer_weights,
-                                    bert.hidden)
-        else:
+        self.predict_size = run.made_with.predict_batch
+        if run.config.tokens.batches != "packed":
             self.predict_size = run.config.stage1.batch_size  # as published: there a score depends on its batch
+        self.plan = self._planned(run.cells(stage, run.folds, [run.config.seed]))
+
+    def lay_out_for(self, cell: Cell) -> None:
+        """Lays out batches for a cell: for those of all folds alike, and anew for one of all rows, whose batches may be
+        wider."""
+        if cell.fold == ALL_ROWS:
+            self.plan = self._planned([cell])
+
+    def _planned(self, of_cells: Sequence[Cell]) -> Plan:
+        run, recipe = self.run, self.recipe
+        if run.config.tokens.batches != "packed":
+            return Plan()
+        size = recipe.batch_size // recipe.accumulate if isinstance(recipe.batch_size, int) else self.predict_size
+        bert = run.checkpoint.config
+        return Plan.packed(self.tokens.lengths, self._row_groups(of_cells), size, bert.layer_weights, bert.hidden)
 
     @property
     def shape(self) -> str:
@@ -97,12 +106,14 @@ class CellInputs:
             train, monitor = np.setdiff1d(train, inner), inner
         return rows, train, valid, monitor
 
-    def _row_groups(self) -> Iterator[Ints]:
-        """Every set of rows that any cell batches: one width then holds them all, whichever folds are asked for."""
-        first, run = self.tokens.first_equal_row, self.run
-        for cell in run.cells(self._stage, run.folds, [run.config.seed]):
+    def _row_groups(self, of_cells: Sequence[Cell]) -> Iterator[Ints]:
+        """Every set of rows that the cells batch: one width then holds them all, whichever folds are asked for."""
+        first = self.tokens.first_equal_row
+        for cell in of_cells:
             _, train, valid, monitor = self._split(cell)
             yield from (train, *(np.unique(first[rows]) for rows in (train, valid, monitor)))
+        if self.run.only_trained_on.any():
+            yield np.unique(first[np.flatnonzero(self.run.only_trained_on)])
         yield from (np.unique(first[self.test]), np.unique(first))
 
 

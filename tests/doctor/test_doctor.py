@@ -1,6 +1,7 @@
 """The doctor: faults that are planted are found and named, and data without a fault are not accused."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -316,3 +317,67 @@ def test_rows_are_dropped_and_relabelled_by_lists_of_ids(project: Path, stages: 
     unknown = stages("check", CONFIG, "--set", "data.relabel=relabel.csv")
     assert unknown.code == 2
     assert "'2'" in unknown.err
+
+
+# Runs that are not plain
+
+
+def test_rows_behind_those_of_the_file_do_not_make_an_order(project: Path) -> None:
+    train, test = tables(rows=600)
+    more = pd.DataFrame({"id": [f"m{row}" for row in range(300)], "label": 1,
+                         "text": [f"{text}甲乙丙" for text in tables(rows=300, seed=9)[0].text]})
+    more.to_csv("data/more.csv", index=False)
+    seen = examined((train, test), 'data.extra=["data/more.csv"]')
+    assert len(seen.of_train_file) == 600
+    for code in ("B010", "B011", "B012"):
+        assert CHECK[code].find(seen) is None, code
+
+
+def test_a_column_that_parts_sources_is_found_where_rows_are_dropped(project: Path) -> None:
+    train, test = tables()
+    PLANTED["a_column_parts_sources"][1](train, test)
+    pd.DataFrame({"id": ["r5"]}).to_csv("drop.csv", index=False)
+    found = finding((train, test), "B012", "data.drop=drop.csv")
+    assert found is not None
+    assert "column origin" in found.examples[0]
+
+
+def test_one_fold_and_a_handful_of_test_rows_are_examined_too(project: Path) -> None:
+    train, test = tables(rows=400, test_rows=5)
+    dev = train[:100].copy()
+    dev.loc[0, "text"] = train.text[200]
+    dev.to_csv("data/dev.csv", index=False)
+    seen = examined((train[100:], test), "folds.method=given", "folds.dev=data/dev.csv")
+    found = [check.code for check in checks.CHECKS if check.find(seen)]
+    assert "B001" in found
+
+
+def test_several_labels_of_equal_texts_are_compared_whole(project: Path) -> None:
+    train, test = tables(rows=60, test_rows=20)
+    train["label"] = ["a", "b", "a|b"] * 20
+    train.loc[1, "text"] = train.text[2]
+    found = finding((train, test), "B005", "task=multilabel")
+    assert found is not None
+    assert found.count == 2
+
+
+def test_labels_that_were_put_right_are_not_suspected_by_an_older_table(finished: Path) -> None:
+    pd.DataFrame({"id": ["r000"], "label": ["0"]}).to_csv("relabel.csv", index=False)
+    shutil.copytree("oof/toy", "oof/other")
+    plain, relabelled = (Examined(opening.read(loading.load(Path(CONFIG), list(overrides), "other")))
+                         for overrides in ((), ("data.relabel=relabel.csv",)))
+    assert plain.oof is not None
+    assert plain.oof[0] == "stage1"
+    assert relabelled.oof is not None
+    assert relabelled.oof[0] == "baseline"
+
+
+def test_a_run_with_pseudo_labels_is_examined(finished: Path, stages: Command) -> None:
+    train = pd.read_csv("data/train.csv", dtype=str)
+    train.loc[4, "text"] = train.text[20]
+    train.to_csv("data/train.csv", index=False)
+    plain = ["--set", "folds.method=stratified"]
+    assert stages("baseline", CONFIG, "--run", "base", *plain).code == 0
+    result = stages("doctor", CONFIG, *plain, "--run", "second", "--set", "pseudo_labels.of=base:baseline", "--set",
+                    "pseudo_labels.forced=true")
+    assert result.code == 0, result.err

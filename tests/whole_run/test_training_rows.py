@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline import tasks
+from pipeline.competition import folds
 from pipeline.config import loading
 from pipeline.files import formats, sealed
 from pipeline.runs import cell_rows, opening, pseudo_labels, scheduler
@@ -113,12 +114,53 @@ def test_further_rows_are_trained_on_and_never_validated(finished: Path, stages:
     assert predicted("more") != predicted("toy")
     others = formats.read_csv(Path("models/more/stage1/fold_0/others.csv"))
     assert others.id.tolist() == ["extra-x", "extra-y"]
-    folds = pd.read_csv("models/more/folds.csv", dtype=str)
-    assert folds.fold[folds.id.isin(table.id)].tolist() == pd.read_csv("models/toy/folds.csv", dtype=str).fold.tolist()
+    dealt = pd.read_csv("models/more/folds.csv", dtype=str)
+    assert dealt.fold[dealt.id.isin(table.id)].tolist() == pd.read_csv("models/toy/folds.csv", dtype=str).fold.tolist()
     assert formats.read_json(Path("oof/more/auc.json"))["data"]["rows that are only trained on"] == 2
     assert "rows that are only trained on: 2, 1 positive (50.0%)" in result.out
     write(pd.DataFrame({"id": ["x"], "text": ["香香"], "label": ["1"]}), "more")
     assert "the folds were dealt from other rows" in stages("stage1", CONFIG, "--run", "more").err
+
+
+def test_further_rows_may_be_longer_than_others_and_their_ids_are_their_own(finished: Path, stages: Command) -> None:
+    write(pd.DataFrame({"id": ["x", "y"], "text": ["香辣鲜嫩好" * 5, "差慢贵咸淡" * 5], "label": ["1", "0"]}), "more")
+    in_data('extra = ["data/more.csv"]')
+    long = ["--set", "tokens.max_tokens=32", *ONE_FOLD]
+    result = stages("stage1", CONFIG, "--run", "more", *long)
+    assert result.code == 0, result.err
+    write(train().assign(id=["extra-x", *train().id[1:]]))
+    twice = stages("check", CONFIG, "--run", "again")
+    assert twice.code == 2
+    assert "data/more.csv: 1 ids, with 'extra-' before them, stand in another table too" in twice.err
+
+
+def test_a_fold_with_nothing_to_train_on_is_refused(finished: Path, stages: Command) -> None:
+    write(train().assign(sure="0").assign(sure=lambda table: np.where(table.index == 0, "1", "0")))
+    in_data('weight_column = "sure"')
+    refused = stages("baseline", CONFIG, "--run", "none")
+    assert refused.code == 2
+    assert "no row is left to train on" in refused.err
+
+
+def test_given_folds_may_name_rows_that_are_not_validated_or_dropped(finished: Path) -> None:
+    table = train()
+    write(table.assign(origin=np.where(table.index % 4 == 3, "web", "own"), text=[*table.text[:-1], "很很很"]))
+    in_data('source_column = "origin"')
+    table[["id"]].assign(fold=table.index % 3).to_csv("folds.csv", index=False)
+    pd.DataFrame({"id": ["r000"]}).to_csv("drop.csv", index=False)
+    settings = ["folds.method=given", "folds.file=folds.csv", 'folds.validate_on=["own"]', "data.drop=drop.csv"]
+    run = read(*settings, run="given")
+    assert run.fold_of_row.tolist() == [-1 if row % 4 == 3 else row % 3 for row in range(1, 48)]
+
+
+def test_epochs_of_a_stage_on_unvalidated_sources_are_compared_by_some_of_them(finished: Path) -> None:
+    table = train()
+    write(table.assign(origin=np.where(table.index % 2, "web", "own"), text=[*table.text[:-1], "很很很"]))
+    in_data('source_column = "origin"')
+    settings = ['folds.validate_on=["own"]', 'stage1.train_on=["web"]', "stage1.monitor_on=inner", "folds.n=2"]
+    run = read(*settings, run="inner")
+    web = run.competition.train[run.fold_of_row < 0]
+    assert folds.inner(web, run.config.folds).sum() > 0
 
 
 def test_a_validated_row_in_a_further_file_is_refused_by_name(finished: Path, stages: Command) -> None:
@@ -347,6 +389,14 @@ def test_the_full_fit_sees_every_row(finished: Path) -> None:
         assert cell_rows.of(run, run.cell(stage, ALL_ROWS), None).train.tolist() == list(range(48))
     seeds = {run.cell(STAGE1, fold).random_seed for fold in (ALL_ROWS, *range(3))}
     assert len(seeds) == 4
+
+
+def test_folds_of_a_run_with_pseudo_labels_are_dealt_again(finished: Path, stages: Command) -> None:
+    assert stages("baseline", CONFIG, "--run", "second", *pseudo()).code == 0
+    other = ["--set", "folds.seed=7"]
+    assert stages("baseline", CONFIG, *other, "--redo", "folds").code == 0
+    result = stages("baseline", CONFIG, "--run", "second", *other, *pseudo(), "--redo", "folds")
+    assert result.code == 0, result.err
 
 
 @pytest.mark.parametrize(("overrides", "line"), [
