@@ -11,7 +11,7 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from pipeline.competition import folds
+from pipeline.competition import folds, tables
 from pipeline.config.run import Config
 from pipeline.config.training import Training
 from pipeline.doctor import repeated_texts
@@ -23,6 +23,7 @@ from pipeline.results.seed_spread import Scored
 from pipeline.runs.run import Run
 from pipeline.stage_table import PREDICTING, STAGE2
 from pipeline.tasks import Report, Task, format_score
+from pipeline.text.columns import text_columns
 
 
 def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
@@ -33,7 +34,7 @@ def build(run: Run, parts: dict[str, StagePredictions]) -> Report:
     report: Report = {
         "run": run.config.name,
         "metric": metric or task.metric, "greater_is_better": task.named_metric(metric).greater_is_better,
-        "hashes": {key: run.data_identity[key] for key in ("training rows", "test rows", "folds")},
+        "hashes": {"scored rows": _scored_rows(run), "test rows": run.data_identity["test rows"]},
         "folds": {"method": run.config.folds.method, "count": len(run.folds)},
         "data": repeated_texts.audit(run.competition, run.fold_of_row) | rows_report.only_trained_on(run),
         "intervals": {"level": 0.95, "of": "rows, with the trained models as they are",
@@ -87,6 +88,14 @@ def write(run: Run, report: Report) -> list[Path]:
             for old in (path, path.with_suffix(".md")):
                 old.unlink(missing_ok=True)
     return paths
+
+
+def _scored_rows(run: Run) -> str:
+    """What names the rows that scores are of, and their folds: runs with the same may be compared, whatever else they
+    are trained on."""
+    validated = run.fold_of_row >= 0
+    rows = run.competition.train[validated].assign(fold=run.fold_of_row[validated])
+    return tables.row_hash(rows, ["id", *text_columns(rows), "label", "fold"])
 
 
 def _evaluated(task: Task, oof: pd.DataFrame, missing: list[int], metric: str | None) -> Report:

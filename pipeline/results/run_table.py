@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.competition import folds
-from pipeline.config import loading
+from pipeline.config import loading, problems
 from pipeline.config.run import RUN_NAME
 from pipeline.errors import UserError
 from pipeline.files import formats, sealed
@@ -127,12 +127,12 @@ def _of_report(nothing: Line, report: Report) -> Line:
         return _without(nothing, "no stage has every fold yet")
     stage = report["submitted"] if report["submitted"] in scored else report["best_oof"] or scored[-1]
     lead, hashes = leading[stage], report.get("hashes")
-    if not hashes:
+    if not hashes or "scored rows" not in hashes:
         return _without(nothing, "its report is an earlier version's, which does not say what rows it is of")
     metric = report["metric"]
     known = [row[metric] for row in lead["folds"]]
-    return Line(nothing.name, (nothing.settings.get("task", ""), metric, hashes["training rows"], hashes["folds"]),
-                metric, 1 if report["greater_is_better"] else -1, stage, float(lead["pooled"]), lead["pooled_interval"],
+    return Line(nothing.name, (nothing.settings.get("task", ""), metric, hashes["scored rows"]), metric,
+                1 if report["greater_is_better"] else -1, stage, float(lead["pooled"]), lead["pooled_interval"],
                 tuple(map(float, known)) if None not in known else (),
                 f"{len(known)} of {report['folds']['count']}", len(parts[stage].get("seeds", {}).get("seeds", [0])),
                 nothing.seconds, nothing.settings)
@@ -143,7 +143,9 @@ def _block(lines: list[Line], reference: "_Reference | None") -> Block:
         return Block(lines, [], {}, None)
     lines = sorted(lines, key=lambda line: (-line.sign * (line.score or 0.0), line.name))
     keys = dict.fromkeys(key for line in lines for key in line.settings if key.partition(".")[0] not in NOT_A_SETTING)
-    differing = [key for key in keys if len({json.dumps(line.settings.get(key)) for line in lines}) > 1]
+    usual = {key: default for key, default, _ in problems.describe()}  # of a key that a run was begun without
+    differing = [key for key in keys
+                 if len({json.dumps(line.settings.get(key, usual.get(key))) for line in lines}) > 1]
     gained = {}
     if reference and any(line.name == reference.paths.run for line in lines):
         gained = {line.name: reference.gain_of(line) for line in lines}

@@ -403,7 +403,7 @@ GUARDS = (
           'return PurePath(self.stage.name, f"{fold}_seed_{self.seed}" if self.further else fold)',
           "return PurePath(self.stage.name, fold)", "tests/whole_run/test_seeds.py", "as_they_were"),
     Guard("runs of other rows or folds are never compared", "pipeline/results/run_table.py",
-          'hashes["training rows"], hashes["folds"]),', '"", ""),', "tests/results/test_run_table.py", "cannot_be_compared"),
+          'metric, hashes["scored rows"]), metric,', 'metric, ""), metric,', "tests/results/test_run_table.py", "cannot_be_compared"),
     Guard("no pair of near copies is missed", "pipeline/competition/near_copies.py",
           "kept = size - np.ceil(ALIKE * size - 1e-9).astype(np.int64) + 1", "kept = size - np.ceil(ALIKE * size - 1e-9).astype(np.int64)",
           "tests/doctor/test_doctor.py", "all_pairs"),

@@ -12,6 +12,7 @@ from pipeline import tasks
 from pipeline.competition import folds
 from pipeline.config import loading
 from pipeline.files import formats, sealed
+from pipeline.results import run_table
 from pipeline.runs import cell_rows, opening, pseudo_labels, scheduler
 from pipeline.runs.run import Run
 from pipeline.stage_table import ALL_ROWS, BASELINE, STAGE1
@@ -118,6 +119,8 @@ def test_further_rows_are_trained_on_and_never_validated(finished: Path, stages:
     assert dealt.fold[dealt.id.isin(table.id)].tolist() == pd.read_csv("models/toy/folds.csv", dtype=str).fold.tolist()
     assert formats.read_json(Path("oof/more/auc.json"))["data"]["rows that are only trained on"] == 2
     assert "rows that are only trained on: 2, 1 positive (50.0%)" in result.out
+    [block] = run_table.read("toy")  # what is scored is the same, so that the two runs may be compared
+    assert {line.name for line in block.lines} == {"more", "toy"}
     write(pd.DataFrame({"id": ["x"], "text": ["香香"], "label": ["1"]}), "more")
     assert "the folds were dealt from other rows" in stages("stage1", CONFIG, "--run", "more").err
 
