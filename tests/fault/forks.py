@@ -21,7 +21,7 @@ CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.syml
 CONFIG = "configs/toy.toml"
 ONE_AT_A_TIME = ("--set", "hardware.jobs=1", "--set", "folds.n=2")
 STAGES = ("folds", "baseline", "pretrain", "stage1", "stage2", "submit", "report")
-UNEQUAL = (".lock", "run.log", ".pace.json")  # hold times and process numbers
+UNEQUAL = (".lock", "run.log", ".pace.json", "seconds.json")  # hold times and process numbers
 
 
 @dataclass(frozen=True)

@@ -70,11 +70,12 @@ def test_soft_labels_that_are_sure_are_labels_and_others_are_trained_towards(
         finished: Path, stages: Command, stage: str) -> None:
     table = train()
     in_data('soft_label_columns = ["chance"]')
-    for name, chance in (("sure", table.label), ("none", ""), ("soft", (table.label.astype(int) * 0.6 + 0.2).round(1))):
+    alternating = table.label.where(table.index % 2 == 0, "")  # a row without a soft label has its label
+    for name, chance in (("sure", alternating), ("soft", (table.label.astype(int) * 0.6 + 0.2).round(1))):
         write(table.assign(chance=chance))
         result = stages(stage, CONFIG, "--run", name, *ONE_FOLD)
         assert result.code == 0, result.err
-    assert predicted("sure", stage) == predicted("none", stage) == predicted("toy", stage)
+    assert predicted("sure", stage) == predicted("toy", stage)
     logit = {name: pd.read_csv(f"models/{name}/{stage}/fold_0/oof.csv") for name in ("sure", "soft")}
     assert logit["sure"].label.tolist() == logit["soft"].label.tolist()  # rows are scored by their label
     if stage == "baseline":  # the toy's BERT is sure of nothing yet
@@ -108,9 +109,11 @@ def test_further_rows_are_trained_on_and_never_validated(finished: Path, stages:
     table = train()
     write(pd.DataFrame({"id": ["x", "y"], "text": ["香香香香香", "差差差差差"], "label": ["1", "0"]}), "more")
     in_data('extra = ["data/more.csv"]')
-    result = stages("all", CONFIG, "--run", "more")
-    assert result.code == 0, result.err
-    oof = formats.read_csv(Path("oof/more/stage1.csv"))
+    checked = stages("check", CONFIG, "--run", "more")
+    for command in ("baseline", "report"):
+        assert stages(command, CONFIG, "--run", "more").code == 0
+    assert stages("stage1", CONFIG, "--run", "more", *ONE_FOLD).code == 0
+    oof = formats.read_csv(Path("oof/more/baseline.csv"))
     assert oof.id.tolist() == table.id.tolist()
     assert predicted("more") != predicted("toy")
     others = formats.read_csv(Path("models/more/stage1/fold_0/others.csv"))
@@ -118,7 +121,7 @@ def test_further_rows_are_trained_on_and_never_validated(finished: Path, stages:
     dealt = pd.read_csv("models/more/folds.csv", dtype=str)
     assert dealt.fold[dealt.id.isin(table.id)].tolist() == pd.read_csv("models/toy/folds.csv", dtype=str).fold.tolist()
     assert formats.read_json(Path("oof/more/auc.json"))["data"]["rows that are only trained on"] == 2
-    assert "rows that are only trained on: 2, 1 positive (50.0%)" in result.out
+    assert "rows that are only trained on: 2, 1 positive (50.0%)" in checked.out
     [block] = run_table.read("toy")  # what is scored is the same, so that the two runs may be compared
     assert {line.name for line in block.lines} == {"more", "toy"}
     write(pd.DataFrame({"id": ["x"], "text": ["香香"], "label": ["1"]}), "more")
@@ -185,11 +188,12 @@ def test_sources_choose_what_is_validated_and_what_a_stage_is_trained_on(finishe
     table.loc[47, "text"] = "很很很"
     write(table)
     in_data('source_column = "origin"')
-    every = stages("all", CONFIG, "--run", "every", "--set", "metric=f1")
-    assert every.code == 0, every.err
-    report = formats.read_json(Path("oof/every/f1.json"))["stages"]["stage1"]["sources"]
+    by_f1 = ("--run", "every", "--set", "metric=f1")
+    assert "source web: 12 rows" in stages("check", CONFIG, *by_f1).out
+    for command in ("baseline", "report"):
+        assert stages(command, CONFIG, *by_f1).code == 0
+    report = formats.read_json(Path("oof/every/f1.json"))["stages"]["baseline"]["sources"]
     assert [(row["source"], row["rows"]) for row in report] == [("own", 36), ("web", 12)]
-    assert "source web: 12 rows" in every.out
     own = ["--set", 'folds.validate_on=["own"]']
     assert stages("stage1", CONFIG, "--run", "own", *own, *ONE_FOLD).code == 0
     first = ["--set", 'stage2.train_on=["own"]']
