@@ -10,7 +10,7 @@ if [[ "${1:-}" == fault ]]; then
   .venv/bin/python -m tests.fault killed random states >"$told/1" 2>&1 & first=$!
   .venv/bin/python -m tests.fault refused sizes damaged exchanged >"$told/2" 2>&1 & second=$!
   .venv/bin/python -m tests.fault.fuzzed >"$told/3" 2>&1 || failed=1
-  .venv/bin/python -m pytest --hypothesis-profile=new -m hypothesis >"$told/4" 2>&1 || failed=1
+  .venv/bin/python -m pytest --hypothesis-profile=new -m "hypothesis or long" >"$told/4" 2>&1 || failed=1
   .venv/bin/python -m tests.fault.guards >"$told/5" 2>&1 || failed=1
   wait "$first" || failed=1
   wait "$second" || failed=1
@@ -19,4 +19,4 @@ if [[ "${1:-}" == fault ]]; then
 fi
 .venv/bin/ruff check .
 .venv/bin/mypy
-.venv/bin/python -m pytest -n 2 --dist worksteal "$@"
+.venv/bin/python -m pytest -n 2 --dist worksteal -m "not long" "$@"

@@ -60,7 +60,7 @@ def test_pairs_that_need_no_cut_have_the_same_tokens(tokenizer: str, vocab: str,
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-@pytest.mark.parametrize("vocab", ["usual", "odd"])
+@pytest.mark.parametrize("vocab", ["usual", pytest.param("odd", marks=pytest.mark.long)])
 def test_every_character_has_the_same_token(vocab: str, lowercase: bool) -> None:
     everything = "".join(chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
     texts = [everything[at:at + 500] for at in range(0, len(everything), 500)]

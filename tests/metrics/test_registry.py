@@ -233,7 +233,7 @@ def test_an_interval_covers_what_a_large_sample_says(kind: str, name: str) -> No
     metric = registry.named(kind, name)
     truth = metric.value(*drawn(kind, metric.form, 200_000 if name != "spearman" else 50_000, 99))
     assert truth is not None
-    inside, draws = 0, 60
+    inside, draws = 0, 60 if name != "spearman" else 20  # whose interval takes longest
     for seed in range(draws):
         target, prediction = drawn(kind, metric.form, 120, 1000 + seed)
         copies = np.repeat(np.arange(120), np.where(np.arange(120) % 30 == 0, 4, 1))  # some rows are there four times

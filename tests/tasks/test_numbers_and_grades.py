@@ -114,7 +114,7 @@ def test_several_columns_between_bounds_go_through_the_whole_run(stages: Command
 
 
 @pytest.mark.usefixtures("grades")
-@pytest.mark.parametrize("form", ["value", "cumulative"])
+@pytest.mark.parametrize("form", ["value", pytest.param("cumulative", marks=pytest.mark.long)])
 def test_grades_go_through_the_whole_run(stages: Command, form: str) -> None:
     run_all(stages, "--set", f"head.ordinal={form}", "--set", "stage1.learning_rate=1e-2")
     report = formats.read_json(Path("oof/toy/qwk.json"))
@@ -393,7 +393,8 @@ def test_the_former_key_of_the_metric_is_read_with_a_line(stages: Command) -> No
 def test_large_numbers_go_through_stage_2_and_export(stages: Command) -> None:
     train = pd.read_csv(TRAIN, dtype=str)
     train.assign(label=[f"{250_000 + 1_000 * float(label):.0f}" for label in train.label]).to_csv(TRAIN, index=False)
-    for command in (("stage1", CONFIG), ("stage2", CONFIG), ("export", "toy", "--to", "savedmodel")):
+    one = ("--fold", "0")
+    for command in (("stage1", CONFIG, *one), ("stage2", CONFIG, *one), ("export", "toy", "--to", "savedmodel", *one)):
         result = stages(*command)
         assert result.code == 0, result.err
 

@@ -242,7 +242,8 @@ def legal_tags(table: pd.DataFrame, tags: list[str]) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("words")
-@pytest.mark.parametrize("options", [[], ["head.layers=2", "stage1.frozen=true", "tokens.max_tokens=8"]])
+@pytest.mark.parametrize("options", [["head.layers=2", "stage1.frozen=true", "tokens.max_tokens=8"],
+                                     pytest.param([], marks=pytest.mark.long)])
 def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> None:
     run_all(stages, *(part for option in options for part in ("--set", option)))
     train, test = (pd.read_csv(f"data/{name}.csv", dtype=str).text for name in ("train", "test"))

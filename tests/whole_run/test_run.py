@@ -211,7 +211,8 @@ def as_published(epochs: int = 5) -> list[str]:
 
 @pytest.mark.parametrize(("method", "call"), [("end_epoch", 2), ("take", 7)], ids=["at an epoch's end", "inside one"])
 @pytest.mark.parametrize(("names", "options"), [
-    (["stage1", "stage2"], ["--set", "stage2.batch_size=8"]), (["stage1"], as_published(2))], ids=["ours", "published"])
+    (["stage1", "stage2"], ["--set", "stage2.batch_size=8"]),
+    pytest.param(["stage1"], as_published(2), marks=pytest.mark.long)], ids=["ours", "published"])
 def test_a_killed_cell_goes_on_where_it_stood_to_the_same_bytes(
         project: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, names: list[str], options: list[str],
         method: str, call: int) -> None:
@@ -299,6 +300,7 @@ def test_report_and_submit_import_no_tensorflow(finished: Path) -> None:
         assert result.code == 0, result.err
 
 
+@pytest.mark.long
 def test_a_fold_alone_equals_the_fold_after_another_with_xla(project: Path, stages: Command) -> None:
     options = ["--set", "hardware.xla=true", "--set", "stage1.epochs=1"]
     assert stages("stage1", CONFIG, "--fold", "0", "--fold", "1", *options).code == 0
