@@ -78,9 +78,7 @@ def planted(run: Run) -> None:
 
 def silent(run: Run, draws: int, rows: int) -> None:
     both = pd.concat([run.competition.train, run.competition.test], ignore_index=True)
-    number, _ = pd.factorize(pd.Series([near_copies.stripped(text) or text for text in folds.normalised(both)]))
-    near = near_copies.groups(folds.normalised(both)).number
-    both = both[~pd.Series(near).duplicated().to_numpy() & ~pd.Series(number).duplicated().to_numpy()]
+    both = both[~pd.Series(Examined(run).near).duplicated().to_numpy()]
     task, accused = run.competition.task, dict.fromkeys(CHECK, 0)
     quiet = 0
     for draw in range(draws):
