@@ -83,6 +83,14 @@ def test_near_copies_are_all_pairs_that_their_definition_has(lengths: tuple[int,
     assert len(wanted) > 40
 
 
+def test_of_all_pairs_one_that_goes_on_with_rare_characters_is_found() -> None:
+    short = "".join(chr(0x4E00 + number) for number in range(41))  # 40 bigrams
+    longer = short + "".join(chr(0x5E00 + number) for number in range(10))  # 50, the rarest of which are its own
+    found = near_copies.pairs([longer, short])
+    assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
+    assert found.alike.tolist() == [0.8]
+
+
 def _edits(one: str, other: str) -> int:
     """Levenshtein's distance, by its recurrence."""
     row = list(range(len(other) + 1))
