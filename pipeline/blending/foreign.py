@@ -99,16 +99,18 @@ def _values(task: Task, keys: pd.DataFrame, table: pd.DataFrame, path: Path, som
     if index.has_duplicates:
         problems.append(f"{path}: id {table.id[index.duplicated()].iloc[0]!r} stands twice")
         return empty
-    missing = asked[~asked.isin(index)]
-    if len(missing):
-        problems.append(f"{path}: {len(missing)} rows are missing, for example id "
-                        f"{keys.id[~asked.isin(index)].iloc[0]!r}")
-    if not some and len(extra := table.id[~index.isin(asked)]):
-        problems.append(f"{path}: {len(extra)} ids are none of the rows that it should predict, for example "
-                        f"{extra.iloc[0]!r}")
-    if len(missing):
+    place = index.get_indexer(asked)
+    missing = place < 0
+    if missing.any():
+        problems.append(f"{path}: {int(missing.sum())} rows are missing, for example id {keys.id[missing].iloc[0]!r}")
+    further = np.ones(len(table), bool)
+    further[place[~missing]] = False
+    if not some and further.any():
+        problems.append(f"{path}: {int(further.sum())} ids are none of the rows that it should predict, for example "
+                        f"{table.id[further].iloc[0]!r}")
+    if missing.any():
         return empty
-    values = table.set_index(index)[named].reindex(asked).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    values = table[named].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)[place]
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
         problems.append(f"{path}: the prediction of id {keys.id.iloc[row]!r} is not a number")
