@@ -52,6 +52,13 @@ def stripped(text: str) -> str:
     return "".join(character for character in text if unicodedata.category(character)[0] not in "PZSC")
 
 
+def distinct(normalised: pd.Series) -> tuple[Ints, list[str]]:
+    """int64 [rows]: the number of each row's text as ``stripped`` gives it (one of punctuation alone stays as it is);
+    and these texts. normalised: each row's text, as ``folds.normalised`` has it."""
+    number, texts = pd.factorize(pd.Series([stripped(text) or text for text in normalised], dtype=str))
+    return number.astype(np.int64), texts.tolist()
+
+
 def pairs(texts: Sequence[str]) -> Pairs:
     """All pairs of distinct texts that are near copies: of 20 characters or more, with a Jaccard similarity of bigrams
     of 0.8; of shorter ones, from 6 characters on, one edit apart.
@@ -69,13 +76,12 @@ def pairs(texts: Sequence[str]) -> Pairs:
 def groups(normalised: pd.Series) -> Groups:
     """The groups of near copies among the texts of some rows. normalised: each row's text, as ``folds.normalised`` has
     it."""
-    text = pd.Series([stripped(each) or each for each in normalised], dtype=str)
-    number, distinct = pd.factorize(text)
-    found = pairs(distinct.tolist())
-    group = joined(len(distinct), found.first, found.second)
-    most, size = max(FEW, int(LARGEST * len(distinct))), np.bincount(group)
+    number, texts = distinct(normalised)
+    found = pairs(texts)
+    group = joined(len(texts), found.first, found.second)
+    most, size = max(FEW, int(LARGEST * len(texts))), np.bincount(group)
     large = size[group] > most
-    group[large] = len(distinct) + np.flatnonzero(large)
+    group[large] = len(texts) + np.flatnonzero(large)
     return Groups(pd.factorize(group[number])[0].astype(np.int64), int((size > most).sum()))
 
 

@@ -26,15 +26,13 @@ def near_across_folds(seen: Examined) -> Finding | None:
 
 def equal_in_test(seen: Examined) -> Finding | None:
     """Test rows whose text is in train."""
-    normalised, count = seen.normalised, len(seen.train)
-    return _in_test(seen, np.isin(normalised[count:], normalised[:count]), "repeat a text")
+    return _in_test(seen, seen.repeats_train, "repeat a text")
 
 
 def near_in_test(seen: Examined) -> Finding | None:
     """Test rows that nearly repeat a training text, and do not repeat one."""
-    normalised, count = seen.normalised, len(seen.train)
-    equal = np.isin(normalised[count:], normalised[:count])
-    return _in_test(seen, np.isin(seen.near[count:], seen.near[:count]) & ~equal, "nearly repeat a text")
+    near = np.isin(seen.near[len(seen.train):], seen.near[:len(seen.train)])
+    return _in_test(seen, near & ~seen.repeats_train, "nearly repeat a text")
 
 
 def equal_with_unlike_labels(seen: Examined) -> Finding | None:

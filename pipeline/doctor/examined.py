@@ -49,9 +49,12 @@ class Examined:
     @functools.cached_property
     def distinct(self) -> tuple[Ints, list[str]]:
         """int64 [rows]: the number of each row's text without punctuation; and these texts."""
-        stripped = pd.Series([near_copies.stripped(text) or text for text in self.normalised], dtype=str)
-        number, texts = pd.factorize(stripped)
-        return number.astype(np.int64), texts.tolist()
+        return near_copies.distinct(self.normalised)
+
+    @functools.cached_property
+    def repeats_train(self) -> npt.NDArray[np.bool_]:
+        """bool [test rows]: which of them have the text of a training row."""
+        return np.isin(self.normalised[len(self.train):], self.normalised[:len(self.train)])
 
     @functools.cached_property
     def pairs(self) -> Pairs:

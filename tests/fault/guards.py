@@ -410,7 +410,7 @@ GUARDS = (
     Guard("nor of short ones", "pipeline/competition/near_copies.py", "variants = {text, *(", "variants = {*(",
           "tests/doctor/test_doctor.py", "all_pairs"),
     Guard("a chain of near copies is no group", "pipeline/competition/near_copies.py",
-          "group[large] = len(distinct) + np.flatnonzero(large)", "pass", "tests/doctor/test_doctor.py", "capped"),
+          "group[large] = len(texts) + np.flatnonzero(large)", "pass", "tests/doctor/test_doctor.py", "capped"),
     Guard("train and test that are alike are not accused", "pipeline/doctor/train_against_test.py",
           "if auc < SHIFT or not sure:", "if False:", "tests/doctor/test_doctor.py", "not_accused"),
     Guard("an order that says nothing is not accused", "pipeline/doctor/order.py",

@@ -20,8 +20,6 @@ from tests.toy import CHARACTERS
 
 CONFIG = Path("configs/toy.toml")
 MODELS = {"electra": None, "albert": "albert", "roberta": "byte-level BPE", "deberta": "deberta-v2"}  # their tokenizers
-
-
 LONG = ("albert", "electra")  # the others bring tokenizers of their own, besides
 
 
