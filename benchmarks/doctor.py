@@ -116,10 +116,14 @@ def large(rows: int, characters: int) -> None:
         for check in checks.CHECKS:
             start = time.monotonic()
             check.find(seen)
-            print(f"{check.code} {check.name}: {time.monotonic() - start:.1f} s", flush=True)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(f"{check.code} {check.name}: {time.monotonic() - start:.1f} s, {_peak():.2f} GiB so far", flush=True)
         print(f"{rows:,} rows and {rows // 4:,} of test, {characters} characters: {time.monotonic() - begin:.0f} s, "
-              f"{memory:.1f} GiB")
+              f"{_peak():.2f} GiB")
+
+
+def _peak() -> float:
+    """The most memory that this process has held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _edited(text: str, generator: random.Random) -> str:

@@ -16,6 +16,7 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     model/                  encoders, heads, losses, network
     runs/                   a run: its cells, their identities, its lock; who fits the cells
     proposal/               a configuration proposed from a competition's files
+    contributions           the n-grams that moved a linear model
     baseline                tf-idf: the number to beat
     doctor/                 what the data alone say before training
     training/               one cell of stage 1 or 2

@@ -1,13 +1,15 @@
 """The number to beat, on the very folds of the other stages: tf-idf of n-grams, or of the words around a word where
 words are labelled, with logistic regression."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline import contributions
 from pipeline.config.results import Baseline
 from pipeline.errors import UserError
 from pipeline.files import formats
@@ -17,15 +19,14 @@ from pipeline.runs import artefacts, cell_rows
 from pipeline.runs.cells import Files, FitCell
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, Cell
+from pipeline.tasks import Task
+from pipeline.tasks.linear import Linear
 from pipeline.text.columns import text_columns
 
 features = lazily("sklearn.feature_extraction.text")
 
 AROUND = 2  # words on each side of a word that its tag is told from
 AFFIX = 3  # characters of a word's beginning and end
-
-
-Logits = Callable[[pd.DataFrame], npt.NDArray[np.float32]]
 
 
 def start(run: Run) -> FitCell:
@@ -35,33 +36,64 @@ def start(run: Run) -> FitCell:
     target = task.target(train.label)
 
     def fit_cell(cell: Cell) -> Files:
-        valid, logit = run.fold_of_row == cell.fold, fitted(run, cell)
-        files: Files = {artefacts.TEST: task.test_table(test, logit(test) if len(test) else logit(train[:1])[:0])}
+        valid, model = run.fold_of_row == cell.fold, fitted(run, cell)
+        test_logit = model.logits(test) if len(test) else model.logits(train[:1])[:0]
+        files: Files = {artefacts.TEST: task.test_table(test, test_logit)}
         if run.only_trained_on.any():
             others = train[run.only_trained_on]
-            files[artefacts.OTHERS] = task.test_table(others, logit(others))
+            files[artefacts.OTHERS] = task.test_table(others, model.logits(others))
         if not valid.any():
             return files
-        valid_logit = logit(train[valid])
-        scores = task.epoch_scores(target[valid], valid_logit)
+        logit = model.logits(train[valid])
+        scores = task.epoch_scores(target[valid], logit)
         if metric and metric not in scores:
-            scores[metric] = task.epoch_score(metric, target[valid], valid_logit)
+            scores[metric] = task.epoch_score(metric, target[valid], logit)
         say(f"{cell}  valid {task.epoch_line(scores, metric)}")
-        return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], valid_logit)} | files
+        return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], logit),
+                artefacts.CONTRIBUTIONS: model.contributions(train[valid], target[valid], logit)} | files
 
     return fit_cell
 
 
-def fitted(run: Run, cell: Cell) -> Logits:
-    """Fits the baseline on the training rows of a fold; returns a function from rows to logits, float32 [rows, ...].
-    Raises UserError where no n-gram is in enough rows."""
+@dataclass(frozen=True)
+class Fitted:
+    """tf-idf of the training rows of a fold, and the linear model on it."""
+
+    task: Task
+    vectorizer: Any
+    model: Linear
+    words: int
+    """Of the longest training row, where words are labelled."""
+
+    def vectors(self, rows: pd.DataFrame) -> Any:
+        """Sparse [rows, n-grams]; of words [words, features], those of one row after the other."""
+        return self.vectorizer.transform((_of_words if self.task.by_word else _of_rows)(rows))
+
+    def logits(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """float32 [rows, ...], as a network gives them."""
+        logits = self.model(self.vectors(rows))
+        return _by_row(logits, rows, self.words) if self.task.by_word else logits
+
+    def contributions(self, rows: pd.DataFrame, target: npt.NDArray[Any], logit: npt.NDArray[np.float32]
+                      ) -> pd.DataFrame:
+        """The n-grams that moved each row most; of words those alone whose tag is wrong. target, logit: [rows, ...]."""
+        keys, vectors = self.task.key_rows(rows)[self.task.key_columns], self.vectors(rows)
+        if self.task.by_word:
+            logit, target = logit[:, :target.shape[1]][target >= 0], target[target >= 0]
+            wrong = np.flatnonzero(logit.argmax(axis=1) != target)
+            keys, vectors, logit, target = keys.iloc[wrong], vectors[wrong], logit[wrong], target[wrong]
+        return contributions.table(self.task, keys, target, logit, vectors, self.model.weights,
+                                   self.vectorizer.get_feature_names_out())
+
+
+def fitted(run: Run, cell: Cell) -> Fitted:
+    """Fits the baseline on the training rows of a fold. Raises UserError where no n-gram is in enough rows."""
     config, train, task = run.config.baseline, run.competition.train, run.competition.task
     rows = cell_rows.of(run, cell, None)
     seen = (train if len(rows.target) == len(train) else pd.concat([train, run.competition.test])).iloc[rows.train]
-    documents_of = _of_words if task.by_word else _of_rows
     vectorizer = _vectorizer(config, task.by_word)
     try:
-        vectors = vectorizer.fit_transform(documents_of(seen))
+        vectors = vectorizer.fit_transform((_of_words if task.by_word else _of_rows)(seen))
     except ValueError as error:
         raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                         f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
@@ -69,13 +101,8 @@ def fitted(run: Run, cell: Cell) -> Logits:
     words = (target >= 0).sum(axis=1) if task.by_word else None
     if weight is not None and words is not None:
         weight = np.repeat(weight, words)
-    logit_of = task.linear(vectors, target if words is None else target[target >= 0], config.strength, weight)
-
-    def logit(rows: pd.DataFrame) -> npt.NDArray[np.float32]:
-        logits = logit_of(vectorizer.transform(documents_of(rows)))
-        return _by_row(logits, rows, target.shape[1]) if task.by_word else logits
-
-    return logit
+    model = task.linear(vectors, target if words is None else target[target >= 0], config.strength, weight)
+    return Fitted(task, vectorizer, model, target.shape[1] if task.by_word else 0)
 
 
 class Refitted:
@@ -94,7 +121,7 @@ class Refitted:
 
     def logits(self, rows: pd.DataFrame) -> dict[Cell, npt.NDArray[np.float32]]:
         """By each fold's model."""
-        return {cell: fitted(self.run, cell)(rows) for cell in self._done}
+        return {cell: fitted(self.run, cell).logits(rows) for cell in self._done}
 
     def thresholds(self) -> pd.DataFrame | None:
         """The out-of-fold predictions of these folds, which decisions are made by; None: at 0.5."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
-from pipeline import tasks
+from pipeline import contributions, tasks
 from pipeline.arrays import Tensors
 from pipeline.backend import tf
 from pipeline.checkpoints import encoder_config
@@ -26,7 +27,7 @@ from pipeline.model.encoders import encoder
 from pipeline.model.encoders.encoder import Encoder
 from pipeline.model.encoders.keras_bert import KerasBert
 from pipeline.model.encoders.packed_bert import PackedBert
-from pipeline.tasks import Task
+from pipeline.tasks import Task, links
 from pipeline.text.packing import Batch
 from pipeline.text.token_table import TokenTable
 from tests.toy import TINY
@@ -115,6 +116,28 @@ def check_outputs(kind: str, task: Task) -> None:
     assert np.isfinite(logit).all()
 
 
+def check_contributions(kind: str, task: Task) -> None:
+    """What moved the baseline adds up: with as few features as are kept, a row's logit less the sum of its parts is the
+    intercept, the same for all rows of which the same outputs are told apart."""
+    labelled, target = encoded_rows(kind, task), target_of(kind, task)
+    keys, known = task.key_rows(labelled), target[target >= 0] if task.by_word else target
+    vectors = sparse.csr_matrix(np.random.default_rng(0).random((len(known), contributions.MOST)))
+    model = task.linear(vectors, known, 3.0)
+    logits = model(vectors).reshape(len(known), -1)
+    names = [f"gram {number}" for number in range(contributions.MOST)]
+    table = contributions.table(task, keys, known, logits, vectors, model.weights, names)
+    assert len(table) == len(known)
+    assert set(table.ngram_1) <= set(names)
+    towards, instead = contributions.compared(task, known, logits)
+    rows = np.arange(len(known))
+    logit = logits[rows, towards] - np.where(instead >= 0, logits[rows, instead], 0)
+    pushes = table[[f"push_{place}" for place in range(1, contributions.MOST + 1)]].to_numpy()
+    assert (np.abs(pushes[:, 0]) >= np.abs(pushes[:, -1])).all()
+    intercept = pd.Series(logit - pushes.sum(axis=1)).groupby([towards, instead])
+    assert (intercept.max() - intercept.min()).max() < 1e-3
+    assert np.abs(pushes).max() > 0.01
+
+
 def check_tables(kind: str, task: Task) -> None:
     """Tables have the columns that the kind names; probabilities lie in 0..1, and add up to 1 where they share one; the
     submission has each test id once."""
@@ -139,6 +162,32 @@ def check_tables(kind: str, task: Task) -> None:
             continue
         decided = pd.DataFrame({"text": labelled.text.tolist(), "label": values.prediction.tolist(), "place": ""})
         assert task.problems(decided, "", False) == [], "labels as the file writes them"
+
+
+def check_row_views(kind: str, task: Task) -> None:
+    """Each output has a view with a number, a loss and a label for each row; claims are probabilities; right
+    predictions have less loss than wrong ones."""
+    labelled, fold = encoded_rows(kind, task), np.arange(ROWS) % 3
+    oof = task.oof_table(labelled, fold, logits_of(kind, task))
+    views = task.row_views(oof)
+    assert list(views) == (list(task.output_names) if kind == "multioutput" else [""])
+    for view in views.values():
+        assert len(view.label) == len(view.number) == len(view.loss) == ROWS
+        assert np.isfinite(view.loss).all()
+        assert (view.loss >= 0).all()
+        assert task.has_values or ((view.number >= 0) & (view.number <= 1)).all()
+        if view.claims:
+            probability, happened = view.claims
+            assert len(probability) == len(happened)
+            assert ((probability >= 0) & (probability <= 1)).all()
+    if len(views) == 1:
+        assert list(views[""].label) == [task.label_text(label) for label in task.encode(rows_of(kind).label.tolist())]
+    if not task.by_word:
+        perfect = links.with_logits(task, oof[["id"]], links.logits_by(task, links.targets(task, labelled.label)))
+        best = task.row_views(oof[[name for name in oof if name not in task.test_columns[1:]]].merge(perfect, on="id"))
+        for name, view in best.items():
+            assert view.loss.max() < 1e-3
+            assert (view.loss <= views[name].loss + 1e-3).all()
 
 
 def check_scores(kind: str, task: Task) -> None:

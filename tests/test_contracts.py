@@ -12,8 +12,8 @@ from pipeline.tasks import Task
 from tests import contracts
 from tests.toy import TINY
 
-OF_TASKS = (contracts.check_labels, contracts.check_outputs, contracts.check_tables, contracts.check_scores,
-            contracts.check_saved)
+OF_TASKS = (contracts.check_labels, contracts.check_outputs, contracts.check_contributions, contracts.check_tables,
+            contracts.check_row_views, contracts.check_scores, contracts.check_saved)
 
 
 def test_every_kind_and_every_format_is_listed() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline import baseline, tasks
+from pipeline import baseline
 from pipeline.competition import folds, near_copies, row_columns
 from pipeline.competition.near_copies import Pairs
 from pipeline.errors import UserError
@@ -144,7 +144,7 @@ def baseline_oof(run: Run) -> Table | None:
     for fold in run.folds:
         inside = run.fold_of_row == fold
         try:
-            logit = baseline.fitted(run, run.cell(BASELINE, fold))(train[inside])
+            logit = baseline.fitted(run, run.cell(BASELINE, fold)).logits(train[inside])
         except UserError:
             return None
         parts.append(task.oof_table(train[inside], run.fold_of_row[inside], logit))
@@ -168,16 +168,8 @@ def with_labels(run: Run, label: pd.Series) -> Run:
 
 def of_label(task: Task, oof: Table) -> npt.NDArray[np.float64] | None:
     """float64 [rows]: the probability that each row's own label has, of several labels the least; None for a kind whose
-    labels are numbers or of words."""
-    if task.by_word or any(link.function == "identity" for link in task.links) or task.has_values or task.cumulative:
+    labels are numbers or of words, or that has several outputs."""
+    if task.by_word or task.has_values or len(task.outputs) > 1:
         return None
-    if "label" not in oof:
-        return None
-    target = links.targets(task, oof.label)
-    probability = oof[tasks.probability_columns(task)].to_numpy(np.float64)
-    if task.links[0].function == "softmax":
-        own: npt.NDArray[np.float64] = (probability * target).sum(axis=1)
-        return own
-    least: npt.NDArray[np.float64] = np.where(target > 0, probability, 1 - probability).min(axis=1)
-    return least
-
+    [view] = task.row_views(oof).values()
+    return view.number

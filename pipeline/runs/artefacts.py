@@ -3,6 +3,7 @@
 OOF = "oof.csv"  # predictions of the validated rows
 TEST = "test.csv"  # predictions of the test rows
 OTHERS = "others.csv"  # predictions of the training rows that are only trained on, where there are some
+CONTRIBUTIONS = "contributions.csv"  # baseline: the n-grams that moved each validated row most
 HISTORY = "history.csv"  # one row for each epoch
 HANDED_ON = "handed_on.csv"  # stage 1: predictions of the validated rows by the weights that stage 2 starts from
 MODEL = "model.json"  # stage 1: dimensions of the encoder and the kind of label

@@ -3,7 +3,7 @@
 import json
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,10 +15,11 @@ from pipeline.config.kinds import BINARY
 from pipeline.config.run import Config
 from pipeline.metrics import intervals, registry, scores, thresholds
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear
+from pipeline.tasks import linear, row_views
 from pipeline.tasks.label_names import wrong_labels
 from pipeline.tasks.protocol import SIGMOID, Link, Report
 from pipeline.tasks.report_parts import OF_ROWS, ONE_FOLD, between, bounds, format_score, not_finished, spread
+from pipeline.tasks.row_views import RowView
 from pipeline.tasks.rows import RowTask
 
 MISTAKES = 5  # rows that may have a wrong label by a slip; more are a label of their own
@@ -119,8 +120,7 @@ class Binary(RowTask):
         area = "undefined" if math.isnan(scores["auc"]) else f"{scores['auc']:.4f}"
         return f"AUC {area}  accuracy {scores['accuracy']:.4f}  F1 {scores['f1']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Logistic regression."""
         return linear.one_label(vectors, target, strength, weight)
 
@@ -140,6 +140,12 @@ class Binary(RowTask):
         """The label at the threshold that is best for the metric."""
         threshold = self.cut_of(oof, metric)
         return self.probabilities(test).map(lambda p: self.positive if p >= threshold else self.negative)
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """The probability of a row's own label; claims are of the positive one."""
+        truth = self.truth(oof)[:, None].astype(np.float64)
+        label = [self.labels[number] for number in oof.label]
+        return {"": row_views.of_labels(label, oof[["prediction"]].to_numpy(), truth, False, self.positive)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """One; or both labels, where each has its probability."""

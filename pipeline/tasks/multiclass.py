@@ -1,6 +1,6 @@
 """One of several named classes: accuracy, and F1, AUC and log loss over the classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -12,11 +12,12 @@ from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.metrics import intervals, registry, scores
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear
+from pipeline.tasks import linear, row_views
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
 from pipeline.tasks.protocol import SOFTMAX, Link, Report
 from pipeline.tasks.report_parts import OF_ROWS, between, bounds, format_score, over_folds, spread
+from pipeline.tasks.row_views import RowView
 
 sk, special = lazily("sklearn.metrics"), lazily("scipy.special")
 
@@ -92,8 +93,7 @@ class Multiclass(NamedOutputs):
         """An epoch's scores on one line."""
         return f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['f1']:.4f}  macro AUC {scores['auc']:.4f}"
 
-    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Multinomial logistic regression; a class that the rows lack gets a probability of 1e-9."""
         return linear.classes(vectors, target, len(self.classes), strength, weight=weight)
 
@@ -110,6 +110,12 @@ class Multiclass(NamedOutputs):
         probability = self.probabilities(test)
         return pd.DataFrame({"prediction": np.array(self.classes)[probability.to_numpy().argmax(axis=1)]},
                             index=probability.index)
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """The probability of a row's own class; claims are of the decided one."""
+        probability = oof[[f"prediction:{name}" for name in self.classes]].to_numpy()
+        target = np.eye(len(self.classes))[self.truth(oof)]
+        return {"": row_views.of_labels(oof.label.tolist(), probability, target, exclusive=True)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """The classes of probabilities, else one."""

@@ -1,7 +1,7 @@
 """Any number of named labels at once: each has a probability of its own, and a threshold chosen out of fold."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,11 +13,12 @@ from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.metrics import registry, scores, thresholds
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear
+from pipeline.tasks import linear, row_views
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.named import Floats, NamedOutputs
 from pipeline.tasks.protocol import SIGMOID, Link, Report
 from pipeline.tasks.report_parts import ONE_FOLD, format_score, over_folds, spread
+from pipeline.tasks.row_views import RowView
 
 sk = lazily("sklearn.metrics")
 
@@ -123,8 +124,7 @@ class Multilabel(NamedOutputs):
         """An epoch's scores on one line."""
         return f"macro F1 {scores['macro_f1']:.4f}  micro F1 {scores['micro_f1']:.4f}  mean AUC {scores['auc']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Logistic regression of each label; one that no row has, or every row, has the logit of a probability of 1e-9,
         or of 1 - 1e-9."""
         return linear.labels(vectors, target, strength, weight)
@@ -143,6 +143,11 @@ class Multilabel(NamedOutputs):
         decided = self.decide(probability.to_numpy(), self.cut_of(oof, metric))
         return pd.DataFrame({"prediction": [self.separator.join(np.array(self.labels)[row]) for row in decided]},
                             index=probability.index)
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """The least probability of what a row's labels say of each; claims are of every label."""
+        label = [self.label_text(label) for label in oof.label]
+        return {"": row_views.of_labels(label, self.deciding(oof), self.truth(oof).astype(np.float64), exclusive=False)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """The labels of probabilities, else one."""

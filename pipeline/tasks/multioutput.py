@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,11 +14,13 @@ import pandas as pd
 from pipeline.config.run import Config
 from pipeline.metrics import names
 from pipeline.metrics.metric import Form
+from pipeline.tasks import linear
 from pipeline.tasks.binary import Binary
 from pipeline.tasks.label_names import JOINT
 from pipeline.tasks.multiclass import Multiclass
 from pipeline.tasks.protocol import Link, Report
 from pipeline.tasks.report_parts import format_score, over_folds, spread
+from pipeline.tasks.row_views import RowView
 from pipeline.tasks.rows import RowTask
 
 LONGEST_NAME = 40  # characters of an output's name in a file's name
@@ -137,12 +139,10 @@ class Multioutput(RowTask):
         return "  ".join(f"{name} {part.metric_label} {scores[f'score of {name}']:.4f}"
                          for name, part in self.parts.items())
 
-    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Logistic regression of each output."""
-        fitted = [part.linear(vectors, target[:, number].astype(part.target_dtype), strength, weight)
-                  for number, part in enumerate(self.parts.values())]
-        return lambda rows: np.concatenate([logit_of(rows).reshape(rows.shape[0], -1) for logit_of in fitted], axis=1)
+        return linear.beside([part.linear(vectors, target[:, number].astype(part.target_dtype), strength, weight)
+                              for number, part in enumerate(self.parts.values())])
 
     def oof_table(self, rows: pd.DataFrame, fold: npt.NDArray[np.int64], logit: Floats) -> pd.DataFrame:
         """id, fold, the label of each output, then its logits and probabilities."""
@@ -169,6 +169,10 @@ class Multioutput(RowTask):
             taken.add(short.casefold())
             named[short] = self._part(oof, name)
         return named
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """Each output's own."""
+        return {name: part.row_views(self._part(oof, name))[""] for name, part in self.parts.items()}
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """Those of each output."""

@@ -1,7 +1,7 @@
 """Grades: one of a few labels in an order, as of an essay or a review. A network gives a number, or the probability of
 reaching each grade; a grade is decided by cut points that are chosen out of fold."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,11 +13,12 @@ from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.metrics import scores, thresholds
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear
+from pipeline.tasks import linear, row_views
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.protocol import IDENTITY, SIGMOID, Array, Link, Report
 from pipeline.tasks.regression import NUMBER
 from pipeline.tasks.report_parts import format_score
+from pipeline.tasks.row_views import RowView
 from pipeline.tasks.rows import RowTask
 
 sk = lazily("sklearn.metrics")
@@ -132,8 +133,7 @@ class Ordinal(RowTask):
         """An epoch's scores on one line."""
         return f"QWK rounded {scores['qwk']:.4f}  accuracy {scores['accuracy']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Ridge regression of the grade's number; or logistic regression of reaching each grade."""
         if not self.cumulative:
             return linear.values(vectors, target, strength, weight)
@@ -142,6 +142,11 @@ class Ordinal(RowTask):
     def prediction(self, logit: Floats) -> Floats:
         """The number; or the probability of reaching each grade."""
         return scores.sigmoid(logit) if self.cumulative else logit
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """The grade, and the value, which is counted in grades from 0."""
+        truth = self.truth(oof)
+        return {"": row_views.of_values([self.grades[number] for number in truth], self.deciding(oof), truth)}
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The grade as a number, with what is between grades: in the labels' unit where they are numbers at equal

@@ -1,6 +1,6 @@
 """What the pipeline asks of a kind of label, in four parts: labels, outputs, tables and scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from pipeline.config.run import Config
 from pipeline.metrics.metric import Form, Metric
+from pipeline.tasks.linear import Linear
+from pipeline.tasks.row_views import RowView
 
 Array = npt.NDArray[Any]
 Report = dict[str, Any]
@@ -88,9 +90,8 @@ class Outputs(Protocol):
         """What losses and scores compare logits with: float32 0 or 1 for sigmoids, int32 for a softmax, below 0 where
         there is none; several heads: int32 or float32 [rows, heads], the number of the class of each head."""
 
-    def linear(self, vectors: Any, target: Array, strength: float, weight: Array | None = None
-               ) -> Callable[[Any], Array]:
-        """Fits the baseline's linear classifier; returns the function that gives the logits of vectors.
+    def linear(self, vectors: Any, target: Array, strength: float, weight: Array | None = None) -> Linear:
+        """Fits the baseline's linear classifier, which gives the logits of vectors.
 
         target: as ``target`` gives it, or shares: float [rows], or [rows, classes] or [rows, labels]. weight: float
         [rows], how much each row counts; None: all alike.
@@ -134,6 +135,9 @@ class Tables(Protocol):
 
         oof: what thresholds are chosen on, where the metric scores decisions; without it they are 0.5.
         """
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """Each output, by its name (empty where there is one), as a person looks at its rows."""
 
     submits: ClassVar[Form]
     """What a submission holds where neither the configuration nor a sample says it."""

@@ -1,7 +1,7 @@
 """Numbers: one label a row, or several columns of them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,10 +13,11 @@ from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.metrics import scores
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear
+from pipeline.tasks import linear, row_views
 from pipeline.tasks.label_names import JOINT, wrong_labels
 from pipeline.tasks.protocol import IDENTITY, Array, Link, Report
 from pipeline.tasks.report_parts import format_score
+from pipeline.tasks.row_views import RowView
 from pipeline.tasks.rows import RowTask
 
 special = lazily("scipy.special")
@@ -138,8 +139,7 @@ class Regression(RowTask):
         """An epoch's scores on one line."""
         return f"RMSE {scores['rmse']:.4f}  Pearson's r {scores['pearson']:.4f}"
 
-    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Floats, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Ridge regression of the values; with bounds, of their logits."""
         if not self.bounds:
             return linear.values(vectors, target, strength, weight)
@@ -151,11 +151,17 @@ class Regression(RowTask):
             result: Floats = special.logit(share).astype(np.float32)
             return result
 
-        return logit
+        return linear.Linear(logit, value_of.weights)
 
     def label_table(self, rows: pd.DataFrame) -> dict[str, Any]:
         """A label a column."""
         return dict(zip(self._columns("label"), self._split(rows.label), strict=True))
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """Each column's value and label."""
+        columns = zip(self.names or ("",), self._columns("label"), self._columns("prediction"), strict=True)
+        return {name: row_views.of_values(oof[label].tolist(), oof[value].to_numpy(), oof[label].to_numpy(np.float64))
+                for name, label, value in columns}
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The values."""

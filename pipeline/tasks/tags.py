@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,10 +15,11 @@ from pipeline.config.run import Config
 from pipeline.lazy import lazily
 from pipeline.metrics import entities as entity_scores
 from pipeline.metrics.metric import Form, Metric
-from pipeline.tasks import linear, tag_schemes
+from pipeline.tasks import linear, row_views, tag_schemes
 from pipeline.tasks.label_names import alike_names, wrong_labels
 from pipeline.tasks.protocol import SOFTMAX, Array, Link, Report
 from pipeline.tasks.report_parts import format_score, over_folds, spread
+from pipeline.tasks.row_views import RowView
 from pipeline.tasks.scoring import Scored
 from pipeline.tasks.tag_schemes import OUTSIDE, TAG
 
@@ -183,8 +184,7 @@ class Tags(Scored):
         """An epoch's scores on one line."""
         return f"entity F1 {scores['entity_f1']:.4f}  right tags {scores['accuracy']:.4f}"
 
-    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None
-               ) -> Callable[[Any], Floats]:
+    def linear(self, vectors: Any, target: Ints, strength: float, weight: Floats | None = None) -> linear.Linear:
         """Multinomial logistic regression of words."""
         return linear.classes(vectors, target, len(self.tags), strength, rounds=500, weight=weight)
 
@@ -213,6 +213,15 @@ class Tags(Scored):
 
     def tables(self, oof: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {}
+
+    def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
+        """Each text with its tags."""
+        number = {tag: place for place, tag in enumerate(self.tags)}
+        own = oof[self._columns()].to_numpy(np.float64)[np.arange(len(oof)), oof.label.map(number).to_numpy()]
+        begins = np.flatnonzero(oof.word.to_numpy() == 0)
+        words = np.diff(np.append(begins, len(oof)))
+        loss = np.add.reduceat(row_views.loss_of(own), begins) / words
+        return {"": RowView([" ".join(tags) for tags in _texts(oof, "label")], np.minimum.reduceat(own, begins), loss)}
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """Each text's tags: a submission has no other form."""
