@@ -24,6 +24,7 @@ Its floors, from the bottom up. A module imports from its own floor and those be
     inference/              a finished run in memory and over HTTP
     results/                what the finished cells say
     blending/               what several runs say together
+    page/                   the report as one page to work in
     export/                 a finished run in another form
     notebook                a run in a notebook, a method for each stage
 """

@@ -22,6 +22,6 @@ def doctor(config: options.ConfigPath, overrides: options.Set = None, name: opti
     found = [(check, finding) for check, finding in results if finding is not None]
     for line in checks.lines(found):
         say(line)
-    path = run.paths.oof / "doctor.json"
+    path = run.paths.oof / checks.FILE
     formats.write(path, checks.record(run, results))
     say(f"doctor: {len(found)} findings of {len(results)} checks: {path}")

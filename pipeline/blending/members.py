@@ -44,6 +44,15 @@ def read(run: Run, given: Sequence[str], other_folds: bool) -> tuple[Rows, list[
     return rows, sorted(members, key=lambda member: member.name), remarks
 
 
+def one(run: Run, text: str) -> tuple[str, pd.DataFrame]:
+    """The name of a member and its out-of-fold predictions of this run's rows, whichever folds it was validated on.
+    Raises UserError as ``read`` does."""
+    rows = _rows(run)
+    member = foreign.read(rows, text) if foreign.is_table(text) else _of_run(run, rows, text, other_folds=True)
+    logits = links.logits_by(rows.task, member.predicted(rows.task)[0])
+    return member.name, links.with_logits(rows.task, rows.keys, logits)[rows.task.oof_columns]
+
+
 def name_of(text: str) -> str:
     """What a member is called: RUN:STAGE, or the given name of a table, or its file's."""
     if foreign.is_table(text):

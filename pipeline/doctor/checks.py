@@ -42,6 +42,7 @@ CHECKS = (
     Check("B018", "the sample submission asks for something else", labels_and_files.sample),
 )
 WORST = tuple(Severity)
+FILE = "doctor.json"  # under oof/<run>/
 
 
 def examine(run: Run, thorough: bool = True) -> Iterator[tuple[Check, Finding | None]]:
@@ -63,10 +64,15 @@ def by_severity(found: Sequence[tuple[Check, Finding]]) -> list[tuple[Check, Fin
     return sorted(found, key=lambda pair: (WORST.index(pair[1].severity), pair[0].code))
 
 
+def examined_rows(run: Run) -> dict[str, str]:
+    """Hashes of what is looked at: what was found of other rows, or folds, is of no use."""
+    return {name: run.data_identity[name] for name in ("training rows", "test rows", "folds")}
+
+
 def record(run: Run, results: Sequence[tuple[Check, Finding | None]]) -> dict[str, Any]:
     """All of it as a JSON value."""
     found = [(check, finding) for check, finding in results if finding is not None]
-    return {"run": run.config.name,
+    return {"run": run.config.name, "of": examined_rows(run),
             "findings": [{"code": check.code, "name": check.name} | asdict(finding)
                          for check, finding in by_severity(found)],
             "silent": [check.code for check, finding in results if finding is None],

@@ -117,7 +117,8 @@ def _compared(task: Task, old: str, old_oof: pd.DataFrame, new: str, new_oof: pd
     return part | ({"with_seeds": widened} if widened else {})
 
 
-def _label(task: Task, report: Report) -> str:
+def label(task: Task, report: Report) -> str:
+    """What the metric is called."""
     return task.metric_label if report["metric"] == task.metric else task.named_metric(report["metric"]).label
 
 
@@ -157,7 +158,7 @@ def _chosen_by_the_fold(stage: Training, best: bool) -> str:
 def console_table(task: Task, report: Report) -> Table:
     """Scores by stage and fold, as a rich table that 80 columns hold: a column for each stage, the metric's lines
     first and the folds' last."""
-    table = Table(title=f"Out-of-fold {_label(task, report)}, run {report['run']}", title_justify="left",
+    table = Table(title=f"Out-of-fold {label(task, report)}, run {report['run']}", title_justify="left",
                   box=box.SIMPLE_HEAD)
     rows, folds = _rows(task, report), report["folds"]["count"]
     table.add_column("")
@@ -178,7 +179,7 @@ def markdown(task: Task, report: Report) -> str:
     header = _header(task, report)
     lines = [f"# Out-of-fold report of run `{report['run']}`", "",
              f"{report['data']['rows']:,} training rows, {report['folds']['count']} folds "
-             f"({report['folds']['method']}). {_label(task, report)}:", "",
+             f"({report['folds']['method']}). {label(task, report)}:", "",
              "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in _rows(task, report)]
     lines += ["", task.footnote, "", *(f"- {line}" for line in summary(task, report))]
@@ -194,23 +195,23 @@ def summary(task: Task, report: Report) -> list[str]:
               if (remark := part.get("lead", {}).get("remark"))]
     for part in report["comparisons"]:
         lead = task.describe_lead_change(part["lead"]) if "lead" in part else None
-        of_seeds = f"{_label(task, report)} {seed_spread.words(part['with_seeds'])}" if "with_seeds" in part else None
+        of_seeds = f"{label(task, report)} {seed_spread.words(part['with_seeds'])}" if "with_seeds" in part else None
         if changed := "; ".join(filter(None, [lead, task.describe_change(part), of_seeds])):
             lines.append(f"{part['new']} against {part['old']} on {part['rows']:,} rows: {changed}")
     for stage, part in report["stages"].items():
         if "seeds" in part:
-            lines += seed_spread.lines(stage, part["seeds"], _label(task, report))
+            lines += seed_spread.lines(stage, part["seeds"], label(task, report))
         if missing := part.get("missing_seeds"):
             lines.append(f"{stage}: seeds {', '.join(map(str, missing))} are not finished, and not in these numbers")
         if missing := part["missing_folds"]:
             lines.append(f"{stage}: folds {', '.join(map(str, missing))} are not finished; pooled "
-                         f"{_label(task, report)} waits for them")
+                         f"{label(task, report)} waits for them")
     lines += rows_report.lines(report)
     best, submitted = report["best_oof"], report["submitted"]
     if best:
         made = (f"; `submissions/{report['run']}.csv` is made from {submitted}"
                 + ("" if best == submitted else " (submit.stage)"))
-        lines.append(f"best pooled OOF {_label(task, report)}: {best}" + (made if submitted else ""))
+        lines.append(f"best pooled OOF {label(task, report)}: {best}" + (made if submitted else ""))
     intervals = report["intervals"]
     validated = report["data"]["rows"] - report["data"].get(rows_report.ONLY_TRAINED_ON, 0)
     lines.append(f"intervals are 95 %, of the rows, {validated:,} in {intervals['groups']:,} groups by "
@@ -218,6 +219,11 @@ def summary(task: Task, report: Report) -> list[str]:
                  f"would change is not in them" + (", unless they say so" if any(
                      "seeds" in part for part in report["stages"].values()) else ""))
     return lines + report["notes"]
+
+
+def table(task: Task, report: Report) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the scores, a row for each stage: folds first, then what is of all rows."""
+    return _header(task, report), _rows(task, report)
 
 
 def _header(task: Task, report: Report) -> list[str]:

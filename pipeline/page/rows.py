@@ -1,0 +1,175 @@
+"""The rows that the page shows, as a JSON value: texts, labels, what each stage says of them, and what may say why."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.competition import row_columns
+from pipeline.contributions import MOST as CONTRIBUTIONS
+from pipeline.doctor import label_suspects
+from pipeline.doctor.examined import Examined
+from pipeline.files import formats
+from pipeline.page import neighbours
+from pipeline.page.selection import LABELS, Predictions, chosen
+from pipeline.runs import artefacts
+from pipeline.runs.run import Run
+from pipeline.stage_table import BASELINE
+from pipeline.tasks import Task
+from pipeline.tasks.tags import entities
+from pipeline.text.columns import text_columns
+
+PUSHED = 4  # n-grams of a row
+WORDS = 3  # wrong words of a text whose n-grams are shown
+LEVELS = 35  # of attention
+NEIGHBOUR = 120  # characters of the text of one that is not shown itself
+
+Ints = npt.NDArray[np.int64]
+Attention = Mapping[str, list[tuple[str, float]]]  # by id: tokens, each with how much [CLS] attended to it
+
+
+def record(run: Run, said: Sequence[Predictions], leading: int, seen: Examined, texts: bool = True,
+           attention: Attention | None = None) -> dict[str, Any]:
+    """The rows as a JSON value of columns, each a list of the same length.
+
+    Args:
+        said: what the stages say, of which the leading one orders the rows.
+        texts: whether the texts, and what is made of them, may stand in it.
+    """
+    task, train = run.competition.task, run.competition.train
+    place = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
+    own = place[said[leading].ids].to_numpy()
+    length = sum((train[name].str.len().to_numpy(np.int64) for name in text_columns(train)),
+                 np.zeros(len(train), np.int64))
+    kept = chosen(task, said[leading], length[own])
+    rows = own[kept]
+    ids = train.id.iloc[rows]
+    result: dict[str, Any] = {
+        "all": len(own), "values": task.has_values, "decides": task.has_labels, "words": task.by_word,
+        "stages": [part.name for part in said], "leading": leading, "id": ids.tolist(),
+        "fold": run.fold_of_row[rows].tolist(), "length": length[rows].tolist(),
+        **_copies(seen, rows),
+        "outputs": [_output(task, said, number, leading, pd.Index(ids)) for number in range(len(said[leading].views))]}
+    if row_columns.SOURCE in train:
+        result["source"] = train[row_columns.SOURCE].iloc[rows].tolist()
+    if not texts:
+        return result
+    result["text"] = train[text_columns(train)[0]].iloc[rows].tolist()
+    if len(text_columns(train)) > 1:
+        result["pair"] = train[text_columns(train)[1]].iloc[rows].tolist()
+    if (why := _contributions(run, pd.Index(ids))) is not None:
+        result |= why
+    if attention is not None:
+        result["attention"] = [_attention(text, attention.get(key, [])) for key, text in
+                               zip(ids, result["text"], strict=True)]
+    return result | _neighbours(run, rows)
+
+
+def _copies(seen: Examined, rows: Ints) -> dict[str, Any]:
+    """How many other training rows have the text, whether test has it, and whether the label is doubted."""
+    text = seen.normalised
+    train, test = text[:len(seen.train)], set(text[len(seen.train):])
+    others = train.map(train.value_counts()).to_numpy() - 1
+    own = train.iloc[rows]
+    parts: dict[str, Any] = {"copies": others[rows].tolist(), "test": [int(one in test) for one in own]}
+    known = seen.oof
+    ranked = label_suspects.rank(seen, known[1]) if known else None
+    doubted = set() if ranked is None else set(ranked.id[ranked.probability < label_suspects.DOUBTED])
+    return parts | {"suspect": [int(key in doubted) for key in seen.train.id.iloc[rows]]}
+
+
+def _output(task: Task, said: Sequence[Predictions], number: int, leading: int, ids: pd.Index) -> dict[str, Any]:
+    """One output's labels and decisions, as numbers of names, and what each stage says. A probability is in
+    ten-thousandths; what a stage has not predicted is null, or -1."""
+    name, view = list(said[leading].views.items())[number]
+    at = said[leading].ids.get_indexer(ids).tolist()
+    label = [view.label[row] for row in at]
+    result: dict[str, Any] = {"name": name, "loss": [round(float(view.loss[row]), 3) for row in at],
+                              "claims": view.positive}
+    decided, numbers, losses = list[list[Any]](), list[list[float | None]](), list[list[float | None]]()
+    for part in said:
+        own, other = part.ids.get_indexer(ids).tolist(), list(part.views.values())[number]
+        shown = other.number if task.has_values else 10_000 * other.number
+        numbers.append([_number(shown[row], task.has_values) if row >= 0 else None for row in own])
+        column = part.decided.iloc[:, number].tolist()
+        decided.append([column[row] if row >= 0 else None for row in own])
+        losses.append([round(float(other.loss[row]), 3) if row >= 0 else None for row in own])
+    result["number"] = numbers
+    if task.has_values or task.by_word:  # elsewhere it follows from the probability
+        result["losses"] = losses
+    if task.by_word:
+        kinds = sorted({kind for part in (label, *decided) for tags in part if tags
+                        for kind, _, _ in entities(tags.split(" "))})
+        at_kind = {kind: place for place, kind in enumerate(kinds)}
+
+        def spans(tags: str | None) -> list[list[int]]:
+            return [[at_kind[kind], first, last] for kind, first, last in entities((tags or "O").split(" "))]
+
+        return result | {"names": kinds, "label": [spans(tags) for tags in label],
+                         "decided": [[spans(tags) for tags in part] for part in decided],
+                         "right": [int(tags == guess) for tags, guess in zip(label, decided[leading], strict=True)]}
+    if not task.has_labels:
+        return result | {"names": [], "label": [float(value) for value in label], "decided": []}
+    counts = Counter([*label, *(value for part in decided for value in part if value is not None)])
+    names = sorted(counts, key=lambda value: (-counts[value], value)) if len(counts) > LABELS else sorted(counts)
+    at_name = {value: place for place, value in enumerate(names)} | {None: -1}
+    return result | {"names": names, "label": [at_name[value] for value in label],
+                     "decided": [[at_name[value] for value in part] for part in decided]}
+
+
+def _number(value: float, plain: bool) -> float:
+    return round(float(value), 4) if plain else round(float(value))
+
+
+def _contributions(run: Run, ids: pd.Index) -> dict[str, Any] | None:
+    """Of each row the n-grams that moved the baseline most, in hundredths of a logit; None where there is none."""
+    paths = [run.paths.cell(cell) / artefacts.CONTRIBUTIONS for cell in run.finished(BASELINE)]
+    if not paths or not all(path.exists() for path in paths):
+        return None
+    table = pd.concat([formats.read_csv(path) for path in paths], ignore_index=True)
+    table = table[table.id.isin(ids)].reset_index(drop=True)
+    pushed = min(PUSHED, CONTRIBUTIONS)
+    grams, pushes = ([table[f"{what}_{place}"].tolist() for place in range(1, pushed + 1)]
+                     for what in ("ngram", "push"))
+    counts = Counter(gram for column in grams for gram in column if gram)
+    names = sorted(counts, key=lambda gram: (-counts[gram], gram))
+    number = {gram: place for place, gram in enumerate(names)}
+    outputs = sorted({*table.towards, *table.instead_of})
+    at_output = {name: place for place, name in enumerate(outputs)}
+    of_row: dict[str, list[list[int]]] = {}
+    words = table.word.tolist() if "word" in table else [-1] * len(table)
+    for row, (key, towards, instead) in enumerate(zip(table.id, table.towards, table.instead_of, strict=True)):
+        entries = of_row.setdefault(key, [])
+        if len(entries) < WORDS:
+            entries.append([words[row], at_output[towards], at_output[instead], *(
+                value for gram, push in zip(grams, pushes, strict=True) if gram[row]
+                for value in (number[gram[row]], round(100 * float(push[row]))))])
+    return {"grams": names, "told": outputs, "why": [of_row.get(key, []) for key in ids]}
+
+
+def _attention(text: str, tokens: list[tuple[str, float]]) -> list[Any]:
+    """Levels of attention, a letter or digit a token; and the tokens, where they are not the text's characters between
+    [CLS] and [SEP]."""
+    most = max((weight for _, weight in tokens), default=0.0)
+    levels = "".join(np.base_repr(round(LEVELS * weight / most), 36) for _, weight in tokens) if most > 0 else ""
+    names = [name for name, _ in tokens]
+    return [levels] if names[1:-1] == list(text)[:len(names) - 2] else [levels, names]
+
+
+def _neighbours(run: Run, rows: Ints) -> dict[str, Any]:
+    """Of each row the numbers of the nearest ones, among the rows shown or, beyond their count, among ``others``."""
+    train, task = run.competition.train, run.competition.task
+    near = neighbours.nearest(run, rows)
+    place = {int(row): number for number, row in enumerate(rows)}
+    further = [int(row) for row in dict.fromkeys(near[near >= 0].tolist()) if row not in place]
+    place |= {row: len(rows) + number for number, row in enumerate(further)}
+    others = train.iloc[further]
+    columns = text_columns(train)
+    return {"near": [[place[row] for row in line if row >= 0] for line in near.tolist()],
+            "others": {"id": others.id.tolist(), "label": [task.label_text(label) for label in others.label],
+                       "text": [" | ".join(texts)[:NEIGHBOUR] for texts in others[columns].itertuples(index=False)]}}
+
+

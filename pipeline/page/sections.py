@@ -1,0 +1,284 @@
+"""What the page says between its top and its rows: a section each of numbers, pictures and tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.competition import folds
+from pipeline.config.run import Config
+from pipeline.config.schema import flatten, shown_value
+from pipeline.doctor import checks
+from pipeline.doctor.examined import Examined
+from pipeline.files import formats
+from pipeline.page import figures, slices
+from pipeline.page.drawing import Picture
+from pipeline.page.selection import Predictions
+from pipeline.results import report as reports
+from pipeline.results import seed_spread
+from pipeline.results.predictions import StagePredictions
+from pipeline.runs import artefacts
+from pipeline.runs.run import Run
+from pipeline.stage_table import BLEND, PREDICTING, STAGE1, STAGE2
+from pipeline.tasks import Report, format_score
+
+MOST_OUTPUTS = 8  # that have pictures of their own, those with most loss first
+MOST_NAMES = 30  # of a confusion matrix
+Given = dict[str, StagePredictions]
+
+
+@dataclass(frozen=True)
+class Table:
+    """rows: cells of text. sortable: by any column, with a script."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    sortable: bool = False
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Of the leading stage: how many rows of each label were decided to be each. counts: [label][decided]."""
+
+    output: int
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass
+class Section:
+    """tabs: further sections, of which one is seen at a time."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    confusion: Confusion | None = None
+    tabs: list["Section"] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """What a link names it by."""
+        return "".join(character if character.isalnum() else "-" for character in self.title.lower())
+
+
+def sections(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, seen: Examined
+             ) -> list[Section]:
+    """All that have something to say, in their order. said: what stages, and others, say of the rows, the run's own
+    stages first."""
+    wanted = [_stages(run, report, parts), _change(run, said), _outputs(run, report, parts, said, leading),
+              _parts_of_rows(run, parts, said[leading].name, seen), _training(run, parts), _seeds(run, report, parts),
+              _blend(run, parts), _settings(run), _files(run, report, parts)]
+    return [section for section in wanted
+            if section and (section.lines or section.pictures or section.tables or section.tabs)]
+
+
+def _stages(run: Run, report: Report, parts: Given) -> Section:
+    task = run.competition.task
+    header, rows = reports.table(task, report)
+    counted = Table(["of what", "rows"], [[name, f"{count:,}"] for name, count in report["data"].items()],
+                    "Rows by what changes a score's meaning")
+    label = reports.label(task, report)
+    return Section("Stages by fold", [*reports.summary(task, report), task.footnote], [figures.by_fold(report, label)],
+                   [Table(header, rows, f"Out of fold, {label}"), counted])
+
+
+def _change(run: Run, said: Sequence[Predictions]) -> Section | None:
+    """What stage 2 did."""
+    by_name = {part.name: part for part in said}
+    old, new = by_name.get(str(STAGE1)), by_name.get(str(STAGE2))
+    if old is None or new is None:
+        return None
+    task, tables = run.competition.task, []
+    both = new.ids.intersection(old.ids, sort=False)
+    if task.has_labels:
+        label = pd.DataFrame({number: pd.Series(list(view.label), index=new.ids) for number, view in
+                              enumerate(new.views.values())}).loc[both]
+        before, after = (part.decided.loc[both].set_axis(label.columns, axis=1) == label for part in (old, new))
+        turned = Table(["decisions", f"{new.name} right", f"{new.name} wrong"], [
+            [f"{old.name} {name}", *(f"{int((was & now).to_numpy().sum()):,}" for now in (after, ~after))]
+            for name, was in (("right", before), ("wrong", ~before))], "Rows by both stages' decisions")
+        tables.append(turned)
+    pictures = [figures.change(old, new, number) for number in range(min(len(new.views), MOST_OUTPUTS))]
+    return Section("What stage 2 did", [], pictures, tables)
+
+
+def _outputs(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int) -> Section:
+    """How good probabilities, decisions and values are, of each output."""
+    names = list(said[leading].views)
+    worst = sorted(range(len(names)), key=lambda number: -float(list(said[leading].views.values())[number].loss.mean()))
+    shown = sorted(worst[:MOST_OUTPUTS])
+    tabs = [_output(run, report, parts, said, leading, number) for number in shown]
+    if len(names) == 1:
+        return tabs[0]
+    more = f"The {len(shown)} of {len(names)} outputs with most loss." if len(shown) < len(names) else ""
+    return Section("Outputs", [more] if more else [], tabs=tabs)
+
+
+def _output(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, number: int) -> Section:
+    task, config = run.competition.task, run.config
+    name, view = list(said[leading].views.items())[number]
+    own = [part for part in said if part.name in parts]
+    views = {part.name: list(part.views.values())[number] for part in own}
+    section = Section(name or "Probabilities and decisions")
+    if task.has_values:
+        section.title = name or "Values"
+        section.pictures += [figures.truth_against(view, stage) for stage, view in views.items()]
+    if view.positive is not None:
+        section.pictures += [figures.roc(views), figures.precision_recall(views)]
+    group = pd.Series(run.groups, index=run.competition.train.id.to_numpy())[said[leading].ids].to_numpy(np.int64)
+    if calibration := figures.calibration(views, group):
+        section.pictures.append(calibration)
+    if view.positive is not None:
+        kind = "binary" if len(said[leading].views) > 1 else task.kind
+        metric = figures.decisions_metric(kind, config.metric if len(said[leading].views) == 1 else None)
+        if threshold := figures.threshold(own, number, metric, _cross_fitted(report, metric.name, name)):
+            section.pictures.append(threshold)
+    if not task.by_word and task.has_labels:
+        section.tables.append(_by_label(said[leading], number))
+        section.confusion = _confusion(said[leading], number)
+    classes = report["stages"].get(said[leading].name, {}).get("classes")
+    if classes:
+        keys = list(classes[0])
+        section.tables.append(Table(keys, [[_cell(row[key]) for key in keys] for row in classes],
+                                    f"{said[leading].name} by {'type' if task.by_word else 'label'}", sortable=True))
+    return section
+
+
+def _cell(value: Any) -> str:
+    return format_score(value) if isinstance(value, float) or value is None else (
+        f"{value:,}" if isinstance(value, int) else str(value))
+
+
+def _cross_fitted(report: Report, metric: str, output: str) -> dict[str, tuple[float, float]]:
+    """Of each stage the threshold that all rows choose, and the score that each fold has by the others' threshold."""
+    found = {}
+    for stage, part in report["stages"].items():
+        own = part.get("outputs", {}).get(output, part) if output else part
+        chosen = own.get(metric)
+        if isinstance(chosen, Mapping) and chosen.get("cross_fitted") is not None:
+            found[stage] = chosen["threshold"], chosen["cross_fitted"]
+    return found
+
+
+def _by_label(said: Predictions, number: int) -> Table:
+    view = list(said.views.values())[number]
+    table = pd.DataFrame({"label": list(view.label), "decided": said.decided.iloc[:, number].to_numpy(),
+                          "number": view.number, "loss": view.loss})
+    rows = []
+    for label, own in table.groupby("label", sort=True):
+        hit = own.decided == own.label
+        rows.append([str(label), f"{len(own):,}", f"{int((table.decided == label).sum()):,}", f"{hit.mean():.1%}",
+                     f"{own.number.mean():.3f}", f"{own.loss.mean():.3f}"])
+    return Table(["label", "rows", "decided", "right", "mean probability or value", "mean loss"], rows,
+                 f"{said.name} by label", sortable=True)
+
+
+def _confusion(said: Predictions, number: int) -> Confusion | None:
+    label = pd.Series(list(list(said.views.values())[number].label))
+    decided = said.decided.iloc[:, number].reset_index(drop=True).astype(str)
+    names = sorted({*label, *decided})
+    if not 2 <= len(names) <= MOST_NAMES:
+        return None
+    counts = pd.crosstab(label, decided).reindex(index=names, columns=names, fill_value=0)
+    return Confusion(number, names, counts.to_numpy().tolist())
+
+
+def _parts_of_rows(run: Run, parts: Given, stage: str, seen: Examined) -> Section | None:
+    if stage not in parts:
+        return None
+    task, metric = run.competition.task, run.config.metric
+    label = task.named_metric(metric).label
+    oof = folds.grouped(parts[stage].oof, run.competition.train.id, run.groups)
+    pooled = {stage: task.scores(oof, metric)[1]}
+    pictures = [figures.of_slices(own, title, label, pooled)
+                for title, own in slices.all_of(task, stage, oof, metric, seen).items()]
+    return Section("Parts of the rows", [f"{label} of {stage}; the line is its score on all rows."] if pictures else [],
+                   pictures)
+
+
+def _training(run: Run, parts: Given) -> Section:
+    pictures = list[Picture]()
+    for stage, part in parts.items():
+        if not PREDICTING[stage].trains_bert:
+            continue
+        histories: dict[int, list[pd.DataFrame]] = {}
+        for cell in run.cells(part.stage, part.folds, part.seeds):
+            histories.setdefault(cell.fold, []).append(pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY))
+        task = run.competition.task
+        metric = next((name for name in (run.config.metric, task.metric) if name and all(
+            f"valid_{name}" in history for several in histories.values() for history in several)), None)
+        columns = {"loss": "training loss"}
+        if metric:
+            columns[f"valid_{metric}"] = f"{task.named_metric(metric).label} on the fold"
+        pictures += [picture for column, name in columns.items()
+                     if (picture := figures.learning(histories, stage, column, name))]
+    return Section("Learning curves", [], pictures)
+
+
+def _seeds(run: Run, report: Report, parts: Given) -> Section | None:
+    """Scores by seed and fold."""
+    task, tables = run.competition.task, []
+    for stage, part in parts.items():
+        if (scored := seed_spread.of(task, part, run.config.metric)) is None:
+            continue
+        rows = [[str(seed), *map(_score, of_folds), _score(pooled)] for seed, of_folds, pooled in
+                zip(scored.seeds, scored.of_folds, scored.pooled, strict=True)]
+        tables.append(Table(["seed", *(f"fold {fold}" for fold in part.folds), "all rows"], rows,
+                            f"{stage}, {reports.label(task, report)}"))
+    return Section("Seeds and folds", [], [], tables) if tables else None
+
+
+def _score(value: float) -> str:
+    return format_score(float(value) if np.isfinite(value) else None)
+
+
+def _blend(run: Run, parts: Given) -> Section | None:
+    """Members and their weights."""
+    if str(BLEND) not in parts:
+        return None
+    path = next(run.paths.cell(cell) / artefacts.BLEND for cell in run.finished(BLEND))
+    blend = formats.read_json(path)
+    members = sorted(blend["members"], key=lambda member: -member["weight"])
+    rows = [[member["name"], format_score(member["score"]), f"{member['weight']:.3f}", f"{member['weight_sd']:.3f}",
+             format_score(member["without"])] for member in members]
+    return Section("Blend", [f"by {blend['method']}: {blend['why']}"],
+                   [figures.weights({member["name"]: (member["weight"], member["weight_sd"]) for member in members})],
+                   [Table(["member", "alone", "weight", "sd over folds", "blend without it"], rows, "Members",
+                          sortable=True)])
+
+
+def _settings(run: Run) -> Section:
+    """Those that differ from what a configuration has that names its data and its encoder alone."""
+    given = run.config.model_dump(exclude_none=True, exclude_defaults=True)
+    named = {key: given[key] for key in ("name", "task", "data", "bert") if key in given}
+    usual = flatten(Config.model_validate(named), "")
+    rows = [[key.removeprefix("."), _value(usual.get(key)), _value(value)]
+            for key, value in flatten(run.config, "").items() if key != ".name" and value != usual.get(key)]
+    return Section("Settings unlike the defaults", [*run.chosen] if rows else ["All settings are the defaults."], [],
+                   [Table(["key", "default", "here"], rows, "Settings")] if rows else [])
+
+
+def _value(value: object) -> str:
+    return "unset" if value is None else shown_value(value)
+
+
+def _files(run: Run, report: Report, parts: Given) -> Section:
+    """Where everything is."""
+    paths = run.paths
+    rows = [["submission", str(paths.submission())]] if report["submitted"] else []
+    rows += [[f"submission of {stage}", str(paths.submission(PREDICTING[stage]))] for stage in parts
+             if report["submitted"]]
+    rows += [[f"out-of-fold and test predictions of {stage}", f"{paths.oof / f'{stage}.csv'}, "
+              f"{paths.oof / f'{stage}_test.csv'}"] for stage in parts]
+    rows += [["report for programs", str(paths.oof / f"{report['metric']}.json")],
+             ["findings of the doctor", str(paths.oof / checks.FILE)], ["models", f"{paths.models}/"],
+             ["configuration", str(paths.settings)], ["folds", str(paths.folds)]]
+    hashes = [[f"hash of {name}", value] for name, value in report["hashes"].items()]
+    table = Table(["what", "where"], rows + hashes, "Files, from the project's root")
+    return Section("Where everything is", [], [], [table])
+
+
