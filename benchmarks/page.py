@@ -13,7 +13,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlencode
 
-FILTERS: tuple[dict[str, str], ...] = ({}, {"which": "wrong"}, {"which": "disagree"}, {"order": "spread"}, {"label": "0"}, {"fold": "0"})
+FILTERS: tuple[dict[str, str], ...] = (
+    {}, {"which": "wrong"}, {"which": "disagree"}, {"order": "spread"}, {"label": "0"}, {"fold": "0"})
 
 
 def opened(browser: str, page: Path, chosen: dict[str, str]) -> tuple[str, float, float]:

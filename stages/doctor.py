@@ -6,6 +6,7 @@ Example: python -m stages doctor configs/example.toml
 
 from pipeline.config import loading
 from pipeline.doctor import checks
+from pipeline.doctor.examined import Examined
 from pipeline.files import formats
 from pipeline.machine.console import progress, say
 from pipeline.runs import opening
@@ -16,7 +17,7 @@ def doctor(config: options.ConfigPath, overrides: options.Set = None, name: opti
     run = opening.read(loading.load(config, overrides, name))
     results = []
     with progress("doctor", len(checks.CHECKS) - len(run.config.doctor.silence), 0) as advance:
-        for result in checks.examine(run):
+        for result in checks.examine(Examined(run)):
             results.append(result)
             advance()
     found = [(check, finding) for check, finding in results if finding is not None]

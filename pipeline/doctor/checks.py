@@ -45,17 +45,17 @@ WORST = tuple(Severity)
 FILE = "doctor.json"  # under oof/<run>/
 
 
-def examine(run: Run, thorough: bool = True) -> Iterator[tuple[Check, Finding | None]]:
-    """Each check that the run does not silence, and what it finds. thorough: all of them; else the quick ones.
+def examine(seen: Examined) -> Iterator[tuple[Check, Finding | None]]:
+    """Each check that the run does not silence, and what it finds: all of them, or the quick ones where models may not
+    be fitted.
 
     Raises UserError where doctor.silence has a code that there is not.
     """
-    silenced = run.config.doctor.silence
+    silenced = seen.run.config.doctor.silence
     if wrong := [code for code in silenced if code not in {check.code for check in CHECKS}]:
         raise UserError(f"doctor.silence: there is no check {', '.join(wrong)}; docs/doctor.md lists them")
-    seen = Examined(run, thorough)
     for check in CHECKS:
-        if check.code not in silenced and (thorough or check.quick):
+        if check.code not in silenced and (seen.thorough or check.quick):
             yield check, check.find(seen)
 
 
@@ -90,6 +90,6 @@ def lines(found: Sequence[tuple[Check, Finding]]) -> Iterator[str]:
 
 def short_lines(run: Run) -> Iterator[str]:
     """What the quick checks find, a line each."""
-    found = [(check, finding) for check, finding in examine(run, thorough=False) if finding is not None]
+    found = [(check, finding) for check, finding in examine(Examined(run, thorough=False)) if finding is not None]
     for check, finding in by_severity(found):
         yield f"{check.code} {finding.severity}: {finding.what}; {finding.remedy}"

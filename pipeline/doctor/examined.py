@@ -54,7 +54,7 @@ class Examined:
     @functools.cached_property
     def repeats_train(self) -> npt.NDArray[np.bool_]:
         """bool [test rows]: which of them have the text of a training row."""
-        return np.isin(self.normalised[len(self.train):], self.normalised[:len(self.train)])
+        return self.normalised[len(self.train):].isin(self.normalised[:len(self.train)]).to_numpy(bool)
 
     @functools.cached_property
     def pairs(self) -> Pairs:

@@ -15,6 +15,7 @@ text_features = lazily("sklearn.feature_extraction.text")
 neighbors = lazily("sklearn.neighbors")
 
 NEAREST = 3
+FEATURES = 2**20  # n-grams are hashed to so many: a table of them all takes minutes to build of 100,000 long texts
 LEAST = 0.1  # cosine below which a text is like no other
 
 Ints = npt.NDArray[np.int64]
@@ -45,9 +46,8 @@ def _vectors(train: pd.DataFrame) -> Any:
     """Sparse [rows, n-grams]; None where no text has one."""
     texts = train[text_columns(train)].agg("\n".join, axis=1)
     words = scripts.has_spaced_words(texts[:1_000])
-    vectorizer = text_features.TfidfVectorizer(analyzer="word" if words else "char", sublinear_tf=True,
-                                               ngram_range=(1, 1) if words else (2, 3), dtype=np.float32)
-    try:
-        return vectorizer.fit_transform(texts)
-    except ValueError:  # nothing but punctuation, or single characters
-        return None
+    hashed = text_features.HashingVectorizer(analyzer="word" if words else "char", n_features=FEATURES, norm=None,
+                                             ngram_range=(1, 1) if words else (2, 3), alternate_sign=False,
+                                             dtype=np.float32)
+    counts = hashed.transform(texts)
+    return text_features.TfidfTransformer(sublinear_tf=True).fit_transform(counts) if counts.nnz else None

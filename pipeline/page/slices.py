@@ -40,7 +40,7 @@ def all_of(task: Task, stage: str, oof: pd.DataFrame, metric: str | None, seen: 
     if repeated.any():
         parts["By repeated texts"] = _named(repeated, ["text stands once", "text is repeated"])
     if seen.repeats_train.any():
-        in_test = np.isin(copies, seen.normalised[len(train):])
+        in_test = copies.isin(seen.normalised[len(train):]).to_numpy(bool)
         parts["By texts of test"] = _named(in_test, ["text is not in test", "text is in test"])
     if row_columns.SOURCE in train:
         source = train[row_columns.SOURCE].to_numpy(object)

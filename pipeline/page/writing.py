@@ -56,7 +56,7 @@ def write(run: Run, report: Report, parts: dict[str, StagePredictions], beside: 
     record = rows.record(run, said, leading, seen, texts, attention)
     content = {
         "run": run.config.name, "label": reports.label(task, report), "language": _language(run),
-        "top": _top(run, report, parts, stage), "findings": findings(run, texts), "texts": texts,
+        "top": _top(run, report, parts, stage), "findings": findings(run, seen, texts), "texts": texts,
         "sections": sections.sections(run, report, parts, said, leading, seen),
         "rows": record, "static": _first(record, said), "stages": [part.name for part in said],
     }
@@ -84,7 +84,7 @@ def seen_text(text: object) -> str:
     return UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", str(text))
 
 
-def findings(run: Run, texts: bool = True) -> dict[str, Any]:
+def findings(run: Run, seen: Examined, texts: bool = True) -> dict[str, Any]:
     """What the doctor found: of all checks where it has looked at these very rows, else of the quick ones. texts:
     whether examples, which are texts, may stand in it."""
     path, thorough = run.paths.oof / checks.FILE, False
@@ -93,7 +93,7 @@ def findings(run: Run, texts: bool = True) -> dict[str, Any]:
         record = formats.read_json(path)
         thorough = record.get("of") == checks.examined_rows(run)
     if not thorough:
-        record = checks.record(run, list(checks.examine(run, thorough=False)))
+        record = checks.record(run, list(checks.examine(seen)))
     listed = [finding if texts else finding | {"examples": []} for finding in record["findings"]]
     return {"thorough": thorough, "listed": listed, "silent": record["silent"], "silenced": record["silenced"]}
 

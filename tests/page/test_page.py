@@ -17,6 +17,8 @@ import pytest
 
 from pipeline.competition import folds
 from pipeline.config import loading
+from pipeline.doctor import checks
+from pipeline.doctor.examined import Examined
 from pipeline.page import drawing, neighbours, selection, writing
 from pipeline.page.selection import Predictions
 from pipeline.results import predictions
@@ -137,6 +139,11 @@ def test_the_page_is_the_same_every_time(stages: Command) -> None:
 @pytest.mark.usefixtures("finished")
 def test_a_page_without_texts_holds_none(stages: Command) -> None:
     train = pd.read_csv("data/train.csv", dtype=str)
+    run = opening.read(loading.load(Path(CONFIG)))
+    record = {"of": checks.examined_rows(run), "silent": [], "silenced": [], "findings": [{
+        "code": "B005", "severity": "note", "what": "two texts", "examples": [f"r001: {train.text[1]}"],
+        "effect": "none", "remedy": "none"}]}
+    Path("oof/toy/doctor.json").write_text(json.dumps(record))
     assert any(text in PAGE.read_text() for text in train.text)
     assert stages("report", CONFIG, "--no-texts").code == 0
     page = PAGE.read_text()
@@ -184,7 +191,8 @@ def test_what_the_doctor_found_of_these_rows_stands_on_top(stages: Command) -> N
     train.to_csv("data/train.csv", index=False)
     shutil.rmtree("models/toy")
     run = opening.read(loading.load(Path(CONFIG)))
-    assert not writing.findings(run)["thorough"], "what was found of other rows is of no use"
+    seen = Examined(run, thorough=False)
+    assert not writing.findings(run, seen)["thorough"], "what was found of other rows is of no use"
 
 
 @pytest.mark.usefixtures("finished")
