@@ -351,6 +351,11 @@
   show();
   by("list").dataset.ready = performance.now().toFixed(0);
 
+  addEventListener("hashchange", () => {
+    if (!location.hash.startsWith("#rows?")) return;
+    restore();
+    show();
+  });
   let waiting = 0;
   by("filters").addEventListener("input", event => {
     if (event.target.id === "output") ofOutput();
@@ -367,13 +372,15 @@
   by("more").addEventListener("click", more);
   new IntersectionObserver(seenNow => { if (seenNow[0].isIntersecting && shown < kept.length) more(); }, { rootMargin: "600px" }).observe(by("more"));
 
-  document.querySelectorAll(".confusion a").forEach(link => link.addEventListener("click", () => {
+  document.querySelectorAll(".confusion a").forEach(link => link.addEventListener("click", event => {
+    event.preventDefault();
     by("output").value = link.closest("table").dataset.output;
     ofOutput();
     for (const id of FIELDS) if (id !== "output") by(id).value = by(id).dataset.usual;
     by("label").value = String(output().names.indexOf(link.dataset.label));
     by("decided").value = String(output().names.indexOf(link.dataset.decided));
     show();
+    by("rows").scrollIntoView();
   }));
 
   document.querySelectorAll("table.sortable").forEach(table => table.querySelectorAll("thead th").forEach((head, column) => {
