@@ -22,8 +22,8 @@ Array = npt.NDArray[Any]
 
 def table(task: Task, keys: pd.DataFrame, target: Array, logits: Array, vectors: Any, weights: Array,
           names: Sequence[str]) -> pd.DataFrame:
-    """The keys, then ``towards`` and ``instead_of``, then ngram_1, push_1, ... the n-grams with the largest part in the
-    logit of the one output less that of the other, exact, the largest first.
+    """Of each prediction the n-grams with the largest part in the logit of one output less that of another, exact, the
+    largest first: the keys, then ``towards`` and ``instead_of``, then ngram_1, push_1, ...
 
     Which outputs these are follows from the row: of classes the decided one, instead of the row's own, or of the second
     where it is right; of several labels, and of several heads, the one that is furthest off; of a number itself. Their

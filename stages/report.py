@@ -16,7 +16,7 @@ from pipeline.results.predictions import StagePredictions
 from pipeline.runs import opening
 from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
-from pipeline.tasks import Report
+from pipeline.tasks.protocol import Report
 from stages import options
 
 

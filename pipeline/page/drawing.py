@@ -40,7 +40,8 @@ def axis(label: str, low: float, high: float, digits: int | None = None) -> Axis
     """From low to high, with about five ticks at round numbers. digits: behind the point; None: as many as it takes."""
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    values = [float(value) for value in ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    places = ticker.MaxNLocator(5, steps=[1, 2, 5, 10] if digits == 0 else [1, 2, 2.5, 5, 10], integer=digits == 0)
+    values = [float(value) for value in places.tick_values(low, high)
               if low - 1e-9 * (high - low) <= value <= high + 1e-9 * (high - low)]
     if digits is None:
         step = values[1] - values[0] if len(values) > 1 else high - low
@@ -86,11 +87,13 @@ class Picture:
         return (round(left + (right - left) * self.x.share(x), 1), round(bottom - (bottom - top) * self.y.share(y), 1))
 
     def line(self, series: str, x: Numbers, y: Numbers, thin: bool = False) -> None:
-        """A line through points, of many some alone."""
-        places = np.arange(len(x))
-        if len(x) > CORNERS:
-            places = np.unique(np.linspace(0, len(x) - 1, CORNERS).astype(np.int64))
-        points = [self.at(float(x[place]), float(y[place])) for place in places.tolist()]
+        """A line through points, of many some alone, as far from each other along it."""
+        points = [self.at(float(across), float(along)) for across, along in zip(x, y, strict=True)]
+        if len(points) > CORNERS:
+            steps = np.abs(np.diff(np.array(points), axis=0)).sum(axis=1)
+            way = np.concatenate([[0.0], np.cumsum(steps)])
+            places = np.unique(np.searchsorted(way, np.linspace(0, way[-1], CORNERS)))
+            points = [points[place] for place in {0: 0, **dict.fromkeys(places.tolist()), len(points) - 1: 0}]
         kept = [point for number, point in enumerate(points) if number == 0 or point != points[number - 1]]
         path = "M" + "L".join(f"{left:g},{top:g}" for left, top in kept)
         self.marks.append({"shape": "path", "series": series, "d": path, "thin": thin})

@@ -1,6 +1,5 @@
 """The page's pictures of how well the stages do: by fold, part of the rows, probability, threshold and epoch."""
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 
 from pipeline.lazy import lazily
 from pipeline.metrics import intervals, registry
+from pipeline.metrics.intervals import Interval
 from pipeline.metrics.metric import Metric
 from pipeline.page.drawing import BOTTOM, TOP, Picture, axis, named_axis, span
 from pipeline.page.selection import Predictions
@@ -25,7 +25,8 @@ NAMES = 110  # units of the viewBox for names at the left
 LINE = 22  # units of a line of dots
 BINS = 10  # of a calibration
 CELLS = 24  # of a side of truth against prediction
-STEPS = 40  # of a histogram
+STEPS = 40  # of a histogram, and of a threshold beside the quantiles of what is predicted
+QUANTILES = 200
 Doubles = npt.NDArray[np.float64]
 
 
@@ -99,63 +100,66 @@ def precision_recall(views: Mapping[str, RowView]) -> Picture:
     return picture
 
 
-def calibration(views: Mapping[str, RowView], group: npt.NDArray[np.int64]) -> Picture | None:
-    """How often what is claimed with a probability is so, in bins of equally many rows, with the expected calibration
-    error (Naeini, Cooper and Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602). group: of each row, for
-    intervals."""
+def calibration(views: Mapping[str, RowView], groups: Mapping[str, npt.NDArray[np.int64]]) -> Picture | None:
+    """How often what is claimed with a probability is so, in bins of equally many claims, with the expected calibration
+    error (Naeini, Cooper and Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602). groups: of each stage's rows,
+    for intervals; a row may make several claims."""
     claims, rows = _claims(views), list[list[str]]()
     if not claims:
         return None
     picture = Picture("Calibration", "How often a label is right, against the probability that it was given; bins of "
-                      "equally many rows, with 95 % intervals. On the line probabilities mean what they say.",
+                      "equal size, with 95 % intervals. On the line probabilities mean what they say.",
                       axis("probability", 0, 1), axis("share that is so", 0, 1))
     picture.diagonal()
     for stage, (probability, happened) in claims.items():
-        own = group if len(group) == len(probability) else np.arange(len(probability))
-        order = np.argsort(probability, kind="stable")
+        own = np.repeat(groups[stage], len(probability) // len(groups[stage]))
+        bins = np.array_split(np.argsort(probability, kind="stable"), min(BINS, len(probability)))
         points = list[tuple[float, float]]()
-        for bin_rows in np.array_split(order, min(BINS, len(order))):
-            mean, share = float(probability[bin_rows].mean()), float(happened[bin_rows].mean())
-            interval = intervals.share_interval(happened[bin_rows], own[bin_rows])
+        for inside in bins:
+            mean, share = float(probability[inside].mean()), float(happened[inside].mean())
+            interval = intervals.share_interval(happened[inside], own[inside])
             if interval:
                 picture.upright(stage, mean, interval.low, interval.high)
-            picture.dot(stage, mean, share, f"{stage}: {share:.3f} of {len(bin_rows):,} rows at {mean:.3f}")
+            picture.dot(stage, mean, share, f"{stage}: {share:.3f} of {len(inside):,} at {mean:.3f}")
             points.append((mean, share))
         picture.line(stage, [x for x, _ in points], [y for _, y in points], thin=True)
-        error = intervals.bootstrap(functools.partial(_error_of, probability, happened), own)
-        rows.append([stage, f"{_error(probability, happened):.4f}",
-                     between([error.low, error.high] if error else None)])
+        error, interval = _calibration_error(probability, happened, bins, own)
+        rows.append([stage, f"{error:.4f}", between([interval.low, interval.high] if interval else None)])
         picture.legend.append((stage, stage))
     picture.table = ["stage", "expected calibration error", "95 %"], rows
     return picture
 
 
-def threshold(said: Sequence[Predictions], output: int, metric: Metric, cross_fitted: Mapping[str, tuple[float, float]]
-              ) -> Picture | None:
-    """The score of decisions against the threshold. cross_fitted: of each stage the threshold that all rows choose, and
-    the score where each fold is decided by the others."""
-    places = np.linspace(0, 1, 101)
-    lines: dict[str, Doubles] = {}
+def threshold(said: Sequence[Predictions], output: int, metric: Metric, chosen: Mapping[str, Report]) -> Picture | None:
+    """The score of decisions against the threshold. chosen: of each stage that has one in the report, the threshold
+    that all rows choose, the score at it, and the one where each fold is decided by the threshold of the others."""
+    lines: dict[str, tuple[Doubles, Doubles]] = {}
     for part in said:
         view = list(part.views.values())[output]
         if view.positive is None or view.claims is None or metric.of_confusion is None:
             return None
-        lines[part.name] = _by_threshold(*view.claims, places, metric)
-    low, high = span([value for line in lines.values() for value in line.tolist()])
+        probability, happened = view.claims
+        own = [chosen[part.name]["threshold"]] if part.name in chosen else []
+        quantiles = np.quantile(probability, np.linspace(0, 1, QUANTILES))
+        places = np.unique(np.concatenate([np.linspace(0, 1, STEPS + 1), quantiles, own]))
+        score = _by_threshold(probability, happened, places, metric)
+        lines[part.name] = places[np.isfinite(score)], score[np.isfinite(score)]
+    low, high = span([*(value for _, score in lines.values() for value in score.tolist()),
+                      *(own_choice["cross_fitted"] for own_choice in chosen.values())])
+    told = (" A diamond: the threshold that all rows choose, with the score where each fold is decided by the "
+            "threshold of the others." if chosen else "")
     picture = Picture(f"{metric.label} by threshold", f"{metric.label} of all rows where those above a threshold are "
-                      f"positive. A diamond: the threshold chosen on all rows, with the score where each fold is "
-                      f"decided by the threshold of the others.", axis("threshold", 0, 1),
-                      axis(metric.label, low, high))
-    rows = []
-    for stage, line in lines.items():
-        known = np.isfinite(line)
-        picture.line(stage, places[known], line[known])
+                      f"positive.{told}", axis("threshold", 0, 1), axis(metric.label, low, high))
+    for stage, (places, score) in lines.items():
+        picture.line(stage, places, score)
         picture.legend.append((stage, stage))
-        if stage in cross_fitted:
-            at, score = cross_fitted[stage]
-            picture.dot(stage, at, min(max(score, low), high), f"{stage}: {score:.4f} cross-fitted, at {at:.4f}", True)
-            rows.append([stage, f"{at:.4f}", f"{score:.4f}", f"{np.nanmax(line):.4f}"])
-    picture.table = ["stage", "threshold", "cross-fitted", "best in sample"], rows
+    for stage, own_choice in chosen.items():
+        at, score_there = own_choice["threshold"], own_choice["cross_fitted"]
+        picture.dot(stage, at, score_there, f"{stage}: {score_there:.4f} cross-fitted, at {at:.4f}", True)
+    if chosen:
+        picture.table = (["stage", "threshold", "cross-fitted", "in sample"], [
+            [stage, *(format_score(own_choice[name]) for name in ("threshold", "cross_fitted", "in_sample"))]
+            for stage, own_choice in chosen.items()])
     return picture
 
 
@@ -234,16 +238,21 @@ def _claims(views: Mapping[str, RowView]) -> dict[str, tuple[Doubles, npt.NDArra
             if view.claims is not None and view.claims[1].any() and not view.claims[1].all()}
 
 
-def _error_of(probability: Doubles, happened: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> float:
-    return _error(probability[rows], happened[rows])
+def _calibration_error(probability: Doubles, happened: npt.NDArray[np.bool_], bins: Sequence[npt.NDArray[np.int64]],
+                       group: npt.NDArray[np.int64]) -> tuple[float, Interval | None]:
+    """The mean distance between what a bin claims and what is so, and its interval, of groups drawn with replacement.
+    """
+    number = np.unique(group, return_inverse=True)[1]
+    off = np.zeros((int(number.max()) + 1, len(bins)))  # [groups, bins]: claims less what is so
+    for place, inside in enumerate(bins):
+        np.add.at(off[:, place], number[inside], probability[inside] - happened[inside])
+    size = np.bincount(number)
 
+    def error(drawn: npt.NDArray[np.int64]) -> float:
+        return float(np.abs(off[drawn].sum(axis=0)).sum() / size[drawn].sum())
 
-def _error(probability: Doubles, happened: npt.NDArray[np.bool_]) -> float:
-    """The mean distance of a bin's share from its mean probability."""
-    order = np.argsort(probability, kind="stable")
-    off = [abs(float(probability[rows].mean()) - float(happened[rows].mean())) * len(rows)
-           for rows in np.array_split(order, min(BINS, len(order)))]
-    return sum(off) / len(order)
+    every = np.arange(len(size))
+    return error(every), intervals.bootstrap(error, every)
 
 
 def _by_threshold(probability: Doubles, happened: npt.NDArray[np.bool_], places: Doubles, metric: Metric) -> Doubles:

@@ -26,14 +26,15 @@ def nearest(run: Run, rows: Ints) -> Ints:
     words, or of two and three characters where texts have no spaces; -1 where there is none. Of equal texts with equal
     labels the first stands for all. rows: numbers of training rows."""
     train = run.competition.train
-    first = ~train.duplicated([*text_columns(train), "label"]).to_numpy()
     found = np.full((len(rows), NEAREST), -1, np.int64)
     vectors = _vectors(train)
     if vectors is None:
         return found
     for fold in run.folds:
         asked = np.flatnonzero(run.fold_of_row[rows] == fold)
-        others = np.flatnonzero((run.fold_of_row != fold) & first)
+        outside = train[run.fold_of_row != fold]
+        first = ~outside.duplicated([*text_columns(train), "label"]).to_numpy()
+        others = np.flatnonzero(run.fold_of_row != fold)[first]
         if not len(asked) or not len(others):
             continue
         index = neighbors.NearestNeighbors(n_neighbors=min(NEAREST, len(others)), metric="cosine", algorithm="brute")

@@ -26,18 +26,22 @@
   const searched = data.id.map((id, row) =>
     `${id}\n${has.text ? data.text[row] : ""}\n${data.pair ? data.pair[row] : ""}`.toLowerCase());
 
-  const output = () => data.outputs[Number(by("output").value) || 0];
-  const stage = () => Number(by("stage").value || data.leading);
+  const output = () => data.outputs[Math.max(by("output").selectedIndex, 0)];
+  const stage = () => Math.max(by("stage").selectedIndex, 0);
   const labelled = data.decides && !data.words;
-  const nameOf = number => number < 0 ? "not predicted" : output().names[number] === "" ? "(none)" : output().names[number];
+  const named = name => name === "" ? "(none)" : name;
+  const nameOf = number => named(output().names[number]);
 
   function same(one, other) {
     return data.words ? JSON.stringify(one) === JSON.stringify(other) : one === other;
   }
 
+  const predicted = (row, of = stage()) => output().number[of][row] !== null;
+
+  // Only of rows that the stage has predicted.
   function isRight(row, of = stage()) {
     const own = output();
-    if (!data.decides) return own.loss[row] <= own.usual;
+    if (!data.decides) return own.losses[of][row] <= own.usual[of];
     return same(own.decided[of][row], own.label[row]);
   }
 
@@ -51,7 +55,8 @@
   function disagree(row) {
     const own = output();
     if (!data.decides) return spread(row) > own.apart;
-    return own.decided.some(part => !same(part[row], own.decided[0][row]));
+    const parts = own.decided.map(part => part[row]).filter(part => part !== null);
+    return parts.some(part => !same(part, parts[0]));
   }
 
   function spread(row) {
@@ -59,20 +64,22 @@
     return Math.max(...numbers) - Math.min(...numbers);
   }
 
-  for (const own of data.outputs) {  // of values: from which loss a row is called wrong, from which stages disagree
+  for (const own of data.outputs) {  // of numbers: from where stages disagree
     if (data.decides) continue;
-    const sorted = [...own.loss].sort((a, b) => a - b);
-    own.usual = sorted[Math.floor(0.9 * (sorted.length - 1))];
-    own.apart = sorted[Math.floor(0.5 * (sorted.length - 1))];
+    const sorted = data.id.map((_, row) => {
+      const numbers = own.number.map(part => part[row]).filter(number => number !== null);
+      return Math.max(...numbers) - Math.min(...numbers);
+    }).sort((a, b) => a - b);
+    own.apart = sorted[Math.floor(0.9 * (sorted.length - 1))];
   }
 
-  // Marks: by id, {drop: true} or {label: name}. They are kept where the browser lets a file keep something.
-  const place = `marks of ${block.dataset.run}, ${data.all} rows`;
+  // Marks: by id, {drop: true, why} or {label: name, why}. They are kept where the browser lets a file keep something.
+  const place = `marks of ${block.dataset.run}, ${data.rows}`;
   let marks = new Map();
   try { marks = new Map(JSON.parse(localStorage.getItem(place) || "[]")); } catch { /* not kept */ }
 
   function mark(row, value) {
-    if (value) marks.set(data.id[row], value); else marks.delete(data.id[row]);
+    if (value) marks.set(data.id[row], { ...value, why: `label ${shownLabel(row)}, loss ${loss(row)}` }); else marks.delete(data.id[row]);
     try { localStorage.setItem(place, JSON.stringify([...marks])); } catch { /* not kept */ }
     counted();
   }
@@ -95,14 +102,10 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  const why = id => {
-    const row = data.id.indexOf(id);
-    return `label ${shownLabel(row)}, loss ${output().loss[row]}`;
-  };
   by("save-drop").addEventListener("click", () => save("drop.csv", ["id", "why"],
-    [...marks].filter(([, value]) => value.drop).map(([id]) => [id, why(id)])));
+    [...marks].filter(([, value]) => value.drop).map(([id, value]) => [id, value.why])));
   by("save-relabel").addEventListener("click", () => save("relabel.csv", ["id", "label", "why"],
-    [...marks].filter(([, value]) => !value.drop).map(([id, value]) => [id, value.label, why(id)])));
+    [...marks].filter(([, value]) => !value.drop).map(([id, value]) => [id, value.label, value.why])));
   by("unmark").addEventListener("click", () => {
     marks.clear();
     try { localStorage.removeItem(place); } catch { /* not kept */ }
@@ -136,7 +139,7 @@
     data.stages.forEach((name, of) => {
       const number = own.number[of][row];
       parent.append(" · ", `${seen(name)} `);
-      if (number === null) return parent.append("–");
+      if (number === null) return parent.append("not predicted");
       if (labelled) add(parent, "span", nameOf(own.decided[of][row]), isRight(row, of) ? "fits" : "wrong");
       parent.append(labelled ? " " : "", data.values ? `(${number})` : `(${(number / 1e4).toFixed(3)})`);
     });
@@ -167,9 +170,10 @@
 
   function explained(parent, row) {
     if (has.why) {
-      add(parent, "h3", "What pushed the tf-idf baseline, in logits");
-      if (data.why[row].length) pushes(parent, data.why[row]);
-      else add(parent, "p", data.words ? "It is right about every word." : "No n-gram did.", "small");
+      add(parent, "h3", data.values && !data.decides ? "What pushed the tf-idf baseline" : "What pushed the tf-idf baseline, in logits");
+      const entries = data.why[row].filter(entry => entry.length > 3);
+      if (entries.length) pushes(parent, entries);
+      else add(parent, "p", data.words ? "It is right about every word." : "It knows no n-gram of the text.", "small");
     }
     if (has.near) {
       add(parent, "h3", "The nearest training rows of other folds");
@@ -195,7 +199,7 @@
     if (marks.has(data.id[row])) made.className = "marked";
     if (has.text && data.words) {
       entities(made, row, own.label[row], "label", "");
-      if (!isRight(row) && own.decided[stage()][row]) entities(made, row, own.decided[stage()][row], data.stages[stage()], "said");
+      if (predicted(row) && !isRight(row)) entities(made, row, own.decided[stage()][row], data.stages[stage()], "said");
     } else if (has.text) {
       texts(made, data.text[row]);
       if (data.pair) texts(made, data.pair[row]);
@@ -204,7 +208,7 @@
     facts.append("label ");
     add(facts, "b", shownLabel(row));
     said(facts, row);
-    facts.append(` · loss ${own.loss[row]} · fold ${data.fold[row]} · id `);
+    facts.append(` · ${predicted(row) ? `loss ${Number(loss(row).toPrecision(4))} · ` : ""}fold ${data.fold[row]} · id `);
     add(facts, "bdi", data.id[row]);
     if (data.copies[row]) facts.append(` · ${data.copies[row]} more of this text`);
     if (data.test[row]) facts.append(" · also in test");
@@ -214,6 +218,7 @@
     if (has.why || has.near || has.attention) {
       const open = add(actions, "button", "why");
       open.type = "button";
+      open.setAttribute("aria-label", `why, ${data.id[row]}`);
       open.setAttribute("aria-expanded", "false");
       open.addEventListener("click", () => {
         const shown = made.querySelector(".why");
@@ -221,14 +226,15 @@
         open.setAttribute("aria-expanded", String(!shown));
       });
     }
+    if (!data.marks) return made;
     const drop = add(actions, "button", "drop", "drop");
     drop.type = "button";
+    drop.setAttribute("aria-label", `drop, ${data.id[row]}`);
     const marked = () => {
       const value = marks.get(data.id[row]);
       made.classList.toggle("marked", Boolean(value));
       drop.setAttribute("aria-pressed", String(Boolean(value && value.drop)));
-      drop.textContent = value && value.drop ? "keep" : "drop";
-      if (change) change.value = value && !value.drop ? value.label : "";
+      if (change) change.value = value && !value.drop ? `=${value.label}` : "";
     };
     drop.addEventListener("click", () => {
       const value = marks.get(data.id[row]);
@@ -236,15 +242,15 @@
       marked();
     });
     let change = null;
-    if (labelled && data.outputs.length === 1 && own.names.length <= 200) {
+    if (labelled && data.relabel && own.names.length <= 200) {
       change = add(actions, "select");
       change.setAttribute("aria-label", `another label for ${data.id[row]}`);
       add(change, "option", "relabel …").value = "";
       own.names.forEach((name, number) => {
-        if (number !== own.label[row] && name !== "") add(change, "option", name).value = name;
+        if (number !== own.label[row]) add(change, "option", named(name)).value = `=${name}`;
       });
       change.addEventListener("change", () => {
-        mark(row, change.value ? { label: change.value } : null);
+        mark(row, change.value ? { label: change.value.slice(1) } : null);
         marked();
       });
     }
@@ -254,8 +260,8 @@
 
   // Filters
   const WHICH = {
-    all: ["all", () => true], wrong: [!data.decides ? "the tenth with most loss" : "wrong", row => !isRight(row)],
-    right: [!data.decides ? "the others" : "right", row => isRight(row)],
+    all: ["all", () => true], wrong: [!data.decides ? "the tenth with most loss" : "wrong", row => predicted(row) && !isRight(row)],
+    right: [!data.decides ? "the others" : "right", row => predicted(row) && isRight(row)],
     disagree: ["stages disagree", disagree], suspect: ["suspect labels", row => data.suspect[row]],
     copies: ["repeated texts", row => data.copies[row] > 0], test: ["texts of test", row => data.test[row]],
     marked: ["marked", row => marks.has(data.id[row])],
@@ -277,16 +283,17 @@
   }
 
   function ofOutput() {
-    const names = output().names.map((name, number) => [number, name === "" ? "(none)" : name]);
-    options("label", [["", "any"], ...names]);
-    options("decided", [["", "any"], ...names]);
+    for (const id of ["label", "decided"]) {
+      by(id).value = "";
+      options(id, [["", "any"], ...output().names.map(name => [`=${name}`, named(name)])]);
+    }
   }
 
   function chosen() {
     const value = Object.fromEntries(FIELDS.map(id => [id, by(id).value])), own = output(), of = stage();
     const words = value.q.toLowerCase(), keep = WHICH[value.which][1];
     const from = value.from === "" ? 0 : Number(value.from), to = value.to === "" ? Infinity : Number(value.to);
-    const label = value.label === "" ? null : Number(value.label), decided = value.decided === "" ? null : Number(value.decided);
+    const [label, decided] = [value.label, value.decided].map(name => name === "" ? null : own.names.indexOf(name.slice(1)));
     const kinds = (spans, kind) => spans && spans.some(span => span[0] === kind);
     const [, compare, key] = ORDER[value.order], kept = [];
     for (let row = 0; row < rows; row++) {
@@ -309,8 +316,8 @@
     shown = 0;
     by("list").replaceChildren();
     more();
-    const right = kept.reduce((sum, row) => sum + (isRight(row) ? 1 : 0), 0);
-    by("count").textContent = `${kept.length.toLocaleString("en")} rows` + (!data.decides || !kept.length ? "" : `, ${(100 * right / kept.length).toFixed(1)} % right by ${data.stages[stage()]}`);
+    const judged = kept.filter(row => predicted(row)), right = judged.filter(row => isRight(row)).length;
+    by("count").textContent = `${kept.length.toLocaleString("en")} rows` + (!data.decides || !judged.length ? "" : `, ${(100 * right / judged.length).toFixed(1)} % right by ${data.stages[stage()]}`);
     by("list").dataset.milliseconds = (performance.now() - began).toFixed(1);
     const state = new URLSearchParams(FIELDS.map(id => [id, by(id).value]).filter(([id, value]) => value !== by(id).dataset.usual));
     history.replaceState(null, "", state.size ? `#rows?${state}` : location.hash.startsWith("#rows?") ? "#rows" : location.hash || location.pathname);
@@ -325,13 +332,13 @@
   }
 
   // Set-up
-  options("output", data.outputs.map((own, number) => [number, own.name || "the label"]));
-  options("stage", data.stages.map((name, number) => [number, name]));
+  options("output", data.outputs.map(own => [own.name, own.name || "the label"]));
+  options("stage", data.stages.map(name => [name, name]));
   options("which", Object.entries(WHICH).map(([key, [text]]) => [key, text]));
   options("order", Object.entries(ORDER).map(([key, [text]]) => [key, text]));
   options("fold", [["", "any"], ...[...new Set(data.fold)].sort((a, b) => a - b).map(fold => [fold, fold])]);
   options("source", [["", "any"], ...[...new Set(data.source || [])].sort().map(name => [name, name])]);
-  by("stage").value = data.leading;
+  by("stage").value = data.stages[data.leading];
   ofOutput();
   for (const id of FIELDS) by(id).dataset.usual = by(id).value;
   by("of-output").hidden = data.outputs.length === 1;
@@ -343,7 +350,11 @@
   function restore() {
     if (!location.hash.startsWith("#rows?")) return;
     const state = new URLSearchParams(location.hash.slice(6));
-    for (const id of FIELDS) if (state.has(id)) { by(id).value = state.get(id); if (id === "output") ofOutput(); }
+    for (const id of FIELDS) {
+      by(id).value = state.has(id) ? state.get(id) : by(id).dataset.usual;
+      if (by(id).selectedIndex === -1) by(id).value = by(id).dataset.usual;  // a name that there is no longer
+      if (id === "output") ofOutput();
+    }
     by("rows").scrollIntoView();
   }
   restore();
@@ -374,11 +385,11 @@
 
   document.querySelectorAll(".confusion a").forEach(link => link.addEventListener("click", event => {
     event.preventDefault();
-    by("output").value = link.closest("table").dataset.output;
+    for (const id of FIELDS) by(id).value = by(id).dataset.usual;
+    by("output").selectedIndex = Number(link.closest("table").dataset.output);
     ofOutput();
-    for (const id of FIELDS) if (id !== "output") by(id).value = by(id).dataset.usual;
-    by("label").value = String(output().names.indexOf(link.dataset.label));
-    by("decided").value = String(output().names.indexOf(link.dataset.decided));
+    by("label").value = `=${link.dataset.label}`;
+    by("decided").value = `=${link.dataset.decided}`;
     show();
     by("rows").scrollIntoView();
   }));
@@ -390,10 +401,12 @@
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") !== "descending", value = line => line.cells[column].textContent;
-      const number = text => parseFloat(text.replaceAll(",", ""));
-      const lines = [...table.tBodies[0].rows].sort((a, b) => {
-        const [one, other] = [number(value(a)), number(value(b))];
-        const order = Number.isNaN(one) || Number.isNaN(other) ? value(a).localeCompare(value(b)) : one - other;
+      const number = text => Number(text.replace(/[,%]/g, "")), isEmpty = text => text === "–";
+      const all = [...table.tBodies[0].rows], numeric = all.every(line => isEmpty(value(line)) || !Number.isNaN(number(value(line))));
+      const lines = all.sort((a, b) => {
+        const [one, other] = [value(a), value(b)];
+        if (isEmpty(one) || isEmpty(other)) return isEmpty(one) - isEmpty(other);
+        const order = numeric ? number(one) - number(other) : one.localeCompare(other);
         return down ? -order : order;
       });
       table.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
@@ -403,8 +416,8 @@
   }));
 
   document.addEventListener("keydown", event => {
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = document.activeElement.type !== "checkbox" && /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+    if (event.ctrlKey || event.metaKey || event.altKey || !by("use-keys").checked) return;
     if (typing) { if (event.key === "Escape") document.activeElement.blur(); return; }
     const now = document.activeElement.closest("#list > li"), step = { j: 1, k: -1 }[event.key];
     if (event.key === "/") { event.preventDefault(); by("q").focus(); }
@@ -413,6 +426,6 @@
       if (next) next.focus();
     }
     if (now && event.key === "o") now.querySelector("button[aria-expanded]")?.click();
-    if (now && event.key === "x") now.querySelector("button.drop").click();
+    if (now && event.key === "x") now.querySelector("button.drop")?.click();
   });
 })();

@@ -14,7 +14,7 @@ from pipeline.doctor import label_suspects
 from pipeline.doctor.examined import Examined
 from pipeline.files import formats
 from pipeline.page import neighbours
-from pipeline.page.selection import LABELS, Predictions, chosen
+from pipeline.page.selection import USUAL, Predictions, chosen
 from pipeline.runs import artefacts
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE
@@ -31,11 +31,12 @@ Ints = npt.NDArray[np.int64]
 Attention = Mapping[str, list[tuple[str, float]]]  # by id: tokens, each with how much [CLS] attended to it
 
 
-def record(run: Run, said: Sequence[Predictions], leading: int, seen: Examined, texts: bool = True,
+def record(run: Run, said: Sequence[Predictions], leading: int, seen: Examined, identity: str, texts: bool = True,
            attention: Attention | None = None) -> dict[str, Any]:
     """The rows as a JSON value of columns, each a list of the same length.
 
     Args:
+        identity: what names the rows, so that marks are not taken for those of others.
         said: what the stages say, of which the leading one orders the rows.
         texts: whether the texts, and what is made of them, may stand in it.
     """
@@ -48,7 +49,9 @@ def record(run: Run, said: Sequence[Predictions], leading: int, seen: Examined, 
     rows = own[kept]
     ids = train.id.iloc[rows]
     result: dict[str, Any] = {
-        "all": len(own), "values": task.has_values, "decides": task.has_labels, "words": task.by_word,
+        "all": len(own), "validated": int((run.fold_of_row >= 0).sum()), "rows": identity,
+        "values": task.has_values, "decides": task.has_labels, "words": task.by_word,
+        "marks": run.config.folds.dev is None, "relabel": run.config.competition.label_columns is None,
         "stages": [part.name for part in said], "leading": leading, "id": ids.tolist(),
         "fold": run.fold_of_row[rows].tolist(), "length": length[rows].tolist(),
         **_copies(seen, rows),
@@ -82,46 +85,52 @@ def _copies(seen: Examined, rows: Ints) -> dict[str, Any]:
 
 
 def _output(task: Task, said: Sequence[Predictions], number: int, leading: int, ids: pd.Index) -> dict[str, Any]:
-    """One output's labels and decisions, as numbers of names, and what each stage says. A probability is in
-    ten-thousandths; what a stage has not predicted is null, or -1."""
+    """One output: names, labels and decisions as numbers of names, and what each stage says. A probability is in
+    ten-thousandths. What a stage has not predicted is null; of entities, whose decisions are lists of (name, first
+    word, last word), too."""
     name, view = list(said[leading].views.items())[number]
     at = said[leading].ids.get_indexer(ids).tolist()
     label = [view.label[row] for row in at]
-    result: dict[str, Any] = {"name": name, "loss": [round(float(view.loss[row]), 3) for row in at],
-                              "claims": view.positive}
-    decided, numbers, losses = list[list[Any]](), list[list[float | None]](), list[list[float | None]]()
+    decided, numbers, losses, usual = list[list[Any]](), list[list[float | None]](), list[list[float | None]](), []
     for part in said:
         own, other = part.ids.get_indexer(ids).tolist(), list(part.views.values())[number]
-        shown = other.number if task.has_values else 10_000 * other.number
-        numbers.append([_number(shown[row], task.has_values) if row >= 0 else None for row in own])
+        numbers.append([None if row < 0 else _rounded(other.number[row]) if task.has_values else
+                        round(10_000 * float(other.number[row])) for row in own])
+        losses.append([None if row < 0 else _rounded(other.loss[row]) for row in own])
+        usual.append(_rounded(np.quantile(other.loss, USUAL)))
         column = part.decided.iloc[:, number].tolist()
-        decided.append([column[row] if row >= 0 else None for row in own])
-        losses.append([round(float(other.loss[row]), 3) if row >= 0 else None for row in own])
-    result["number"] = numbers
+        decided.append([None if row < 0 else column[row] for row in own])
+    result: dict[str, Any] = {"name": name, "claims": view.positive, "number": numbers, "loss": losses[leading]}
     if task.has_values or task.by_word:  # elsewhere it follows from the probability
-        result["losses"] = losses
-    if task.by_word:
-        kinds = sorted({kind for part in (label, *decided) for tags in part if tags
-                        for kind, _, _ in entities(tags.split(" "))})
-        at_kind = {kind: place for place, kind in enumerate(kinds)}
-
-        def spans(tags: str | None) -> list[list[int]]:
-            return [[at_kind[kind], first, last] for kind, first, last in entities((tags or "O").split(" "))]
-
-        return result | {"names": kinds, "label": [spans(tags) for tags in label],
-                         "decided": [[spans(tags) for tags in part] for part in decided],
-                         "right": [int(tags == guess) for tags, guess in zip(label, decided[leading], strict=True)]}
+        result |= {"losses": losses, "usual": usual}
     if not task.has_labels:
         return result | {"names": [], "label": [float(value) for value in label], "decided": []}
-    counts = Counter([*label, *(value for part in decided for value in part if value is not None)])
-    names = sorted(counts, key=lambda value: (-counts[value], value)) if len(counts) > LABELS else sorted(counts)
-    at_name = {value: place for place, value in enumerate(names)} | {None: -1}
+    if task.by_word:
+        return result | _entities(label, decided)
+    place = {value: number for number, value in enumerate(view.names)}
+    found = {*label, *(value for part in decided for value in part if value is not None)}
+    names = sorted(found, key=lambda value: (place.get(value, len(place)), value))
+    at_name: dict[str | None, int | None] = {**{value: number for number, value in enumerate(names)}, None: None}
     return result | {"names": names, "label": [at_name[value] for value in label],
                      "decided": [[at_name[value] for value in part] for part in decided]}
 
 
-def _number(value: float, plain: bool) -> float:
-    return round(float(value), 4) if plain else round(float(value))
+def _entities(label: list[str], decided: list[list[str | None]]) -> dict[str, Any]:
+    texts = [*label, *(tags for part in decided for tags in part if tags)]
+    kinds = sorted({kind for tags in texts for kind, _, _ in entities(tags.split(" "))})
+    at_kind = {kind: place for place, kind in enumerate(kinds)}
+
+    def spans(tags: str | None) -> list[list[int]] | None:
+        return None if tags is None else [[at_kind[kind], first, last]
+                                          for kind, first, last in entities(tags.split(" "))]
+
+    return {"names": kinds, "label": [spans(tags) for tags in label],
+            "decided": [[spans(tags) for tags in part] for part in decided]}
+
+
+def _rounded(value: float) -> float:
+    """A number to five significant digits."""
+    return float(f"{float(value):.5g}")
 
 
 def _contributions(run: Run, ids: pd.Index) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What the page says between its top and its rows: a section each of numbers, pictures and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,11 @@ from pipeline.runs import artefacts
 from pipeline.runs.run import Run
 from pipeline.stage_table import BLEND, PREDICTING, STAGE1, STAGE2
 from pipeline.tasks import Report, format_score
+from pipeline.tasks.row_views import RowView
 
 MOST_OUTPUTS = 8  # that have pictures of their own, those with most loss first
 MOST_NAMES = 30  # of a confusion matrix
+MOST_LABELS = 200  # of a table
 Given = dict[str, StagePredictions]
 
 
@@ -67,8 +69,7 @@ class Section:
 
 def sections(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, seen: Examined
              ) -> list[Section]:
-    """All that have something to say, in their order. said: what stages, and others, say of the rows, the run's own
-    stages first."""
+    """All that have something to say, in their order. said: what the run's own stages say of the rows."""
     wanted = [_stages(run, report, parts), _change(run, said), _outputs(run, report, parts, said, leading),
               _parts_of_rows(run, parts, said[leading].name, seen), _training(run, parts), _seeds(run, report, parts),
               _blend(run, parts), _settings(run), _files(run, report, parts)]
@@ -121,24 +122,23 @@ def _outputs(run: Run, report: Report, parts: Given, said: Sequence[Predictions]
 def _output(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, number: int) -> Section:
     task, config = run.competition.task, run.config
     name, view = list(said[leading].views.items())[number]
-    own = [part for part in said if part.name in parts]
-    views = {part.name: list(part.views.values())[number] for part in own}
+    views = {part.name: list(part.views.values())[number] for part in said}
     section = Section(name or "Probabilities and decisions")
     if task.has_values:
         section.title = name or "Values"
         section.pictures += [figures.truth_against(view, stage) for stage, view in views.items()]
     if view.positive is not None:
         section.pictures += [figures.roc(views), figures.precision_recall(views)]
-    group = pd.Series(run.groups, index=run.competition.train.id.to_numpy())[said[leading].ids].to_numpy(np.int64)
-    if calibration := figures.calibration(views, group):
+    group = pd.Series(run.groups, index=run.competition.train.id.to_numpy())
+    if calibration := figures.calibration(views, {part.name: group[part.ids].to_numpy(np.int64) for part in said}):
         section.pictures.append(calibration)
     if view.positive is not None:
         kind = "binary" if len(said[leading].views) > 1 else task.kind
         metric = figures.decisions_metric(kind, config.metric if len(said[leading].views) == 1 else None)
-        if threshold := figures.threshold(own, number, metric, _cross_fitted(report, metric.name, name)):
+        if threshold := figures.threshold(said, number, metric, _chosen(report, metric.name, name)):
             section.pictures.append(threshold)
     if not task.by_word and task.has_labels:
-        section.tables.append(_by_label(said[leading], number))
+        section.tables.append(_by_label(said[leading], number, task.has_values))
         section.confusion = _confusion(said[leading], number)
     classes = report["stages"].get(said[leading].name, {}).get("classes")
     if classes:
@@ -153,34 +153,41 @@ def _cell(value: Any) -> str:
         f"{value:,}" if isinstance(value, int) else str(value))
 
 
-def _cross_fitted(report: Report, metric: str, output: str) -> dict[str, tuple[float, float]]:
-    """Of each stage the threshold that all rows choose, and the score that each fold has by the others' threshold."""
-    found = {}
-    for stage, part in report["stages"].items():
-        own = part.get("outputs", {}).get(output, part) if output else part
-        chosen = own.get(metric)
-        if isinstance(chosen, Mapping) and chosen.get("cross_fitted") is not None:
-            found[stage] = chosen["threshold"], chosen["cross_fitted"]
-    return found
+def _chosen(report: Report, metric: str, output: str) -> dict[str, Report]:
+    """Of each stage whose report has a threshold for the metric, that part of it."""
+    parts = {stage: part.get("outputs", {}).get(output, part) if output else part
+             for stage, part in report["stages"].items()}
+    return {stage: part[metric] for stage, part in parts.items()
+            if isinstance(part.get(metric), Mapping) and part[metric].get("cross_fitted") is not None}
 
 
-def _by_label(said: Predictions, number: int) -> Table:
+def _by_label(said: Predictions, number: int, of_values: bool) -> Table:
     view = list(said.views.values())[number]
     table = pd.DataFrame({"label": list(view.label), "decided": said.decided.iloc[:, number].to_numpy(),
                           "number": view.number, "loss": view.loss})
-    rows = []
-    for label, own in table.groupby("label", sort=True):
-        hit = own.decided == own.label
-        rows.append([str(label), f"{len(own):,}", f"{int((table.decided == label).sum()):,}", f"{hit.mean():.1%}",
-                     f"{own.number.mean():.3f}", f"{own.loss.mean():.3f}"])
-    return Table(["label", "rows", "decided", "right", "mean probability or value", "mean loss"], rows,
-                 f"{said.name} by label", sortable=True)
+    decided = table.decided.value_counts()
+    of_labels = table.assign(hit=table.decided == table.label).groupby("label", sort=False).agg(
+        rows=("hit", "size"), hit=("hit", "mean"), number=("number", "mean"), loss=("loss", "mean"))
+    shown = of_labels.nlargest(MOST_LABELS, "rows").index
+    rows = [[str(label) or "(none)", f"{of_labels.rows[label]:,}", f"{int(decided.get(label, 0)):,}",
+             f"{of_labels.hit[label]:.1%}", f"{of_labels.number[label]:.3f}", f"{of_labels.loss[label]:.3f}"]
+            for label in in_order(view, shown)]
+    more = f", the {len(rows)} with most rows of {len(of_labels):,}" if len(rows) < len(of_labels) else ""
+    return Table(["label", "rows", "decided", "right", "mean value" if of_values else "mean probability", "mean loss"],
+                 rows, f"{said.name} by label{more}", sortable=True)
+
+
+def in_order(view: RowView, names: Iterable[str]) -> list[str]:
+    """Names of labels in the order that the kind gives them, others behind."""
+    place = {name: number for number, name in enumerate(view.names)}
+    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
 
 
 def _confusion(said: Predictions, number: int) -> Confusion | None:
-    label = pd.Series(list(list(said.views.values())[number].label))
+    view = list(said.views.values())[number]
+    label = pd.Series(list(view.label))
     decided = said.decided.iloc[:, number].reset_index(drop=True).astype(str)
-    names = sorted({*label, *decided})
+    names = in_order(view, [*label, *decided])
     if not 2 <= len(names) <= MOST_NAMES:
         return None
     counts = pd.crosstab(label, decided).reindex(index=names, columns=names, fill_value=0)
@@ -269,13 +276,14 @@ def _value(value: object) -> str:
 def _files(run: Run, report: Report, parts: Given) -> Section:
     """Where everything is."""
     paths = run.paths
-    rows = [["submission", str(paths.submission())]] if report["submitted"] else []
-    rows += [[f"submission of {stage}", str(paths.submission(PREDICTING[stage]))] for stage in parts
-             if report["submitted"]]
+    files = {"submission": paths.submission()} | {f"submission of {stage}": paths.submission(PREDICTING[stage])
+                                                  for stage in parts}
+    files["findings of the doctor"] = paths.oof / checks.FILE
+    rows = [[what, str(path)] for what, path in files.items() if path.exists()]
     rows += [[f"out-of-fold and test predictions of {stage}", f"{paths.oof / f'{stage}.csv'}, "
-              f"{paths.oof / f'{stage}_test.csv'}"] for stage in parts]
+              f"{paths.oof / f'{stage}_test.csv'}"] for stage, part in parts.items() if part.whole]
     rows += [["report for programs", str(paths.oof / f"{report['metric']}.json")],
-             ["findings of the doctor", str(paths.oof / checks.FILE)], ["models", f"{paths.models}/"],
+             ["models", f"{paths.models}/"],
              ["configuration", str(paths.settings)], ["folds", str(paths.folds)]]
     hashes = [[f"hash of {name}", value] for name, value in report["hashes"].items()]
     table = Table(["what", "where"], rows + hashes, "Files, from the project's root")

@@ -13,6 +13,7 @@ from pipeline.tasks.row_views import RowView
 MOST_ROWS, MOST_CHARACTERS = 20_000, 600_000  # of all rows together up to which each is shown
 WRONG, OF_LABEL, RIGHT = 2_000, 500, 500  # rows of more: wrong ones, those of a label with most loss, right ones
 LABELS = 20  # whose rows with most loss are shown
+USUAL = 0.9  # quantile of the loss above which a predicted number counts as wrong
 ALWAYS = 100  # rows that are shown however long they are
 SEED = 2020
 
@@ -31,11 +32,11 @@ class Predictions:
 
 
 def predictions(task: Task, name: str, oof: pd.DataFrame, metric: str | None) -> Predictions:
-    """Of an out-of-fold table."""
+    """Of an out-of-fold table. Of one fold alone decisions are in sample, as its score is."""
     parts = []
     for fold in np.unique(oof.fold):
         inside, others = oof[oof.fold == fold], oof[oof.fold != fold]
-        cut_on = others if task.decides(metric) and len(others) else None
+        cut_on = (others if len(others) else inside) if task.decides(metric) else None  # as the score is
         parts.append(task.decisions(cut_on, inside.reset_index(drop=True), metric))
     ids = pd.Index(oof.id.drop_duplicates())
     return Predictions(name, ids, task.row_views(oof), pd.concat(parts).loc[ids])
@@ -45,7 +46,7 @@ def right(task: Task, said: Predictions, output: int) -> npt.NDArray[np.bool_]:
     """bool [rows]: whether the decision is the label; of values, whether the loss is not among the greatest tenth."""
     view = list(said.views.values())[output]
     if not task.has_labels:
-        return view.loss <= np.quantile(view.loss, 0.9)
+        return view.loss <= np.quantile(view.loss, USUAL)
     decided: npt.NDArray[np.bool_] = said.decided.iloc[:, output].to_numpy() == np.array(view.label, dtype=object)
     return decided
 

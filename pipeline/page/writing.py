@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from pipeline.blending import members
+from pipeline.blending import stage as blending
 from pipeline.competition import folds
 from pipeline.doctor import checks
 from pipeline.doctor.examined import Examined
@@ -22,7 +23,7 @@ from pipeline.results import report as reports
 from pipeline.results import stage_scores
 from pipeline.results.predictions import StagePredictions
 from pipeline.runs.run import Run
-from pipeline.stage_table import BASELINE, PREDICTING
+from pipeline.stage_table import BASELINE, BLEND, PREDICTING
 from pipeline.tasks import Report, format_score
 from pipeline.tasks.report_parts import between
 from pipeline.text import scripts
@@ -47,17 +48,18 @@ def write(run: Run, report: Report, parts: dict[str, StagePredictions], beside: 
     """
     task, metric = run.competition.task, run.config.metric
     said = [selection.predictions(task, stage, part.oof, metric) for stage, part in parts.items()]
-    for text in dict.fromkeys([*beside, *(run.config.blend.of if run.config.blend else ())]):
+    for text in dict.fromkeys([*beside, *_of_blend(run, parts)]):
         name, oof = members.one(run, text)
-        said.append(selection.predictions(task, name, oof, metric))
+        taken = {part.name for part in said}
+        said.append(selection.predictions(task, f"{name} (beside)" if name in taken else name, oof, metric))
     stage = run.config.submit.stage if run.config.submit.stage in parts else report["best_oof"] or list(parts)[-1]
     leading = [part.name for part in said].index(stage)
     seen = Examined(run, thorough=False)
-    record = rows.record(run, said, leading, seen, texts, attention)
+    record = rows.record(run, said, leading, seen, report["hashes"]["scored rows"], texts, attention)
     content = {
         "run": run.config.name, "label": reports.label(task, report), "language": _language(run),
         "top": _top(run, report, parts, stage), "findings": findings(run, seen, texts), "texts": texts,
-        "sections": sections.sections(run, report, parts, said, leading, seen),
+        "sections": sections.sections(run, report, parts, said[:len(parts)], leading, seen),
         "rows": record, "static": _first(record, said), "stages": [part.name for part in said],
     }
     path = run.paths.oof / NAME
@@ -98,22 +100,37 @@ def findings(run: Run, seen: Examined, texts: bool = True) -> dict[str, Any]:
     return {"thorough": thorough, "listed": listed, "silent": record["silent"], "silenced": record["silenced"]}
 
 
+def _of_blend(run: Run, parts: dict[str, StagePredictions]) -> list[str]:
+    """The members of the run's blend, where it is finished; none where it has none."""
+    if str(BLEND) not in parts:
+        return []
+    names = {member["name"] for member in blending.read_report(run)["members"]}
+    return [text for text in blending.given(run) if members.name_of(text) in names]
+
+
 def _top(run: Run, report: Report, parts: dict[str, StagePredictions], stage: str) -> dict[str, Any]:
     """What to submit, what it scores, and what that is worth against the baseline."""
     task, metric = run.competition.task, run.config.metric
     lead = stage_scores.leading(report["stages"][stage])
     top: dict[str, Any] = {
-        "submission": str(run.paths.submission()) if report["submitted"] in parts else "", "stage": stage,
+        "submission": _there(run.paths.submission()) if report["submitted"] == stage and lead["pooled"] is not None
+        else "", "stage": stage,
         "score": format_score(lead["pooled"]), "interval": between(lead.get("pooled_interval")), "against": "",
-        "best": report["best_oof"], "rows": report["data"]["rows"], "folds": report["folds"]["count"]}
+        "best": report["best_oof"], "rows": int((run.fold_of_row >= 0).sum()), "folds": report["folds"]["count"]}
     if report["best_oof"] and report["best_oof"] != stage:
         best = str(report["best_oof"])
-        top["other"] = str(run.paths.submission(PREDICTING[best])) if report["submitted"] else ""
+        top["other"] = _there(run.paths.submission(PREDICTING[best]))
         top["other_score"] = format_score(stage_scores.leading(report["stages"][best])["pooled"])
     if (beaten := parts.get(str(BASELINE))) is not None and stage != str(BASELINE):
         old, new = (folds.grouped(part.oof, run.competition.train.id, run.groups) for part in (beaten, parts[stage]))
-        top["against"] = task.describe_lead_change(task.lead_change(old, new, metric)) or ""
+        if not set(old.id).isdisjoint(new.id):
+            top["against"] = task.describe_lead_change(task.lead_change(old, new, metric)) or ""
     return top
+
+
+def _there(path: Path) -> str:
+    """The path where there is such a file, else nothing."""
+    return str(path) if path.exists() else ""
 
 
 def _first(record: dict[str, Any], said: Sequence[Predictions]) -> list[dict[str, Any]]:
@@ -124,7 +141,7 @@ def _first(record: dict[str, Any], said: Sequence[Predictions]) -> list[dict[str
     def shown(value: Any) -> str:
         if record["words"]:
             return ", ".join(f"{output['names'][kind]} {first + 1}-{last + 1}" for kind, first, last in value) or "none"
-        return f"{value:g}" if not record["decides"] else "" if value < 0 else output["names"][value]
+        return f"{value:g}" if not record["decides"] else output["names"][value] or "(none)"
 
     return [{"id": record["id"][row], "fold": record["fold"][row], "label": shown(output["label"][row]),
              "said": [_said(record, output, stage, row, shown) for stage in range(len(said))],

@@ -145,7 +145,8 @@ class Binary(RowTask):
         """The probability of a row's own label; claims are of the positive one."""
         truth = self.truth(oof)[:, None].astype(np.float64)
         label = [self.labels[number] for number in oof.label]
-        return {"": row_views.of_labels(label, oof[["prediction"]].to_numpy(), truth, False, self.positive)}
+        return {"": row_views.of_labels(label, oof[["prediction"]].to_numpy(), truth, False, self.positive,
+                                        self.labels)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """One; or both labels, where each has its probability."""

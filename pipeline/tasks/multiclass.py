@@ -115,7 +115,8 @@ class Multiclass(NamedOutputs):
         """The probability of a row's own class; claims are of the decided one."""
         probability = oof[[f"prediction:{name}" for name in self.classes]].to_numpy()
         target = np.eye(len(self.classes))[self.truth(oof)]
-        return {"": row_views.of_labels(oof.label.tolist(), probability, target, exclusive=True)}
+        return {"": row_views.of_labels(oof.label.tolist(), probability, target, exclusive=True,
+                                        names=self.classes)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """The classes of probabilities, else one."""

@@ -146,8 +146,8 @@ class Multilabel(NamedOutputs):
 
     def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
         """The least probability of what a row's labels say of each; claims are of every label."""
-        label = [self.label_text(label) for label in oof.label]
-        return {"": row_views.of_labels(label, self.deciding(oof), self.truth(oof).astype(np.float64), exclusive=False)}
+        return {"": row_views.of_labels(oof.label.tolist(), self.deciding(oof), self.truth(oof).astype(np.float64),
+                                        exclusive=False)}
 
     def submission_columns(self, form: Form, each: bool = False) -> list[str]:
         """The labels of probabilities, else one."""

@@ -144,19 +144,25 @@ class Ordinal(RowTask):
         return scores.sigmoid(logit) if self.cumulative else logit
 
     def row_views(self, oof: pd.DataFrame) -> dict[str, RowView]:
-        """The grade, and the value, which is counted in grades from 0."""
+        """The grade, and the value in the unit of ``probabilities``."""
         truth = self.truth(oof)
-        return {"": row_views.of_values([self.grades[number] for number in truth], self.deciding(oof), truth)}
+        return {"": row_views.of_values([self.grades[number] for number in truth], self._in_unit(self.deciding(oof)),
+                                        self._in_unit(truth), self.grades)}
 
     def probabilities(self, test: pd.DataFrame, each: bool = False) -> pd.DataFrame:
         """The grade as a number, with what is between grades: in the labels' unit where they are numbers at equal
         steps, else counted from 0."""
-        value = self.deciding(test).astype(np.float64)
+        value = self._in_unit(self.deciding(test))
+        return pd.DataFrame({"prediction": value.astype(np.float32)}, index=pd.Index(test.id, name="id"))
+
+    def _in_unit(self, number: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Numbers of grades as ``probabilities`` counts them."""
+        value = number.astype(np.float64)
         if all(NUMBER.fullmatch(grade) for grade in self.grades):
             numbers = np.array(self.grades, np.float64)
             if np.allclose(np.diff(numbers), numbers[1] - numbers[0]):
                 value = numbers[0] + (numbers[1] - numbers[0]) * value
-        return pd.DataFrame({"prediction": value.astype(np.float32)}, index=pd.Index(test.id, name="id"))
+        return value
 
     def decisions(self, oof: pd.DataFrame | None, test: pd.DataFrame, metric: str | None) -> pd.DataFrame:
         """The grade that the cut points give."""

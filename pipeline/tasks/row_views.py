@@ -14,7 +14,7 @@ Doubles = npt.NDArray[np.float64]
 class RowView:
     """One output of each row of an OOF table.
 
-    label: as the file has it, [rows].
+    label: as the file has it, and as decisions are written, [rows].
     number: float64 [rows], the probability of that label, of several labels the least, of words that of the least
         likely tag; or the value that is predicted.
     loss: float64 [rows], the negative logarithm of the former, of words their mean; or the distance from the label.
@@ -22,6 +22,7 @@ class RowView:
     claims: what calibration is of, float64 and bool of any one length: probabilities, and whether what they are of is
         so.
     positive: of two labels the one that the claims are of.
+    names: the labels in their order, where they have one.
     """
 
     label: Sequence[str]
@@ -30,16 +31,18 @@ class RowView:
     truth: Doubles | None = None
     claims: tuple[Doubles, npt.NDArray[np.bool_]] | None = None
     positive: str | None = None
+    names: Sequence[str] = ()
 
 
-def of_values(label: Sequence[str], value: npt.NDArray[np.floating], truth: npt.NDArray[np.generic]) -> RowView:
+def of_values(label: Sequence[str], value: npt.NDArray[np.floating], truth: npt.NDArray[np.generic],
+              names: Sequence[str] = ()) -> RowView:
     """Of predicted numbers and true ones, [rows] each."""
     number, true = np.asarray(value, np.float64), np.asarray(truth, np.float64)
-    return RowView(label, number, np.abs(number - true), true)
+    return RowView(label, number, np.abs(number - true), true, names=names)
 
 
 def of_labels(label: Sequence[str], probability: npt.NDArray[np.floating], target: npt.NDArray[np.floating],
-              exclusive: bool, positive: str | None = None) -> RowView:
+              exclusive: bool, positive: str | None = None, names: Sequence[str] = ()) -> RowView:
     """Of probabilities and of what a perfect model would give, [rows, outputs] each. exclusive: whether one of the
     outputs is right, or each by itself."""
     probability = np.asarray(probability, np.float64)
@@ -51,7 +54,7 @@ def of_labels(label: Sequence[str], probability: npt.NDArray[np.floating], targe
     else:
         number = np.where(target > 0, probability, 1 - probability).min(axis=1)
         claims = probability.ravel(), target.ravel() > 0
-    return RowView(label, number, loss_of(number), None, claims, positive)
+    return RowView(label, number, loss_of(number), None, claims, positive, names)
 
 
 def loss_of(probability: Doubles) -> Doubles:

@@ -19,13 +19,15 @@ from pipeline.competition import folds
 from pipeline.config import loading
 from pipeline.doctor import checks
 from pipeline.doctor.examined import Examined
-from pipeline.page import drawing, neighbours, selection, writing
+from pipeline.page import drawing, neighbours, sections, selection, writing
 from pipeline.page.selection import Predictions
 from pipeline.results import predictions
 from pipeline.results import report as reports
 from pipeline.runs import opening
 from pipeline.stage_table import STAGE2
 from pipeline.tasks.binary import Binary
+from pipeline.tasks.multilabel import Multilabel
+from pipeline.tasks.ordinal import Ordinal
 from tests.conftest import Command
 from tests.inference.test_page import CHROMIUM
 from tests.toy import make_tables
@@ -205,14 +207,47 @@ def test_an_unfinished_run_has_a_page_too(stages: Command) -> None:
     data = Parsed(PAGE.read_text()).data
     assert data["stages"] == ["baseline", "stage1"]
     assert None in data["outputs"][0]["number"][0]
-    assert -1 in data["outputs"][0]["decided"][0]
+    assert None in data["outputs"][0]["decided"][0]
+    assert "Submit " not in PAGE.read_text(), "of a stage that has no score of all rows"
+
+
+@pytest.mark.usefixtures("finished")
+def test_stages_that_share_no_row_and_a_blend_that_is_not_made_have_a_page(stages: Command) -> None:
+    for fold in (0, 1):
+        shutil.rmtree(f"models/toy/baseline/fold_{fold}")
+        shutil.rmtree(f"models/toy/stage2/fold_{fold}")
+    shutil.rmtree("models/toy/stage1/fold_2")
+    shutil.rmtree("models/toy/stage2/fold_2")
+    done = stages("report", CONFIG, "--set", "metric=f1", "--set", 'blend.of=["toy:stage1", "nowhere"]')
+    assert done.code == 0, done.err
+    assert Parsed(PAGE.read_text()).data["stages"] == ["baseline", "stage1"]
+
+
+def test_a_row_without_labels_is_right_where_none_is_decided() -> None:
+    task = Multilabel(("hot", "cheap"), "|")
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "label": task.encode(["", "hot", "cheap|hot"])})
+    target = task.target(frame.label)
+    said = selection.predictions(task, "stage1", task.oof_table(frame, np.arange(3), 20 * target - 10), None)
+    assert selection.right(task, said, 0).all()
+
+
+def test_grades_stand_in_their_order_and_in_their_unit() -> None:
+    grades = tuple(map(str, range(1, 13)))
+    task = Ordinal(grades)
+    frame = pd.DataFrame({"id": list(grades), "label": list(grades)})
+    logit = np.arange(12, dtype=np.float32)
+    [view] = task.row_views(task.oof_table(frame, np.arange(12) % 3, logit)).values()
+    np.testing.assert_allclose(view.number, np.arange(1, 13))
+    assert (view.loss == 0).all()
+    assert sections.in_order(view, ["12", "2", "10", "1"]) == ["1", "2", "10", "12"]
 
 
 def test_100_000_hostile_texts_end_no_block() -> None:
     generator = random.Random(0)
     texts = ["".join(generator.choices(HOSTILE, k=generator.randint(1, 3))) for _ in range(100_000)]
     names = list(HOSTILE)
-    rows = {"id": texts, "text": texts, "all": len(texts), "outputs": [{"names": names}]}
+    rows = {"id": texts, "text": texts, "all": len(texts), "validated": len(texts), "outputs": [{"names": names}],
+            "decides": True, "values": False, "words": False}
     finding = {"code": "B001", "severity": "error", "what": texts[0], "examples": texts[:3], "effect": texts[1],
                "remedy": texts[2]}
     static = [{"id": text, "fold": 0, "label": text, "said": [text], "text": text, "pair": text} for text in HOSTILE]
@@ -233,9 +268,9 @@ def test_a_browser_shows_rows_by_a_filter_and_runs_no_text(finished: Path, stage
     shutil.rmtree("models/toy")
     assert stages("baseline", CONFIG).code == 0
     assert stages("report", CONFIG).code == 0
-    shown = subprocess.run(
-        [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom",
-         f"{(finished / PAGE).as_uri()}#rows?label=1"], capture_output=True, text=True, timeout=120, check=True).stdout
+    address = f"{(finished / PAGE).as_uri()}#rows?label=%3D1"
+    shown = subprocess.run([str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000",
+                            "--dump-dom", address], capture_output=True, text=True, timeout=120, check=True).stdout
     assert "<title>toy: out-of-fold report</title>" in shown
     assert shown.count("data-row=") == int((train.label == "1").sum())
     assert "<img" not in shown
@@ -293,6 +328,11 @@ def test_neighbours_are_of_other_folds_and_the_most_alike_first() -> None:
         texts = [(train.text.iloc[other], train.label.iloc[other]) for other in line if other >= 0]
         assert len(set(texts)) == len(texts)
     assert near[3, 0] == 7
+    train["text"] = train.text.where(train.index != 3, train.text[7])
+    train["label"] = train.label.where(train.index != 3, train.label[7])
+    near = neighbours.nearest(run, np.arange(len(train)))
+    assert near[3, 0] == 7, "a copy in another fold"
+    assert near[7, 0] == 3
 
 
 def test_ticks_stand_at_round_numbers_and_say_them_apart() -> None:
@@ -300,6 +340,9 @@ def test_ticks_stand_at_round_numbers_and_say_them_apart() -> None:
         texts = [text for _, text in drawing.axis("", low, high).ticks]
         assert 2 <= len(texts) <= 8
         assert len(set(texts)) == len(texts), (low, high, texts)
+    for last in range(2, 9):
+        texts = [text for _, text in drawing.axis("epoch", 1, last, 0).ticks]
+        assert len(set(texts)) == len(texts) >= 2, texts
 
 
 def test_a_character_that_steers_what_is_shown_is_shown_as_its_number() -> None:
