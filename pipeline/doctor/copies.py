@@ -82,6 +82,9 @@ def _across_folds(seen: Examined, key: pd.Series, what: str, option: str, severi
     examples = tuple(shown(" / ".join(dict.fromkeys(seen.texts.iloc[np.flatnonzero(key.to_numpy() == value)[:4]])), 120)
                      for value in list(dict.fromkeys(key.to_numpy()[rows]))[:EXAMPLES])
     numbers, effect = _flattered(seen, key)
+    method = seen.run.config.folds.method
+    if GROUP not in option and "grouped" not in method and method != "given":
+        option = f"{GROUP} {option}"
     return Finding(severity, f"{len(rows):,} validated rows have {what} in another fold", len(rows), examples,
                    f"a model has seen the text that it is scored on; {effect}", f"keep them together: {option}",
                    numbers)

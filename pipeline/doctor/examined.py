@@ -148,9 +148,7 @@ def baseline_oof(run: Run) -> Table | None:
         except UserError:
             return None
         parts.append(task.oof_table(train[inside], run.fold_of_row[inside], logit))
-    position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
-    table = pd.concat(parts, ignore_index=True)
-    return table.iloc[np.argsort(position[table.id].to_numpy(), kind="stable")].reset_index(drop=True)
+    return folds.joined(parts, train.id)
 
 
 def with_folds(run: Run, dealt: Ints) -> Run:

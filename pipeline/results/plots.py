@@ -49,8 +49,14 @@ def write(run: Run, predictions: Found, parts: Parts) -> list[Path]:
     return written
 
 
-def _figure(title: str, columns: int, rows: int = 1) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 4.4 * rows), layout="constrained", squeeze=False)
+def _figure(title: str, columns: int, rows: int = 1, long_names: bool = False) -> tuple[Figure, Any]:
+    """Axes side by side. long_names: whether ticks are named, so that room for them must be found: a second drawing."""
+    width, height = 5.2 * columns, 4.4 * rows
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained" if long_names else None,
+                                squeeze=False)
+    if not long_names:  # inches around the axes and between them
+        figure.subplots_adjust(left=0.7 / width, right=1 - 0.2 / width, bottom=0.6 / height, top=1 - 0.75 / height,
+                               wspace=0.21, hspace=0.3)
     figure.suptitle(title, fontsize=11)
     return figure, axes.ravel()
 
@@ -89,7 +95,7 @@ def _stage2_vs_stage1(run: Run, predictions: Found, parts: Parts) -> Figure | No
 
 def _confusion(run: Run, predictions: Found, parts: Parts) -> Figure:
     """For every stage, the share of each class's rows that were taken for each class."""
-    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(predictions))
+    figure, axes = _figure(f"{run.config.name}: what a class's rows are taken for", len(predictions), long_names=True)
     names = [_short(row["class"], number) for number, row in enumerate(next(iter(parts.values()))["classes"])]
     for axis, (stage, part) in zip(axes, parts.items(), strict=True):
         counts = np.array(part["confusion"])
@@ -117,7 +123,8 @@ def _truth_and_prediction(run: Run, predictions: Found, parts: Parts) -> Figure:
     """Of the first columns, each row's prediction against its label, and the line where they are the same."""
     task = run.competition.task
     names = [] if task.has_labels else list(task.output_names)[:COLUMNS]
-    figure, axes = _figure(f"{run.config.name}: prediction against label", len(predictions), max(len(names), 1))
+    figure, axes = _figure(f"{run.config.name}: prediction against label", len(predictions), max(len(names), 1),
+                           long_names=task.has_labels)
     for number, name in enumerate(names or [""]):
         for place, (stage, part) in enumerate(predictions.items()):
             axis = axes[number * len(predictions) + place]

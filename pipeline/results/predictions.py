@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import tasks
+from pipeline.competition import folds as dealt
 from pipeline.errors import MismatchError, UserError
 from pipeline.files import formats
 from pipeline.runs import artefacts
@@ -125,9 +126,7 @@ def _out_of_fold(run: Run, cells: list[Cell]) -> pd.DataFrame:
     task, train = run.competition.task, run.competition.train
     parts = [read(run.paths.cell(cell) / artefacts.OOF, train[run.fold_of_row == cell.fold], task.oof_columns, task)
              for cell in cells]
-    position = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
-    joined = pd.concat(parts, ignore_index=True)
-    return joined.iloc[np.argsort(position[joined.id].to_numpy(), kind="stable")].reset_index(drop=True)
+    return dealt.joined(parts, train.id)
 
 
 def read(path: Path, rows: pd.DataFrame, columns: list[str], task: Task) -> pd.DataFrame:

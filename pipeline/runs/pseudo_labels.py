@@ -84,9 +84,8 @@ class PseudoLabels:
         for cell in self.source.cells:
             path = self.source.paths.cell(cell) / artefacts.OOF
             seeds.setdefault(cell.seed, []).append(formats.read_csv(path, self._task.label_dtype))
-        order = self._train.id[self._fold_of_row >= 0]
-        return {seed: pd.concat(tables, ignore_index=True).set_index("id").loc[order].reset_index()
-                for seed, tables in seeds.items()}
+        validated = self._train.id[self._fold_of_row >= 0]
+        return {seed: folds.joined(tables, validated) for seed, tables in seeds.items()}
 
     @functools.cached_property
     def out_of_fold(self) -> pd.DataFrame:

@@ -270,7 +270,7 @@ def test_members_of_other_folds_need_a_flag_and_of_other_labels_are_refused(fini
     assert "toy:stage1: has other labels or words than this run" in other.err
 
 
-def test_a_blend_that_is_killed_is_made_again_to_the_same_bytes(finished: Path) -> None:
+def test_a_blend_that_is_killed_is_made_again_to_the_same_bytes(finished: Path, stages: Command) -> None:
     command = ["blend", "both", "--of", "toy:stage1", "--of", "toy:stage2"]
     killer = ("import os, signal, sys; from pipeline.runs import cells; from pipeline.files import sealed; "
               "sealed.write_done = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
@@ -279,8 +279,8 @@ def test_a_blend_that_is_killed_is_made_again_to_the_same_bytes(finished: Path) 
 
     assert shell(sys.executable, "-c", killer, cwd=finished).code == -9
     assert not Path("models/both/blend/all_folds").exists()
-    assert shell(sys.executable, "-m", "stages", *command, cwd=finished).code == 0
-    assert shell(sys.executable, "-m", "stages", *command[:1], "whole", *command[2:], cwd=finished).code == 0
+    assert stages(*command).code == 0
+    assert stages(*command[:1], "whole", *command[2:]).code == 0
     assert {name: digest for name, digest in cell_bytes("both").items() if name != sealed.DONE} == {
         name: digest for name, digest in cell_bytes("whole").items() if name != sealed.DONE}
     assert hashlib.sha256(Path("submissions/both.csv").read_bytes()).digest() == hashlib.sha256(

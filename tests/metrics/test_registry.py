@@ -228,7 +228,7 @@ def test_the_better_prediction_scores_better(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "name"), [
     ("binary", "f1"), ("binary", "brier"), ("multiclass", "auc"), ("multiclass", "macro_f1"), ("multiclass", "map@3"),
     ("multilabel", "auc"), ("multilabel", "macro_f1"), ("ordinal", "qwk"), ("regression", "rmse"),
-    ("regression", "spearman")])
+    pytest.param("regression", "spearman", marks=pytest.mark.long)])
 def test_an_interval_covers_what_a_large_sample_says(kind: str, name: str) -> None:
     metric = registry.named(kind, name)
     truth = metric.value(*drawn(kind, metric.form, 200_000 if name != "spearman" else 50_000, 99))

@@ -31,7 +31,7 @@ def rows_of_words() -> TokenTable:
     return TokenTable(rows.ids, rows.offsets, rows.second, places)
 
 
-@pytest.mark.parametrize("recurrent", ["none", "lstm"])
+@pytest.mark.parametrize("recurrent", ["none", pytest.param("lstm", marks=pytest.mark.long)])
 def test_a_words_logit_does_not_depend_on_who_shares_its_sequence(recurrent: str) -> None:
     rows = rows_of_words()
     built = network(task=TAGS, recurrent=recurrent, recurrent_units=3)

@@ -219,7 +219,8 @@ def test_stage_0_learns_is_told_and_is_what_stage_1_starts_from(with_pretrain: P
     assert made_from
 
 
-@pytest.mark.parametrize(("name", "calls", "step"), [("take", 9, 9), ("end_epoch", 1, 6)],
+@pytest.mark.parametrize(("name", "calls", "step"), [("take", 9, 9),
+                                                     pytest.param("end_epoch", 1, 6, marks=pytest.mark.long)],
                          ids=["inside an epoch", "at its end"])
 def test_a_killed_stage_0_goes_on_and_ends_in_the_same_bytes(
         with_pretrain: Path, stages: Command, monkeypatch: pytest.MonkeyPatch, name: str, calls: int, step: int

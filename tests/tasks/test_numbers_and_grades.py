@@ -147,7 +147,7 @@ def test_grades_go_through_the_whole_run(stages: Command, form: str) -> None:
         "truth_and_prediction.png", "confusion.png", "training_stage1.png", "training_stage2.png"}
 
 
-@pytest.mark.parametrize("kind", ["numbers", "grades"])
+@pytest.mark.parametrize("kind", ["numbers", pytest.param("grades", marks=pytest.mark.long)])
 def test_predict_evaluate_and_export_know_them(request: pytest.FixtureRequest, stages: Command, kind: str) -> None:
     request.getfixturevalue(kind)
     assert stages("stage1", CONFIG).code == 0

@@ -209,7 +209,8 @@ def as_published(epochs: int = 5) -> list[str]:
     return [part for option in options for part in ("--set", option)]
 
 
-@pytest.mark.parametrize(("method", "call"), [("end_epoch", 2), ("take", 7)], ids=["at an epoch's end", "inside one"])
+@pytest.mark.parametrize(("method", "call"), [pytest.param("end_epoch", 2, marks=pytest.mark.long), ("take", 7)],
+                         ids=["at an epoch's end", "inside one"])
 @pytest.mark.parametrize(("names", "options"), [
     (["stage1", "stage2"], ["--set", "stage2.batch_size=8"]),
     pytest.param(["stage1"], as_published(2), marks=pytest.mark.long)], ids=["ours", "published"])
