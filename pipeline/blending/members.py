@@ -44,7 +44,7 @@ def read(run: Run, given: Sequence[str], other_folds: bool) -> tuple[Rows, list[
     return rows, sorted(members, key=lambda member: member.name), remarks
 
 
-def one(run: Run, text: str) -> tuple[str, pd.DataFrame]:
+def out_of_fold(run: Run, text: str) -> tuple[str, pd.DataFrame]:
     """The name of a member and its out-of-fold predictions of this run's rows, whichever folds it was validated on.
     Raises UserError as ``read`` does."""
     rows = _rows(run)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.lazy import lazily
-from pipeline.metrics import intervals, registry
+from pipeline.metrics import intervals, names, registry
 from pipeline.metrics.intervals import Interval
 from pipeline.metrics.metric import Metric
 from pipeline.page.drawing import BOTTOM, TOP, Picture, axis, named_axis, span
@@ -16,6 +16,7 @@ from pipeline.page.slices import Slice
 from pipeline.results import stage_scores
 from pipeline.stage_table import BLEND
 from pipeline.tasks import Report, format_score
+from pipeline.tasks.binary import Binary
 from pipeline.tasks.report_parts import between
 from pipeline.tasks.row_views import RowView
 
@@ -130,12 +131,13 @@ def calibration(views: Mapping[str, RowView], groups: Mapping[str, npt.NDArray[n
     return picture
 
 
-def threshold(said: Sequence[Predictions], output: int, metric: Metric, chosen: Mapping[str, Report]) -> Picture | None:
+def threshold(predictors: Sequence[Predictions], output: int, metric: Metric, chosen: Mapping[str, Report]
+              ) -> Picture | None:
     """The score of decisions against the threshold. chosen: of each stage that has one in the report, the threshold
     that all rows choose, the score at it, and the one where each fold is decided by the threshold of the others."""
     lines: dict[str, tuple[Doubles, Doubles]] = {}
-    for part in said:
-        view = list(part.views.values())[output]
+    for part in predictors:
+        view = part.view(output)
         if view.positive is None or view.claims is None or metric.of_confusion is None:
             return None
         probability, happened = view.claims
@@ -146,10 +148,10 @@ def threshold(said: Sequence[Predictions], output: int, metric: Metric, chosen: 
         lines[part.name] = places[np.isfinite(score)], score[np.isfinite(score)]
     low, high = span([*(value for _, score in lines.values() for value in score.tolist()),
                       *(own_choice["cross_fitted"] for own_choice in chosen.values())])
-    told = (" A diamond: the threshold that all rows choose, with the score where each fold is decided by the "
+    of_diamonds = (" A diamond: the threshold that all rows choose, with the score where each fold is decided by the "
             "threshold of the others." if chosen else "")
     picture = Picture(f"{metric.label} by threshold", f"{metric.label} of all rows where those above a threshold are "
-                      f"positive.{told}", axis("threshold", 0, 1), axis(metric.label, low, high))
+                      f"positive.{of_diamonds}", axis("threshold", 0, 1), axis(metric.label, low, high))
     for stage, (places, score) in lines.items():
         picture.line(stage, places, score)
         picture.legend.append((stage, stage))
@@ -166,7 +168,7 @@ def threshold(said: Sequence[Predictions], output: int, metric: Metric, chosen: 
 def change(old: Predictions, new: Predictions, output: int) -> Picture:
     """How far a later stage moved the probability of a row's label, or its value."""
     both = new.ids.intersection(old.ids, sort=False)
-    before, after = (list(part.views.values())[output].number[part.ids.get_indexer(both)] for part in (old, new))
+    before, after = (part.view(output).number[part.ids.get_indexer(both)] for part in (old, new))
     moved = after - before
     low, high = span(moved.tolist())
     counts, edges = np.histogram(moved, np.linspace(low, high, STEPS + 1))
@@ -220,12 +222,12 @@ def learning(histories: Mapping[int, Sequence[pd.DataFrame]], stage: str, column
 
 def weights(of_members: Mapping[str, tuple[float, float]]) -> Picture:
     """A bar for each member of a blend. of_members: weight and its sd over the folds' fits, the greatest first."""
-    names = list(of_members)[::-1]
+    members = list(of_members)[::-1]
     high = max((weight + sd for weight, sd in of_members.values()), default=1.0)
     picture = Picture("Weights", "A bar for each member, with its standard deviation over the folds' fits.",
-                      axis("weight", 0, high), named_axis(names), width=660, left=2 * NAMES,
-                      height=TOP + BOTTOM + LINE * max(len(names), 1))
-    for place, name in enumerate(names):
+                      axis("weight", 0, high), named_axis(members), width=660, left=2 * NAMES,
+                      height=TOP + BOTTOM + LINE * max(len(members), 1))
+    for place, name in enumerate(members):
         weight, sd = of_members[name]
         picture.box(str(BLEND), (0.0, weight), (place - 0.3, place + 0.3), f"{name}: {weight:.3f}")
         picture.interval("guide", (weight - sd, weight + sd), place)
@@ -268,7 +270,10 @@ def _by_threshold(probability: Doubles, happened: npt.NDArray[np.bool_], places:
         return np.asarray(metric.of_confusion(matrices.astype(np.float64)), np.float64)
 
 
-def decisions_metric(kind: str, metric: str | None) -> Metric:
-    """What the threshold's curve is of: the run's metric where it scores decisions, else F1."""
-    named = registry.named(kind, metric) if metric else None
-    return named if named is not None and named.of_confusion is not None else registry.named(kind, "f1")
+def of_two_labels(metric: str | None) -> Metric:
+    """What the curve of thresholds is of: the run's metric where it scores decisions between two labels, else F1."""
+    if metric and names.is_one(Binary.kind, metric):
+        named = registry.named(Binary.kind, metric)
+        if named.of_confusion is not None:
+            return named
+    return registry.named(Binary.kind, "f1")

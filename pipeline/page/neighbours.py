@@ -26,10 +26,10 @@ def nearest(run: Run, rows: Ints) -> Ints:
     words, or of two and three characters where texts have no spaces; -1 where there is none. Of equal texts with equal
     labels the first stands for all. rows: numbers of training rows."""
     train = run.competition.train
-    found = np.full((len(rows), NEAREST), -1, np.int64)
+    near = np.full((len(rows), NEAREST), -1, np.int64)
     vectors = _vectors(train)
     if vectors is None:
-        return found
+        return near
     for fold in run.folds:
         asked = np.flatnonzero(run.fold_of_row[rows] == fold)
         outside = train[run.fold_of_row != fold]
@@ -39,8 +39,8 @@ def nearest(run: Run, rows: Ints) -> Ints:
             continue
         index = neighbors.NearestNeighbors(n_neighbors=min(NEAREST, len(others)), metric="cosine", algorithm="brute")
         distance, number = index.fit(vectors[others]).kneighbors(vectors[rows[asked]])
-        found[asked, :number.shape[1]] = np.where(distance <= 1 - LEAST, others[number], -1)
-    return found
+        near[asked, :number.shape[1]] = np.where(distance <= 1 - LEAST, others[number], -1)
+    return near
 
 
 def _vectors(train: pd.DataFrame) -> Any:

@@ -6,11 +6,11 @@
   const rows = data.id.length, language = block.dataset.language, AT_ONCE = 60;
   const has = { text: "text" in data, why: "why" in data, near: "near" in data, attention: "attention" in data };
   const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
-  const seen = text => String(text).replace(UNSEEN, found => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  const visible = text => String(text).replace(UNSEEN, found => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 
   function add(parent, tag, text, name) {
     const made = parent.appendChild(document.createElement(tag));
-    if (text !== undefined) made.textContent = seen(text);
+    if (text !== undefined) made.textContent = visible(text);
     if (name) made.className = name;
     return made;
   }
@@ -125,20 +125,20 @@
     const words = data.text[row].split(" "), line = texts(parent, undefined, "p"), joint = words.every(word => [...word].length === 1) ? "" : " ";
     let at = 0;
     for (const [kind, first, last] of [...spans].sort((a, b) => a[1] - b[1])) {
-      if (first > at) line.append(seen(words.slice(at, first).join(joint)) + joint);
+      if (first > at) line.append(visible(words.slice(at, first).join(joint)) + joint);
       const marked = add(line, "mark", words.slice(first, last + 1).join(joint), name);
       add(marked, "sub", output().names[kind]);
       line.append(joint);
       at = last + 1;
     }
-    line.append(seen(words.slice(at).join(joint)));
+    line.append(visible(words.slice(at).join(joint)));
   }
 
-  function said(parent, row) {
+  function predictions(parent, row) {
     const own = output();
     data.stages.forEach((name, of) => {
       const number = own.number[of][row];
-      parent.append(" · ", `${seen(name)} `);
+      parent.append(" · ", `${visible(name)} `);
       if (number === null) return parent.append("not predicted");
       if (labelled) add(parent, "span", nameOf(own.decided[of][row]), isRight(row, of) ? "fits" : "wrong");
       parent.append(labelled ? " " : "", data.values ? `(${number})` : `(${(number / 1e4).toFixed(3)})`);
@@ -149,7 +149,7 @@
     const largest = Math.max(...entries.flatMap(entry => entry.slice(3).filter((_, at) => at % 2).map(Math.abs)), 1);
     for (const entry of entries) {
       const [word, towards, instead] = entry, claims = output().claims;
-      const to = data.told[towards] || claims || "more", rather = instead >= 0 && data.told[instead] ? ` rather than ${data.told[instead]}` : "";
+      const to = data.outputs_pushed[towards] || claims || "more", rather = instead >= 0 && data.outputs_pushed[instead] ? ` rather than ${data.outputs_pushed[instead]}` : "";
       add(parent, "p", `${word >= 0 ? `Word ${word + 1}: t` : "T"}owards ${to}${rather}, where above 0:`, "small");
       for (let at = 3; at < entry.length; at += 2) {
         const line = add(parent, "div", undefined, "push");
@@ -182,7 +182,7 @@
         const line = add(list, "li"), further = other - rows;
         const label = further >= 0 ? data.others.label[further] : shownLabel(other);
         texts(line, further >= 0 ? data.others.text[further] : data.text[other] + (data.pair ? ` | ${data.pair[other]}` : ""), "span", "");
-        line.append(` [${seen(label)}]`);
+        line.append(` [${visible(label)}]`);
       }
       if (!data.near[row].length) add(list, "li", "none is like it");
     }
@@ -207,13 +207,13 @@
     const facts = add(made, "p", undefined, "facts");
     facts.append("label ");
     add(facts, "b", shownLabel(row));
-    said(facts, row);
+    predictions(facts, row);
     facts.append(` · ${predicted(row) ? `loss ${Number(loss(row).toPrecision(4))} · ` : ""}fold ${data.fold[row]} · id `);
     add(facts, "bdi", data.id[row]);
     if (data.copies[row]) facts.append(` · ${data.copies[row]} more of this text`);
     if (data.test[row]) facts.append(" · also in test");
     if (data.suspect[row]) facts.append(" · suspect");
-    if (data.source) facts.append(` · ${seen(data.source[row])}`);
+    if (data.source) facts.append(` · ${visible(data.source[row])}`);
     const actions = add(made, "div", undefined, "actions");
     if (has.why || has.near || has.attention) {
       const open = add(actions, "button", "why");

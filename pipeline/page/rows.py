@@ -31,31 +31,32 @@ Ints = npt.NDArray[np.int64]
 Attention = Mapping[str, list[tuple[str, float]]]  # by id: tokens, each with how much [CLS] attended to it
 
 
-def record(run: Run, said: Sequence[Predictions], leading: int, seen: Examined, identity: str, texts: bool = True,
+def record(run: Run, predictors: Sequence[Predictions], leading: int, seen: Examined, identity: str, texts: bool = True,
            attention: Attention | None = None) -> dict[str, Any]:
     """The rows as a JSON value of columns, each a list of the same length.
 
     Args:
         identity: what names the rows, so that marks are not taken for those of others.
-        said: what the stages say, of which the leading one orders the rows.
+        predictors: what the stages say, of which the leading one orders the rows.
         texts: whether the texts, and what is made of them, may stand in it.
     """
     task, train = run.competition.task, run.competition.train
     place = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
-    own = place[said[leading].ids].to_numpy()
+    own = place[predictors[leading].ids].to_numpy()
     length = sum((train[name].str.len().to_numpy(np.int64) for name in text_columns(train)),
                  np.zeros(len(train), np.int64))
-    kept = chosen(task, said[leading], length[own])
-    rows = own[kept]
+    numbers = chosen(task, predictors[leading], length[own])
+    rows = own[numbers]
     ids = train.id.iloc[rows]
     result: dict[str, Any] = {
         "all": len(own), "validated": int((run.fold_of_row >= 0).sum()), "rows": identity,
         "values": task.has_values, "decides": task.has_labels, "words": task.by_word,
         "marks": run.config.folds.dev is None, "relabel": run.config.competition.label_columns is None,
-        "stages": [part.name for part in said], "leading": leading, "id": ids.tolist(),
+        "stages": [part.name for part in predictors], "leading": leading, "id": ids.tolist(),
         "fold": run.fold_of_row[rows].tolist(), "length": length[rows].tolist(),
         **_copies(seen, rows),
-        "outputs": [_output(task, said, number, leading, pd.Index(ids)) for number in range(len(said[leading].views))]}
+        "outputs": [_output(task, predictors, number, leading, pd.Index(ids))
+                    for number in range(len(predictors[leading].views))]}
     if row_columns.SOURCE in train:
         result["source"] = train[row_columns.SOURCE].iloc[rows].tolist()
     if not texts:
@@ -84,16 +85,16 @@ def _copies(seen: Examined, rows: Ints) -> dict[str, Any]:
     return parts | {"suspect": [int(key in doubted) for key in seen.train.id.iloc[rows]]}
 
 
-def _output(task: Task, said: Sequence[Predictions], number: int, leading: int, ids: pd.Index) -> dict[str, Any]:
+def _output(task: Task, predictors: Sequence[Predictions], number: int, leading: int, ids: pd.Index) -> dict[str, Any]:
     """One output: names, labels and decisions as numbers of names, and what each stage says. A probability is in
     ten-thousandths. What a stage has not predicted is null; of entities, whose decisions are lists of (name, first
     word, last word), too."""
-    name, view = list(said[leading].views.items())[number]
-    at = said[leading].ids.get_indexer(ids).tolist()
+    name, view = list(predictors[leading].views.items())[number]
+    at = predictors[leading].ids.get_indexer(ids).tolist()
     label = [view.label[row] for row in at]
     decided, numbers, losses, usual = list[list[Any]](), list[list[float | None]](), list[list[float | None]](), []
-    for part in said:
-        own, other = part.ids.get_indexer(ids).tolist(), list(part.views.values())[number]
+    for part in predictors:
+        own, other = part.ids.get_indexer(ids).tolist(), part.view(number)
         numbers.append([None if row < 0 else _rounded(other.number[row]) if task.has_values else
                         round(10_000 * float(other.number[row])) for row in own])
         losses.append([None if row < 0 else _rounded(other.loss[row]) for row in own])
@@ -108,8 +109,8 @@ def _output(task: Task, said: Sequence[Predictions], number: int, leading: int, 
     if task.by_word:
         return result | _entities(label, decided)
     place = {value: number for number, value in enumerate(view.names)}
-    found = {*label, *(value for part in decided for value in part if value is not None)}
-    names = sorted(found, key=lambda value: (place.get(value, len(place)), value))
+    values = {*label, *(value for part in decided for value in part if value is not None)}
+    names = sorted(values, key=lambda value: (place.get(value, len(place)), value))
     at_name: dict[str | None, int | None] = {**{value: number for number, value in enumerate(names)}, None: None}
     return result | {"names": names, "label": [at_name[value] for value in label],
                      "decided": [[at_name[value] for value in part] for part in decided]}
@@ -156,7 +157,7 @@ def _contributions(run: Run, ids: pd.Index) -> dict[str, Any] | None:
             entries.append([words[row], at_output[towards], at_output[instead], *(
                 value for gram, push in zip(grams, pushes, strict=True) if gram[row]
                 for value in (number[gram[row]], round(100 * float(push[row]))))])
-    return {"grams": names, "told": outputs, "why": [of_row.get(key, []) for key in ids]}
+    return {"grams": names, "outputs_pushed": outputs, "why": [of_row.get(key, []) for key in ids]}
 
 
 def _attention(text: str, tokens: list[tuple[str, float]]) -> list[Any]:

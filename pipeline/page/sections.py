@@ -67,11 +67,12 @@ class Section:
         return "".join(character if character.isalnum() else "-" for character in self.title.lower())
 
 
-def sections(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, seen: Examined
+def sections(run: Run, report: Report, parts: Given, predictors: Sequence[Predictions], leading: int, seen: Examined
              ) -> list[Section]:
-    """All that have something to say, in their order. said: what the run's own stages say of the rows."""
-    wanted = [_stages(run, report, parts), _change(run, said), _outputs(run, report, parts, said, leading),
-              _parts_of_rows(run, parts, said[leading].name, seen), _training(run, parts), _seeds(run, report, parts),
+    """All that have something to say, in their order. predictors: what the run's own stages say of the rows."""
+    lead = predictors[leading]
+    wanted = [_stages(run, report, parts), _change(run, predictors), _outputs(run, report, predictors, lead),
+              _parts_of_rows(run, parts, lead.name, seen), _training(run, parts), _seeds(run, report, parts),
               _blend(run, parts), _settings(run), _files(run, report, parts)]
     return [section for section in wanted
             if section and (section.lines or section.pictures or section.tables or section.tabs)]
@@ -87,9 +88,9 @@ def _stages(run: Run, report: Report, parts: Given) -> Section:
                    [Table(header, rows, f"Out of fold, {label}"), counted])
 
 
-def _change(run: Run, said: Sequence[Predictions]) -> Section | None:
+def _change(run: Run, predictors: Sequence[Predictions]) -> Section | None:
     """What stage 2 did."""
-    by_name = {part.name: part for part in said}
+    by_name = {part.name: part for part in predictors}
     old, new = by_name.get(str(STAGE1)), by_name.get(str(STAGE2))
     if old is None or new is None:
         return None
@@ -107,22 +108,22 @@ def _change(run: Run, said: Sequence[Predictions]) -> Section | None:
     return Section("What stage 2 did", [], pictures, tables)
 
 
-def _outputs(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int) -> Section:
+def _outputs(run: Run, report: Report, predictors: Sequence[Predictions], lead: Predictions) -> Section:
     """How good probabilities, decisions and values are, of each output."""
-    names = list(said[leading].views)
-    worst = sorted(range(len(names)), key=lambda number: -float(list(said[leading].views.values())[number].loss.mean()))
+    names = list(lead.views)
+    worst = sorted(range(len(names)), key=lambda number: -float(lead.view(number).loss.mean()))
     shown = sorted(worst[:MOST_OUTPUTS])
-    tabs = [_output(run, report, parts, said, leading, number) for number in shown]
+    tabs = [_output(run, report, predictors, lead, number) for number in shown]
     if len(names) == 1:
         return tabs[0]
     more = f"The {len(shown)} of {len(names)} outputs with most loss." if len(shown) < len(names) else ""
     return Section("Outputs", [more] if more else [], tabs=tabs)
 
 
-def _output(run: Run, report: Report, parts: Given, said: Sequence[Predictions], leading: int, number: int) -> Section:
-    task, config = run.competition.task, run.config
-    name, view = list(said[leading].views.items())[number]
-    views = {part.name: list(part.views.values())[number] for part in said}
+def _output(run: Run, report: Report, predictors: Sequence[Predictions], lead: Predictions, number: int) -> Section:
+    task = run.competition.task
+    name, view = list(lead.views.items())[number]
+    views = {part.name: part.view(number) for part in predictors}
     section = Section(name or "Probabilities and decisions")
     if task.has_values:
         section.title = name or "Values"
@@ -130,21 +131,21 @@ def _output(run: Run, report: Report, parts: Given, said: Sequence[Predictions],
     if view.positive is not None:
         section.pictures += [figures.roc(views), figures.precision_recall(views)]
     group = pd.Series(run.groups, index=run.competition.train.id.to_numpy())
-    if calibration := figures.calibration(views, {part.name: group[part.ids].to_numpy(np.int64) for part in said}):
+    groups = {part.name: group[part.ids].to_numpy(np.int64) for part in predictors}
+    if calibration := figures.calibration(views, groups):
         section.pictures.append(calibration)
     if view.positive is not None:
-        kind = "binary" if len(said[leading].views) > 1 else task.kind
-        metric = figures.decisions_metric(kind, config.metric if len(said[leading].views) == 1 else None)
-        if threshold := figures.threshold(said, number, metric, _chosen(report, metric.name, name)):
+        metric = figures.of_two_labels(run.config.metric)
+        if threshold := figures.threshold(predictors, number, metric, _chosen(report, metric.name, name)):
             section.pictures.append(threshold)
     if not task.by_word and task.has_labels:
-        section.tables.append(_by_label(said[leading], number, task.has_values))
-        section.confusion = _confusion(said[leading], number)
-    classes = report["stages"].get(said[leading].name, {}).get("classes")
+        section.tables.append(_by_label(lead, number, task.has_values))
+        section.confusion = _confusion(lead, number)
+    classes = report["stages"].get(lead.name, {}).get("classes")
     if classes:
         keys = list(classes[0])
         section.tables.append(Table(keys, [[_cell(row[key]) for key in keys] for row in classes],
-                                    f"{said[leading].name} by {'type' if task.by_word else 'label'}", sortable=True))
+                                    f"{lead.name} by {'type' if task.by_word else 'label'}", sortable=True))
     return section
 
 
@@ -161,9 +162,9 @@ def _chosen(report: Report, metric: str, output: str) -> dict[str, Report]:
             if isinstance(part.get(metric), Mapping) and part[metric].get("cross_fitted") is not None}
 
 
-def _by_label(said: Predictions, number: int, of_values: bool) -> Table:
-    view = list(said.views.values())[number]
-    table = pd.DataFrame({"label": list(view.label), "decided": said.decided.iloc[:, number].to_numpy(),
+def _by_label(predictions: Predictions, number: int, of_values: bool) -> Table:
+    view = predictions.view(number)
+    table = pd.DataFrame({"label": list(view.label), "decided": predictions.decided.iloc[:, number].to_numpy(),
                           "number": view.number, "loss": view.loss})
     decided = table.decided.value_counts()
     of_labels = table.assign(hit=table.decided == table.label).groupby("label", sort=False).agg(
@@ -174,7 +175,7 @@ def _by_label(said: Predictions, number: int, of_values: bool) -> Table:
             for label in in_order(view, shown)]
     more = f", the {len(rows)} with most rows of {len(of_labels):,}" if len(rows) < len(of_labels) else ""
     return Table(["label", "rows", "decided", "right", "mean value" if of_values else "mean probability", "mean loss"],
-                 rows, f"{said.name} by label{more}", sortable=True)
+                 rows, f"{predictions.name} by label{more}", sortable=True)
 
 
 def in_order(view: RowView, names: Iterable[str]) -> list[str]:
@@ -183,10 +184,10 @@ def in_order(view: RowView, names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
 
 
-def _confusion(said: Predictions, number: int) -> Confusion | None:
-    view = list(said.views.values())[number]
+def _confusion(predictions: Predictions, number: int) -> Confusion | None:
+    view = predictions.view(number)
     label = pd.Series(list(view.label))
-    decided = said.decided.iloc[:, number].reset_index(drop=True).astype(str)
+    decided = predictions.decided.iloc[:, number].reset_index(drop=True).astype(str)
     names = in_order(view, [*label, *decided])
     if not 2 <= len(names) <= MOST_NAMES:
         return None

@@ -30,8 +30,12 @@ class Predictions:
     views: dict[str, RowView]
     decided: pd.DataFrame
 
+    def view(self, output: int) -> RowView:
+        """That of one output, by its number."""
+        return list(self.views.values())[output]
 
-def predictions(task: Task, name: str, oof: pd.DataFrame, metric: str | None) -> Predictions:
+
+def from_oof(task: Task, name: str, oof: pd.DataFrame, metric: str | None) -> Predictions:
     """Of an out-of-fold table. Of one fold alone decisions are in sample, as its score is."""
     parts = []
     for fold in np.unique(oof.fold):
@@ -42,24 +46,25 @@ def predictions(task: Task, name: str, oof: pd.DataFrame, metric: str | None) ->
     return Predictions(name, ids, task.row_views(oof), pd.concat(parts).loc[ids])
 
 
-def right(task: Task, said: Predictions, output: int) -> npt.NDArray[np.bool_]:
+def right(task: Task, predictions: Predictions, output: int) -> npt.NDArray[np.bool_]:
     """bool [rows]: whether the decision is the label; of values, whether the loss is not among the greatest tenth."""
-    view = list(said.views.values())[output]
+    view = predictions.view(output)
     if not task.has_labels:
         return view.loss <= np.quantile(view.loss, USUAL)
-    decided: npt.NDArray[np.bool_] = said.decided.iloc[:, output].to_numpy() == np.array(view.label, dtype=object)
-    return decided
+    decided = predictions.decided.iloc[:, output].to_numpy()
+    hit: npt.NDArray[np.bool_] = decided == np.array(view.label, dtype=object)
+    return hit
 
 
-def chosen(task: Task, said: Predictions, length: Ints) -> Ints:
+def chosen(task: Task, predictions: Predictions, length: Ints) -> Ints:
     """int64: the numbers of the rows that are shown, in order: all, or those that there is most to learn from. length:
     characters of each text."""
-    if len(said.ids) <= MOST_ROWS and length.sum() <= MOST_CHARACTERS:
-        return np.arange(len(said.ids))
+    if len(predictions.ids) <= MOST_ROWS and length.sum() <= MOST_CHARACTERS:
+        return np.arange(len(predictions.ids))
     ranked = list[Ints]()
-    for output, view in enumerate(said.views.values()):
+    for output, view in enumerate(predictions.views.values()):
         order = np.argsort(-view.loss, kind="stable")
-        good = right(task, said, output)[order]
+        good = right(task, predictions, output)[order]
         ranked.append(order[~good][:WRONG])
         label = np.array(view.label, dtype=object)[order]
         ranked += [order[label == name][:OF_LABEL] for name, _ in Counter(label).most_common(LABELS)

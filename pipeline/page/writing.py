@@ -47,20 +47,20 @@ def write(run: Run, report: Report, parts: dict[str, StagePredictions], beside: 
     Raises UserError where what is beside does not predict these rows.
     """
     task, metric = run.competition.task, run.config.metric
-    said = [selection.predictions(task, stage, part.oof, metric) for stage, part in parts.items()]
+    predictors = [selection.from_oof(task, stage, part.oof, metric) for stage, part in parts.items()]
     for text in dict.fromkeys([*beside, *_of_blend(run, parts)]):
-        name, oof = members.one(run, text)
-        taken = {part.name for part in said}
-        said.append(selection.predictions(task, f"{name} (beside)" if name in taken else name, oof, metric))
+        name, oof = members.out_of_fold(run, text)
+        taken = {part.name for part in predictors}
+        predictors.append(selection.from_oof(task, f"{name} (beside)" if name in taken else name, oof, metric))
     stage = run.config.submit.stage if run.config.submit.stage in parts else report["best_oof"] or list(parts)[-1]
-    leading = [part.name for part in said].index(stage)
+    leading = [part.name for part in predictors].index(stage)
     seen = Examined(run, thorough=False)
-    record = rows.record(run, said, leading, seen, report["hashes"]["scored rows"], texts, attention)
+    record = rows.record(run, predictors, leading, seen, report["hashes"]["scored rows"], texts, attention)
     content = {
         "run": run.config.name, "label": reports.label(task, report), "language": _language(run),
         "top": _top(run, report, parts, stage), "findings": findings(run, seen, texts), "texts": texts,
-        "sections": sections.sections(run, report, parts, said[:len(parts)], leading, seen),
-        "rows": record, "static": _first(record, said), "stages": [part.name for part in said],
+        "sections": sections.sections(run, report, parts, predictors[:len(parts)], leading, seen),
+        "rows": record, "static": _first(record, predictors), "stages": [part.name for part in predictors],
     }
     path = run.paths.oof / NAME
     formats.write(path, render(content))
@@ -133,7 +133,7 @@ def _there(path: Path) -> str:
     return str(path) if path.exists() else ""
 
 
-def _first(record: dict[str, Any], said: Sequence[Predictions]) -> list[dict[str, Any]]:
+def _first(record: dict[str, Any], predictors: Sequence[Predictions]) -> list[dict[str, Any]]:
     """The rows with most loss, as they can be read without a script."""
     output = record["outputs"][0]
     order = sorted(range(len(record["id"])), key=lambda row: (-output["loss"][row], row))[:STATIC]
@@ -144,17 +144,17 @@ def _first(record: dict[str, Any], said: Sequence[Predictions]) -> list[dict[str
         return f"{value:g}" if not record["decides"] else output["names"][value] or "(none)"
 
     return [{"id": record["id"][row], "fold": record["fold"][row], "label": shown(output["label"][row]),
-             "said": [_said(record, output, stage, row, shown) for stage in range(len(said))],
+             "predicted": [_predicted(record, output, stage, row, shown) for stage in range(len(predictors))],
              "text": record["text"][row] if "text" in record else "",
              "pair": record["pair"][row] if "pair" in record else ""} for row in order]
 
 
-def _said(record: dict[str, Any], output: dict[str, Any], stage: int, row: int, shown: Any) -> str:
+def _predicted(record: dict[str, Any], output: dict[str, Any], stage: int, row: int, shown: Any) -> str:
     number = output["number"][stage][row]
     if number is None:
         return "–"
-    told = f"{number:.4g}" if record["values"] else f"{number / 10_000:.3f}"
-    return f"{shown(output['decided'][stage][row])} ({told})" if record["decides"] else told
+    number_text = f"{number:.4g}" if record["values"] else f"{number / 10_000:.3f}"
+    return f"{shown(output['decided'][stage][row])} ({number_text})" if record["decides"] else number_text
 
 
 def _language(run: Run) -> str:

@@ -65,7 +65,7 @@ def test_pairs_are_cut_alike(tokenizer: str, texts: list[tuple[str, str]], most:
 @settings(deadline=None, max_examples=8)
 @given(st.lists(st.lists(TEXTS, min_size=1, max_size=5).map(" ".join), min_size=1, max_size=4),
        st.sampled_from([5, 22]))
-@pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
+@pytest.mark.parametrize("tokenizer", ["characters", pytest.param("wordpiece", marks=pytest.mark.long)])
 def test_words_begin_at_the_same_tokens(tokenizer: str, texts: list[str], most: int) -> None:
     check(tokenizer, True, most, texts, by_word=True)
 

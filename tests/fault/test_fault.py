@@ -8,7 +8,7 @@ from tests.conftest import ROOT, shell
 
 
 @pytest.mark.parametrize(("parts", "cases", "every"), [
-    (("killed", "refused", "sizes"), ("folds", "baseline"), "11"),
+    (("killed", "refused", "sizes"), ("folds", "baseline"), "23"),
     pytest.param(("random",), ("stage1",), "2", marks=pytest.mark.long),
 ])
 def test_faults_end_as_promised(parts: tuple[str, ...], cases: tuple[str, ...], every: str) -> None:

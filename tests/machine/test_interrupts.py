@@ -57,7 +57,7 @@ def ends(group: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "at_once"), [
-    (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)])
+    pytest.param(signal.SIGINT, 130, 1, marks=pytest.mark.long), (signal.SIGTERM, 143, 2)])
 def test_an_interrupt_frees_the_run_and_keeps_the_epoch(project: Path, stages: Command, number: signal.Signals,
                                                         code: int, at_once: int) -> None:
     with training(project, "--set", f"hardware.jobs={at_once}") as process:

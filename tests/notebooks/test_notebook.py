@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 PATH = ROOT / "examples/first_competition.ipynb"
 
 
+@pytest.mark.long
 def test_the_example_notebook_runs_through_and_shows_its_results(tmp_path: Path) -> None:
     for name in ("pipeline", "configs", "data"):
         (tmp_path / name).symlink_to(ROOT / name)

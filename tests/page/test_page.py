@@ -227,7 +227,7 @@ def test_a_row_without_labels_is_right_where_none_is_decided() -> None:
     task = Multilabel(("hot", "cheap"), "|")
     frame = pd.DataFrame({"id": ["a", "b", "c"], "label": task.encode(["", "hot", "cheap|hot"])})
     target = task.target(frame.label)
-    said = selection.predictions(task, "stage1", task.oof_table(frame, np.arange(3), 20 * target - 10), None)
+    said = selection.from_oof(task, "stage1", task.oof_table(frame, np.arange(3), 20 * target - 10), None)
     assert selection.right(task, said, 0).all()
 
 
@@ -250,7 +250,8 @@ def test_100_000_hostile_texts_end_no_block() -> None:
             "decides": True, "values": False, "words": False}
     finding = {"code": "B001", "severity": "error", "what": texts[0], "examples": texts[:3], "effect": texts[1],
                "remedy": texts[2]}
-    static = [{"id": text, "fold": 0, "label": text, "said": [text], "text": text, "pair": text} for text in HOSTILE]
+    static = [{"id": text, "fold": 0, "label": text, "predicted": [text], "text": text, "pair": text}
+              for text in HOSTILE]
     page = Parsed(writing.render(content_of(rows, run=HOSTILE[0], label=HOSTILE[1], static=static, findings={
         "thorough": True, "listed": [finding], "silent": [], "silenced": []})))
     assert page.data["text"] == texts
@@ -282,7 +283,7 @@ def test_of_many_rows_the_wrong_ones_and_those_of_each_label_are_shown(monkeypat
     logit = (4 * label - 2 + rng.normal(0, 1.2, rows)).astype(np.float32)
     frame = pd.DataFrame({"id": [f"r{row}" for row in range(rows)], "label": label})
     task = Binary("0", "1")
-    said = selection.predictions(task, "stage2", task.oof_table(frame, np.arange(rows) % 5, logit), None)
+    said = selection.from_oof(task, "stage2", task.oof_table(frame, np.arange(rows) % 5, logit), None)
     length = np.full(rows, 10)
     kept = selection.chosen(task, said, length)
     wrong = np.flatnonzero(~selection.right(task, said, 0))
@@ -308,7 +309,7 @@ def test_a_decision_is_made_by_the_other_folds_rows() -> None:
     part = predictions.gather(run, STAGE2)
     assert part is not None
     task, oof = run.competition.task, part.oof
-    said = selection.predictions(task, "stage2", oof, "f1")
+    said = selection.from_oof(task, "stage2", oof, "f1")
     grouped = folds.grouped(oof, run.competition.train.id, run.groups)
     decided = (said.decided.prediction == "1").to_numpy(np.int64)
     metric = task.named_metric("f1")

@@ -257,9 +257,8 @@ def test_losses_see_numbers_in_standard_deviations_and_shares_of_a_range() -> No
 
 # metrics, forms and sample submissions
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("finished")
 def test_a_metric_may_be_named_when_cells_are_there(stages: Command) -> None:
-    run_all(stages)
     assert Path("oof/toy/auc.json").exists()
     own = pd.read_csv("submissions/toy.csv")
     for stage in ("stage1", "stage2"):

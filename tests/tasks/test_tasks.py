@@ -289,7 +289,7 @@ def test_words_go_through_the_whole_run(stages: Command, options: list[str]) -> 
 
 
 @pytest.mark.usefixtures("words")
-@pytest.mark.parametrize("recurrent", ["none", "lstm"])
+@pytest.mark.parametrize("recurrent", ["none", pytest.param("lstm", marks=pytest.mark.long)])
 def test_words_go_through_onnx(stages: Command, recurrent: str) -> None:
     for name in ("tf2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(name)
