@@ -3,11 +3,13 @@
     .venv/bin/python -m benchmarks.doctor planted configs/boyu.toml
     .venv/bin/python -m benchmarks.doctor silent configs/boyu.toml --draws 100 --rows 2000
     .venv/bin/python -m benchmarks.doctor large --rows 100000 --characters 100
+    .venv/bin/python -m benchmarks.doctor advice configs/boyu.toml
 
 planted: near copies, turned labels, a token of one source and copies in test are put into the tables in memory.
 silent: labels, the order of rows and what is train and what is test are drawn anew, each text kept once; whatever is
 found then is found by chance, but for what texts themselves hold. large: made-up texts of characters as frequent as
-those of a language.
+those of a language. advice: what tf-idf scores on the other rows when texts with unlike labels, or the first suspects,
+are dropped.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import pandas as pd
 
 from pipeline.competition import folds, near_copies
 from pipeline.config import loading
-from pipeline.doctor import checks, label_suspects
+from pipeline.doctor import checks, examined, label_suspects
 from pipeline.doctor.examined import Examined
 from pipeline.runs import opening
 from pipeline.runs.run import Run
@@ -126,6 +128,25 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def advice(run: Run) -> None:
+    seen, train, task = Examined(run), run.competition.train, run.competition.task
+    whole = seen.baseline_oof
+    assert whole is not None
+    ranked = label_suspects.rank(seen, whole)
+    label = train.label.astype(str).groupby(seen.normalised[:len(train)].to_numpy())
+    drops = {"texts with unlike labels": label.transform("nunique").to_numpy() > 1}
+    if ranked is not None:
+        drops |= {f"the first {first} suspects": train.id.isin(ranked.id[:first]).to_numpy() for first in (50, 100, 200)}
+    for name, dropped in drops.items():
+        tables = dataclasses.replace(run.competition, train=train[~dropped].reset_index(drop=True))
+        rest = examined.baseline_oof(dataclasses.replace(run, tables=tables, dealt=run.fold_of_row[~dropped]))
+        assert rest is not None
+        before = whole[whole.id.isin(rest.id)].reset_index(drop=True)
+        old, new = (folds.grouped(table, train.id, run.groups) for table in (before, rest))
+        change = task.describe_lead_change(task.lead_change(old, new, run.config.metric))
+        print(f"{name}, {int(dropped.sum())} rows dropped; on the others {change}")
+
+
 def _edited(text: str, generator: random.Random) -> str:
     at, way = generator.randrange(len(text)), generator.randrange(3)
     return text[:at] + ("" if way == 0 else "甲") + text[at + (way != 2):]
@@ -133,7 +154,7 @@ def _edited(text: str, generator: random.Random) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("planted", "silent", "large"))
+    parser.add_argument("what", choices=("planted", "silent", "large", "advice"))
     parser.add_argument("config", nargs="?", default="configs/boyu.toml")
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--rows", type=int, default=2_000)
@@ -145,6 +166,8 @@ def main() -> None:
     run = opening.read(loading.load(Path(arguments.config)))
     if arguments.what == "planted":
         planted(run)
+    elif arguments.what == "advice":
+        advice(run)
     else:
         silent(run, arguments.draws, arguments.rows)
 

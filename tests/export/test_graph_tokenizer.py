@@ -48,7 +48,7 @@ def check(tokenizer: str, lowercase: bool, most: int, first: list[str], second: 
         assert (words[:, expected.words.shape[1]:] == -1).all()
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=6)
 @given(st.lists(TEXTS, min_size=1, max_size=6), st.sampled_from([True, False]), st.sampled_from([5, 22]))
 @pytest.mark.parametrize("tokenizer", ["characters", "wordpiece"])
 def test_texts_become_the_same_tokens(tokenizer: str, texts: list[str], lowercase: bool, most: int) -> None:

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, Result, shell
 from tests.fault.fuzzed import change
 from tests.fault.readers import READERS
@@ -42,6 +44,7 @@ def table(told: Result) -> dict[str, list[int]]:
     return {name: [int(number) for number in numbers[:4]] for name, *numbers in rows}
 
 
+@pytest.mark.long
 def test_every_reader_reads_damaged_files_or_says_what_is_wrong() -> None:
     names = [name for name in READERS if name != "google-weights"]
     told = shell(sys.executable, "-m", "tests.fault.fuzzed", "--mutations", "120", *names, cwd=ROOT)

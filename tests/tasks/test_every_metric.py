@@ -38,7 +38,7 @@ def make(kind: str) -> None:
     Path(CONFIG).write_text(f'task = "{kind}"\n{config}')
 
 
-@pytest.mark.parametrize("kind", [kind if kind in ("binary", "multilabel", "tags") else
+@pytest.mark.parametrize("kind", [kind if kind in ("binary", "tags") else
                                   pytest.param(kind, marks=pytest.mark.long) for kind in KINDS])
 @pytest.mark.usefixtures("project")
 def test_every_metric_leads_the_report_and_has_its_submission(stages: Command, kind: str) -> None:

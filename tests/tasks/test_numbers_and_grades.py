@@ -92,6 +92,7 @@ def test_targets_are_scaled_by_the_rows_that_the_fold_trains_on(stages: Command)
         assert weights["head/scale"] == pytest.approx(seen.std(ddof=0), rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("columns")
 def test_several_columns_between_bounds_go_through_the_whole_run(stages: Command) -> None:
     run_all(stages, "--set", "metric=mcrmse")
