@@ -136,7 +136,8 @@ def advice(run: Run) -> None:
     label = train.label.astype(str).groupby(seen.normalised[:len(train)].to_numpy())
     drops = {"texts with unlike labels": label.transform("nunique").to_numpy() > 1}
     if ranked is not None:
-        drops |= {f"the first {first} suspects": train.id.isin(ranked.id[:first]).to_numpy() for first in (50, 100, 200)}
+        drops |= {f"the first {first} suspects": train.id.isin(ranked.id[:first]).to_numpy()
+                  for first in (50, 100, 200)}
     for name, dropped in drops.items():
         tables = dataclasses.replace(run.competition, train=train[~dropped].reset_index(drop=True))
         rest = examined.baseline_oof(dataclasses.replace(run, tables=tables, dealt=run.fold_of_row[~dropped]))
