@@ -21,7 +21,7 @@ from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, Cell
 from pipeline.tasks import Task
 from pipeline.tasks.linear import Linear
-from pipeline.text.columns import text_columns
+from pipeline.text.columns import documents
 
 features = lazily("sklearn.feature_extraction.text")
 
@@ -44,13 +44,14 @@ def start(run: Run) -> FitCell:
             files[artefacts.OTHERS] = task.test_table(others, model.logits(others))
         if not valid.any():
             return files
-        logit = model.logits(train[valid])
+        vectors = model.vectors(train[valid])
+        logit = model.logits(train[valid], vectors)
         scores = task.epoch_scores(target[valid], logit)
         if metric and metric not in scores:
             scores[metric] = task.epoch_score(metric, target[valid], logit)
         say(f"{cell}  valid {task.epoch_line(scores, metric)}")
         return {artefacts.OOF: task.oof_table(train[valid], run.fold_of_row[valid], logit),
-                artefacts.CONTRIBUTIONS: model.contributions(train[valid], target[valid], logit)} | files
+                artefacts.CONTRIBUTIONS: model.contributions(train[valid], vectors, target[valid], logit)} | files
 
     return fit_cell
 
@@ -67,17 +68,18 @@ class Fitted:
 
     def vectors(self, rows: pd.DataFrame) -> Any:
         """Sparse [rows, n-grams]; of words [words, features], those of one row after the other."""
-        return self.vectorizer.transform((_of_words if self.task.by_word else _of_rows)(rows))
+        return self.vectorizer.transform((_of_words if self.task.by_word else documents)(rows))
 
-    def logits(self, rows: pd.DataFrame) -> npt.NDArray[np.float32]:
-        """float32 [rows, ...], as a network gives them."""
-        logits = self.model(self.vectors(rows))
+    def logits(self, rows: pd.DataFrame, vectors: Any = None) -> npt.NDArray[np.float32]:
+        """float32 [rows, ...], as a network gives them. vectors: of these rows, where they are made already."""
+        logits = self.model(self.vectors(rows) if vectors is None else vectors)
         return _by_row(logits, rows, self.words) if self.task.by_word else logits
 
-    def contributions(self, rows: pd.DataFrame, target: npt.NDArray[Any], logit: npt.NDArray[np.float32]
+    def contributions(self, rows: pd.DataFrame, vectors: Any, target: npt.NDArray[Any], logit: npt.NDArray[np.float32]
                       ) -> pd.DataFrame:
-        """The n-grams that moved each row most; of words those alone whose tag is wrong. target, logit: [rows, ...]."""
-        keys, vectors = self.task.key_rows(rows)[self.task.key_columns], self.vectors(rows)
+        """The n-grams that moved each row most; of words those alone whose tag is wrong. vectors: as ``vectors`` gives
+        them; target, logit: [rows, ...]."""
+        keys = self.task.key_rows(rows)[self.task.key_columns]
         if self.task.by_word:
             logit, target = logit[:, :target.shape[1]][target >= 0], target[target >= 0]
             wrong = np.flatnonzero(logit.argmax(axis=1) != target)
@@ -93,7 +95,7 @@ def fitted(run: Run, cell: Cell) -> Fitted:
     seen = (train if len(rows.target) == len(train) else pd.concat([train, run.competition.test])).iloc[rows.train]
     vectorizer = _vectorizer(config, task.by_word)
     try:
-        vectors = vectorizer.fit_transform((_of_words if task.by_word else _of_rows)(seen))
+        vectors = vectorizer.fit_transform((_of_words if task.by_word else documents)(seen))
     except ValueError as error:
         raise UserError(f"{cell}: no n-gram is in baseline.min_rows = {config.min_rows} of its "
                         f"training rows ({error}); lower it, or choose another baseline.analyzer") from None
@@ -136,10 +138,6 @@ def _vectorizer(config: Baseline, by_word: bool) -> Any:
         return features.TfidfVectorizer(analyzer=str.splitlines, min_df=config.min_rows)
     return features.TfidfVectorizer(analyzer=config.analyzer, ngram_range=tuple(config.ngrams), min_df=config.min_rows,
                                     sublinear_tf=True)
-
-
-def _of_rows(rows: pd.DataFrame) -> Iterator[str]:
-    return ("\n".join(texts) for texts in rows[text_columns(rows)].itertuples(index=False))
 
 
 def _of_words(rows: pd.DataFrame) -> Iterator[str]:

@@ -26,7 +26,7 @@ def read(run: Run, given: Sequence[str], other_folds: bool) -> tuple[Rows, list[
     members, problems, remarks = list[Member](), list[str](), list[str]()
     for text in given:
         try:
-            member = foreign.read(rows, text) if foreign.is_table(text) else _of_run(run, rows, text, other_folds)
+            member = _member(run, rows, text, other_folds)
         except UserError as error:
             problems += error.problems
             continue
@@ -48,7 +48,7 @@ def out_of_fold(run: Run, text: str) -> tuple[str, pd.DataFrame]:
     """The name of a member and its out-of-fold predictions of this run's rows, whichever folds it was validated on.
     Raises UserError as ``read`` does."""
     rows = _rows(run)
-    member = foreign.read(rows, text) if foreign.is_table(text) else _of_run(run, rows, text, other_folds=True)
+    member = _member(run, rows, text, other_folds=True)
     logits = links.logits_by(rows.task, member.predicted(rows.task)[0])
     return member.name, links.with_logits(rows.task, rows.keys, logits)[rows.task.oof_columns]
 
@@ -71,6 +71,10 @@ def _rows(run: Run) -> Rows:
     task, train, test = run.competition.task, run.competition.train, run.competition.test
     validated = run.fold_of_row >= 0
     return Rows(task, links.keys(task, train[validated], run.fold_of_row[validated]), task.key_rows(test))
+
+
+def _member(run: Run, rows: Rows, text: str, other_folds: bool) -> Member:
+    return foreign.read(rows, text) if foreign.is_table(text) else _of_run(run, rows, text, other_folds)
 
 
 def _of_run(run: Run, rows: Rows, text: str, other_folds: bool) -> Member:

@@ -14,7 +14,7 @@ from pipeline.runs.fitted_defaults import ENOUGH_STEPS, MANY_EPOCHS
 from pipeline.runs.run import Run
 from pipeline.stage_table import STAGE1
 from pipeline.text import scripts, tokenization
-from pipeline.text.columns import text_columns
+from pipeline.text.columns import characters, text_columns
 
 CASED = 0.05  # share of a vocabulary that begins with a capital in cased checkpoints alone
 MUCH = 0.05  # share of unknown tokens, or of rows and words that are cut, from which a warning is due
@@ -58,7 +58,7 @@ def _unknown(run: Run) -> Iterator[str]:
     names = text_columns(run.competition.train)
     pieces = run.train_tokens.lengths.sum() - len(run.train_tokens.lengths) * run.checkpoint.vocab.frame.special(
         len(names))
-    written = sum(int(run.competition.train[name].str.len().sum()) for name in names)
+    written = int(characters(run.competition.train).sum())
     if pieces > MANY_PIECES * written:
         yield (f"the tokenizer of {run.checkpoint.source} takes {pieces / written:.1f} tokens for each character of "
                f"train: it was made for other texts; one that knows them: --set bert.checkpoint={known}")

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.lazy import lazily
 from pipeline.runs.run import Run
 from pipeline.text import scripts
-from pipeline.text.columns import text_columns
+from pipeline.text.columns import documents, text_columns
 
 text_features = lazily("sklearn.feature_extraction.text")
 neighbors = lazily("sklearn.neighbors")
@@ -45,7 +45,7 @@ def nearest(run: Run, rows: Ints) -> Ints:
 
 def _vectors(train: pd.DataFrame) -> Any:
     """Sparse [rows, n-grams]; None where no text has one."""
-    texts = train[text_columns(train)].agg("\n".join, axis=1)
+    texts = list(documents(train))
     words = scripts.has_spaced_words(texts[:1_000])
     hashed = text_features.HashingVectorizer(analyzer="word" if words else "char", n_features=FEATURES, norm=None,
                                              ngram_range=(1, 1) if words else (2, 3), alternate_sign=False,

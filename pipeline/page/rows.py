@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.competition import row_columns
-from pipeline.contributions import MOST as CONTRIBUTIONS
 from pipeline.doctor import label_suspects
 from pipeline.doctor.examined import Examined
 from pipeline.files import formats
@@ -20,9 +19,9 @@ from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE
 from pipeline.tasks import Task
 from pipeline.tasks.tags import entities
-from pipeline.text.columns import text_columns
+from pipeline.text.columns import characters, text_columns
 
-PUSHED = 4  # n-grams of a row
+PUSHED = 4  # n-grams of a row, of the six that the baseline keeps
 WORDS = 3  # wrong words of a text whose n-grams are shown
 LEVELS = 35  # of attention
 NEIGHBOUR = 120  # characters of the text of one that is not shown itself
@@ -43,8 +42,7 @@ def record(run: Run, predictors: Sequence[Predictions], leading: int, seen: Exam
     task, train = run.competition.task, run.competition.train
     place = pd.Series(np.arange(len(train)), index=train.id.to_numpy())
     own = place[predictors[leading].ids].to_numpy()
-    length = sum((train[name].str.len().to_numpy(np.int64) for name in text_columns(train)),
-                 np.zeros(len(train), np.int64))
+    length = characters(train)
     numbers = chosen(task, predictors[leading], length[own])
     rows = own[numbers]
     ids = train.id.iloc[rows]
@@ -108,9 +106,7 @@ def _output(task: Task, predictors: Sequence[Predictions], number: int, leading:
         return result | {"names": [], "label": [float(value) for value in label], "decided": []}
     if task.by_word:
         return result | _entities(label, decided)
-    place = {value: number for number, value in enumerate(view.names)}
-    values = {*label, *(value for part in decided for value in part if value is not None)}
-    names = sorted(values, key=lambda value: (place.get(value, len(place)), value))
+    names = view.in_order([*label, *(value for part in decided for value in part if value is not None)])
     at_name: dict[str | None, int | None] = {**{value: number for number, value in enumerate(names)}, None: None}
     return result | {"names": names, "label": [at_name[value] for value in label],
                      "decided": [[at_name[value] for value in part] for part in decided]}
@@ -141,8 +137,7 @@ def _contributions(run: Run, ids: pd.Index) -> dict[str, Any] | None:
         return None
     table = pd.concat([formats.read_csv(path) for path in paths], ignore_index=True)
     table = table[table.id.isin(ids)].reset_index(drop=True)
-    pushed = min(PUSHED, CONTRIBUTIONS)
-    grams, pushes = ([table[f"{what}_{place}"].tolist() for place in range(1, pushed + 1)]
+    grams, pushes = ([table[f"{what}_{place}"].tolist() for place in range(1, PUSHED + 1)]
                      for what in ("ngram", "push"))
     counts = Counter(gram for column in grams for gram in column if gram)
     names = sorted(counts, key=lambda gram: (-counts[gram], gram))

@@ -1,29 +1,27 @@
 """What the page says between its top and its rows: a section each of numbers, pictures and tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.blending import stage as blending
 from pipeline.competition import folds
 from pipeline.config.run import Config
 from pipeline.config.schema import flatten, shown_value
 from pipeline.doctor import checks
 from pipeline.doctor.examined import Examined
-from pipeline.files import formats
 from pipeline.page import figures, slices
 from pipeline.page.drawing import Picture
 from pipeline.page.selection import Predictions
+from pipeline.results import histories, seed_spread
 from pipeline.results import report as reports
-from pipeline.results import seed_spread
 from pipeline.results.predictions import StagePredictions
-from pipeline.runs import artefacts
 from pipeline.runs.run import Run
 from pipeline.stage_table import BLEND, PREDICTING, STAGE1, STAGE2
 from pipeline.tasks import Report, format_score
-from pipeline.tasks.row_views import RowView
 
 MOST_OUTPUTS = 8  # that have pictures of their own, those with most loss first
 MOST_NAMES = 30  # of a confusion matrix
@@ -172,23 +170,17 @@ def _by_label(predictions: Predictions, number: int, of_values: bool) -> Table:
     shown = of_labels.nlargest(MOST_LABELS, "rows").index
     rows = [[str(label) or "(none)", f"{of_labels.rows[label]:,}", f"{int(decided.get(label, 0)):,}",
              f"{of_labels.hit[label]:.1%}", f"{of_labels.number[label]:.3f}", f"{of_labels.loss[label]:.3f}"]
-            for label in in_order(view, shown)]
+            for label in view.in_order(shown)]
     more = f", the {len(rows)} with most rows of {len(of_labels):,}" if len(rows) < len(of_labels) else ""
     return Table(["label", "rows", "decided", "right", "mean value" if of_values else "mean probability", "mean loss"],
                  rows, f"{predictions.name} by label{more}", sortable=True)
-
-
-def in_order(view: RowView, names: Iterable[str]) -> list[str]:
-    """Names of labels in the order that the kind gives them, others behind."""
-    place = {name: number for number, name in enumerate(view.names)}
-    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
 
 
 def _confusion(predictions: Predictions, number: int) -> Confusion | None:
     view = predictions.view(number)
     label = pd.Series(list(view.label))
     decided = predictions.decided.iloc[:, number].reset_index(drop=True).astype(str)
-    names = in_order(view, [*label, *decided])
+    names = view.in_order([*label, *decided])
     if not 2 <= len(names) <= MOST_NAMES:
         return None
     counts = pd.crosstab(label, decided).reindex(index=names, columns=names, fill_value=0)
@@ -213,17 +205,14 @@ def _training(run: Run, parts: Given) -> Section:
     for stage, part in parts.items():
         if not PREDICTING[stage].trains_bert:
             continue
-        histories: dict[int, list[pd.DataFrame]] = {}
-        for cell in run.cells(part.stage, part.folds, part.seeds):
-            histories.setdefault(cell.fold, []).append(pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY))
-        task = run.competition.task
-        metric = next((name for name in (run.config.metric, task.metric) if name and all(
-            f"valid_{name}" in history for several in histories.values() for history in several)), None)
-        columns = {"loss": "training loss"}
-        if metric:
-            columns[f"valid_{metric}"] = f"{task.named_metric(metric).label} on the fold"
+        of_cells = histories.of(run, part)
+        by_fold: dict[int, list[pd.DataFrame]] = {}
+        for cell, history in of_cells.items():
+            by_fold.setdefault(cell.fold, []).append(history)
+        metric, label = histories.scored_by(run, list(of_cells.values()))
+        columns = {"loss": "training loss", f"valid_{metric}": f"{label} on the fold"}
         pictures += [picture for column, name in columns.items()
-                     if (picture := figures.learning(histories, stage, column, name))]
+                     if (picture := figures.learning(by_fold, stage, column, name))]
     return Section("Learning curves", [], pictures)
 
 
@@ -248,8 +237,7 @@ def _blend(run: Run, parts: Given) -> Section | None:
     """Members and their weights."""
     if str(BLEND) not in parts:
         return None
-    path = next(run.paths.cell(cell) / artefacts.BLEND for cell in run.finished(BLEND))
-    blend = formats.read_json(path)
+    blend = blending.read_report(run)
     members = sorted(blend["members"], key=lambda member: -member["weight"])
     rows = [[member["name"], format_score(member["score"]), f"{member['weight']:.3f}", f"{member['weight_sd']:.3f}",
              format_score(member["without"])] for member in members]

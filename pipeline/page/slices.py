@@ -12,7 +12,7 @@ from pipeline.doctor.examined import Examined
 from pipeline.metrics.metric import Form
 from pipeline.results import rows_report
 from pipeline.tasks import Task
-from pipeline.text.columns import text_columns
+from pipeline.text.columns import characters
 
 PARTS = 10  # of rows by their length
 FEWEST = 30  # rows of a part
@@ -55,8 +55,7 @@ def _named(yes: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[Names, Seq
 
 def _by_length(train: pd.DataFrame) -> tuple[Names, Sequence[str]]:
     """Tenths of the rows by their texts' characters; rows of one length stay together."""
-    length = sum((train[name].str.len().to_numpy(np.int64) for name in text_columns(train)),
-                 np.zeros(len(train), np.int64))
+    length = characters(train)
     part = np.searchsorted(np.sort(length), length, side="left") * PARTS // max(len(length), 1)
     names, order = np.empty(len(length), dtype=object), []
     for number in np.unique(part):

@@ -16,8 +16,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from pipeline.errors import visible
 from pipeline.files import formats
 from pipeline.metrics import scores
+from pipeline.results import histories
 from pipeline.results.predictions import StagePredictions
-from pipeline.runs import artefacts
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, BLEND, PREDICTING, STAGE1, STAGE2
 from pipeline.tasks import Report
@@ -201,10 +201,9 @@ def _curves(roc: Any, pr: Any, stage: str, part: StagePredictions) -> None:
 
 def _training(run: Run, part: StagePredictions) -> Figure:
     figure, (loss, score, rate) = _figure(f"{run.config.name}, {part.stage}: training", 3)
-    histories = {cell: pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
-                 for cell in run.cells(part.stage, part.folds, part.seeds)}
-    metric, label = _scored_by(run, list(histories.values()))
-    for cell, history in histories.items():
+    of_cells = histories.of(run, part)
+    metric, label = histories.scored_by(run, list(of_cells.values()))
+    for cell, history in of_cells.items():
         fold, colour = cell.fold, f"C{cell.fold % 10}"
         loss.plot(history.epoch, history.loss, color=colour, label=None if cell.further else f"fold {fold}")
         score.plot(history.epoch, history[f"valid_{metric}"], color=colour, marker="o", markersize=3)
@@ -216,14 +215,6 @@ def _training(run: Run, part: StagePredictions) -> Figure:
     score.set(xlabel="epoch", title=f"{label} on the fold")
     rate.set(xlabel="epoch", title="learning rate at the epoch's end")
     return figure
-
-
-def _scored_by(run: Run, histories: list[pd.DataFrame]) -> tuple[str, str]:
-    """The score that every history has, and what it is called: the metric, unless the cells are older than its name."""
-    task, metric = run.competition.task, run.config.metric
-    if metric and metric != task.metric and all(f"valid_{metric}" in history for history in histories):
-        return metric, task.named_metric(metric).label
-    return task.metric, task.metric_label
 
 
 def _against(scatter: Any, change: Any, old: pd.DataFrame, new: pd.DataFrame) -> None:

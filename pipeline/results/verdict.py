@@ -5,14 +5,12 @@ import shlex
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
 from pipeline.competition import folds
 from pipeline.doctor import inspection
 from pipeline.metrics.metric import Metric
-from pipeline.results import seed_spread, stage_scores
+from pipeline.results import histories, seed_spread, stage_scores
 from pipeline.results.predictions import StagePredictions
-from pipeline.runs import artefacts
 from pipeline.runs.invocation import Invocation
 from pipeline.runs.run import Run
 from pipeline.stage_table import BASELINE, BLEND, PREDICTING, STAGE1
@@ -121,8 +119,7 @@ def _next(run: Run, call: Invocation, best: str, parts: dict[str, StagePredictio
 def _still_rising(run: Run, part: StagePredictions) -> bool:
     task, metric = run.competition.task, run.config.metric
     gains = []
-    for cell in run.cells(part.stage, part.folds, part.seeds):
-        history = pd.read_csv(run.paths.cell(cell) / artefacts.HISTORY)
+    for history in histories.of(run, part).values():
         name = next((f"valid_{name}" for name in (metric, task.metric) if f"valid_{name}" in history), None)
         if name and len(history) > 1:
             gains.append(float(history[name].iloc[-1] - history[name].iloc[-2]))

@@ -1,6 +1,6 @@
 """What a person looks at of each row: its label, what the prediction says of it, and how far off that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,11 @@ class RowView:
     claims: tuple[Doubles, npt.NDArray[np.bool_]] | None = None
     positive: str | None = None
     names: Sequence[str] = ()
+
+    def in_order(self, labels: Iterable[str]) -> list[str]:
+        """Each label once, in the order of ``names``; others behind, sorted."""
+        place = {name: number for number, name in enumerate(self.names)}
+        return sorted(set(labels), key=lambda name: (place.get(name, len(place)), name))
 
 
 def of_values(label: Sequence[str], value: npt.NDArray[np.floating], truth: npt.NDArray[np.generic],

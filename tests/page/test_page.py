@@ -19,7 +19,7 @@ from pipeline.competition import folds
 from pipeline.config import loading
 from pipeline.doctor import checks
 from pipeline.doctor.examined import Examined
-from pipeline.page import drawing, neighbours, sections, selection, writing
+from pipeline.page import drawing, neighbours, selection, writing
 from pipeline.page.selection import Predictions
 from pipeline.results import predictions
 from pipeline.results import report as reports
@@ -239,7 +239,7 @@ def test_grades_stand_in_their_order_and_in_their_unit() -> None:
     [view] = task.row_views(task.oof_table(frame, np.arange(12) % 3, logit)).values()
     np.testing.assert_allclose(view.number, np.arange(1, 13))
     assert (view.loss == 0).all()
-    assert sections.in_order(view, ["12", "2", "10", "1"]) == ["1", "2", "10", "12"]
+    assert view.in_order(["12", "2", "10", "1"]) == ["1", "2", "10", "12"]
 
 
 def test_100_000_hostile_texts_end_no_block() -> None:
